@@ -1,0 +1,181 @@
+package objectstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/gray-runtime/gray/internal/ids"
+)
+
+// Create makes room for an object, which process by then writes and seals. While
+// there is no room, it waits until ctx ends, in the order of calls; see the
+// package's eighth invariant. With room, it succeeds even if ctx has ended.
+//
+// The error is a *FullError when there is no room; it wraps ctx's. It wraps
+// ErrExists if the object is sealed or being made, ErrReleased if by was
+// released, and ErrClosed.
+func (s *Store) Create(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (Extent, error) {
+	e, err := s.create(ctx, id, size, by)
+	if err != nil {
+		return Extent{}, fmt.Errorf("create object %s: %w", id, err)
+	}
+	return e, nil
+}
+
+func (s *Store) create(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (Extent, error) {
+	asked := request{key: keyOf(id), size: size, by: by}
+	s.mu.Lock()
+	switch {
+	case size < 0:
+		s.mu.Unlock()
+		return Extent{}, fmt.Errorf("%w: %d", ErrSize, size)
+	case size > s.capacity:
+		err := s.full(size, nil)
+		s.mu.Unlock()
+		return Extent{}, err
+	}
+	if e, done, err := s.tryPassing(&asked); done {
+		s.mu.Unlock()
+		return e, err
+	}
+	if err := ctx.Err(); err != nil {
+		err = s.full(size, err)
+		s.mu.Unlock()
+		return Extent{}, err
+	}
+	r := &request{key: asked.key, size: size, by: by, answered: make(chan struct{})}
+	place := s.queue.PushBack(r)
+	s.mu.Unlock()
+
+	select {
+	case <-r.answered:
+		return r.extent, r.err
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !r.done {
+		s.answer(place, Extent{}, s.full(size, ctx.Err()))
+		s.serve() // those behind may fit
+	}
+	return r.extent, r.err
+}
+
+func (s *Store) full(size int64, cause error) error {
+	return &FullError{Want: size, Free: s.arena.free, Capacity: s.capacity, Largest: s.arena.largest(), Cause: cause}
+}
+
+// try makes the requested object, if there's room; done says that there's
+// nothing to wait for.
+func (s *Store) try(r *request) (e Extent, done bool, err error) {
+	if s.closed {
+		return Extent{}, true, ErrClosed
+	}
+	if i := s.table.index[r.key]; i != 0 {
+		if o := s.table.at(i); o.is(sealed) && o.is(deleted) {
+			o.place &^= deleted // what is held still can be had again
+			s.wake(r.key, nil)
+		}
+		return Extent{}, true, ErrExists
+	}
+	h := s.holder(r.by)
+	if h == nil {
+		return Extent{}, true, ErrReleased
+	}
+	offset, ok := s.arena.take(roundUp(r.size))
+	if !ok {
+		return Extent{}, false, nil
+	}
+	h.holds[s.table.add(r.key, offset, r.size)] = 1
+	s.making++
+	return Extent{Offset: offset, Size: r.size}, true, nil
+}
+
+// Seal makes an object, which process by has been making, immutable and ready to
+// be acquired. It stays until it's deleted; by doesn't hold it any more. The
+// error wraps ErrNotCreator if by isn't making that object, or ErrClosed.
+func (s *Store) Seal(id ids.ObjectID, by ids.ProcessID) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("seal object %s: %w", id, ErrClosed)
+	}
+	i := s.made(id, by)
+	if i == 0 {
+		return fmt.Errorf("seal object %s: %s: %w", id, by, ErrNotCreator)
+	}
+	o := s.table.at(i)
+	if o.is(deleted) {
+		s.abort(i, by)
+		return nil
+	}
+	delete(s.holders[by].holds, i)
+	s.making--
+	o.place |= sealed
+	s.wake(o.key, nil)
+	return nil
+}
+
+// Trim shortens an object, which process by is making, to its first size bytes;
+// what is beyond is free for others. The error wraps ErrNotCreator if by isn't
+// making that object, ErrSize if it's shorter, or ErrClosed.
+func (s *Store) Trim(id ids.ObjectID, by ids.ProcessID, size int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("trim object %s: %w", id, ErrClosed)
+	}
+	i := s.made(id, by)
+	if i == 0 {
+		return fmt.Errorf("trim object %s: %s: %w", id, by, ErrNotCreator)
+	}
+	o := s.table.at(i)
+	if size < 0 || size > o.size {
+		return fmt.Errorf("trim object %s of %d bytes: %w: %d", id, o.size, ErrSize, size)
+	}
+	place := o.extent()
+	o.size = size
+	if kept, had := roundUp(size), roundUp(place.Size); kept < had {
+		s.arena.put(place.Offset+kept, had-kept)
+		s.serve()
+	}
+	return nil
+}
+
+// Abort gives up an object that process by is making. If it isn't making that
+// object, nothing happens.
+func (s *Store) Abort(id ids.ObjectID, by ids.ProcessID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.made(id, by); i != 0 {
+		s.abort(i, by)
+	}
+}
+
+// made finds the record of an object that is being made by a process.
+func (s *Store) made(id ids.ObjectID, by ids.ProcessID) uint32 {
+	i := s.table.index[keyOf(id)]
+	if i == 0 || s.table.at(i).is(sealed) {
+		return 0
+	}
+	if h := s.holders[by]; h == nil || h.holds[i] == 0 {
+		return 0
+	}
+	return i
+}
+
+func (s *Store) abort(i uint32, by ids.ProcessID) {
+	k := s.table.at(i).key
+	delete(s.holders[by].holds, i)
+	s.making--
+	s.free(i)
+	s.wake(k, ErrAborted)
+	s.serve()
+}
+
+// free gives the memory of an object back that nobody holds.
+func (s *Store) free(i uint32) {
+	e := s.table.at(i).extent()
+	s.table.remove(i)
+	s.arena.put(e.Offset, roundUp(e.Size))
+}

@@ -1,0 +1,41 @@
+package objectstore
+
+import "github.com/gray-runtime/gray/internal/ids"
+
+// Delete ends an object: it can't be acquired any more, and its memory is freed
+// when the last pin goes. One that is being made goes when it's sealed. If there's
+// no such object, nothing happens.
+func (s *Store) Delete(id ids.ObjectID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := s.table.index[keyOf(id)]; i != 0 && s.delete(i) {
+		s.serve()
+	}
+}
+
+// delete reports whether the object's memory was freed.
+func (s *Store) delete(i uint32) bool {
+	o := s.table.at(i)
+	o.place |= deleted
+	if !o.is(sealed) || o.pins > 0 {
+		return false
+	}
+	s.free(i)
+	return true
+}
+
+// DeleteOwner deletes every object that process p is the owner of by its ID,
+// whoever made it, except some.
+func (s *Store) DeleteOwner(p ids.ProcessID, except map[ids.ObjectID]struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := s.table.owners[p]; i != 0; {
+		o := s.table.at(i)
+		this := i
+		i = o.next
+		if _, keep := except[o.key.id()]; !keep {
+			s.delete(this)
+		}
+	}
+	s.serve()
+}

@@ -1,0 +1,81 @@
+package objectstore
+
+import (
+	"container/list"
+
+	"github.com/gray-runtime/gray/internal/ids"
+)
+
+// A request is a call of Create.
+type request struct {
+	key  key
+	size int64
+	by   ids.ProcessID
+
+	passed   int64 // bytes given to later ones while this was the first in the queue
+	answered chan struct{}
+	done     bool // guarded by the store's mutex, as are the answers until answered is closed
+	extent   Extent
+	err      error
+}
+
+// overtakers is how many requests behind the first are tried when memory is
+// freed: enough for the small ones that others depend on, and a bound for what
+// freeing costs.
+const overtakers = 64
+
+// mayPass reports whether r may be served before the first in the queue. Up to a
+// sixteenth of the store may pass: a task that holds what the first one waits for
+// can't end before its own results, small ones mostly, have found room.
+func (s *Store) mayPass(r *request) bool {
+	e := s.queue.Front()
+	if e == nil {
+		return true
+	}
+	first, _ := e.Value.(*request)
+	return first.passed+roundUp(r.size) <= s.capacity/16
+}
+
+// tryPassing serves a request that isn't the first in the queue, if it may pass.
+func (s *Store) tryPassing(r *request) (Extent, bool, error) {
+	if !s.mayPass(r) && s.table.index[r.key] == 0 {
+		return Extent{}, false, nil
+	}
+	e, done, err := s.try(r)
+	if first := s.queue.Front(); first != nil && done && err == nil {
+		f, _ := first.Value.(*request)
+		f.passed += roundUp(r.size)
+	}
+	return e, done, err
+}
+
+// serve answers all requests that can be, after memory was freed.
+func (s *Store) serve() {
+	for e := s.queue.Front(); e != nil; e = s.queue.Front() {
+		r, _ := e.Value.(*request)
+		extent, done, err := s.try(r)
+		if !done {
+			break
+		}
+		s.answer(e, extent, err)
+	}
+	first := s.queue.Front()
+	if first == nil {
+		return
+	}
+	for e, n := first.Next(), 0; e != nil && n < overtakers; n++ {
+		r, _ := e.Value.(*request)
+		this := e
+		e = e.Next()
+		if extent, done, err := s.tryPassing(r); done {
+			s.answer(this, extent, err)
+		}
+	}
+}
+
+// answer ends a request and takes it out of the queue.
+func (s *Store) answer(e *list.Element, extent Extent, err error) {
+	r, _ := s.queue.Remove(e).(*request)
+	r.done, r.extent, r.err = true, extent, err
+	close(r.answered)
+}

@@ -1,0 +1,108 @@
+package objectstore
+
+import "github.com/gray-runtime/gray/internal/ids"
+
+// table knows the objects. There may be millions, so that its memory has no
+// pointers: the garbage collector doesn't look at it.
+type table struct {
+	index  map[key]uint32           // where an object's record is
+	owners map[ids.ProcessID]uint32 // the first record of each owner's objects
+	chunks []*[chunk]record
+	made   uint32 // records ever made; number 0 is none
+	spare  uint32 // the first unused record
+}
+
+// chunk is how many records are made together.
+const chunk = 1024
+
+// key is an ObjectID without padding.
+type key struct{ cluster, node, process, low, high uint32 }
+
+// record is an object in the table.
+type record struct {
+	key  key
+	pins uint32
+	// place is the offset and, in the bits that its alignment leaves free, what
+	// state the object is in.
+	place      int64
+	size       int64
+	next, prev uint32 // of the same owner; next also links unused records
+}
+
+const (
+	live    = 1 << iota // the record is in use
+	sealed              // else the object is being made
+	deleted             // it goes when the last hold on it goes
+
+	states = granule - 1
+)
+
+func keyOf(o ids.ObjectID) key {
+	return key{uint32(o.Cluster), uint32(o.Owner.Node), o.Owner.Number, uint32(o.Number), uint32(o.Number >> 32)}
+}
+
+func (k key) owner() ids.ProcessID {
+	return ids.ProcessID{Node: ids.NodeID(k.node), Number: k.process}
+}
+
+func (k key) id() ids.ObjectID {
+	return ids.ObjectID{Cluster: ids.ClusterID(k.cluster), Owner: k.owner(), Number: uint64(k.high)<<32 | uint64(k.low)}
+}
+
+func (r *record) is(state int64) bool { return r.place&state != 0 }
+
+func (r *record) extent() Extent { return Extent{Offset: r.place &^ states, Size: r.size} }
+
+func newTable() *table {
+	t := &table{index: map[key]uint32{}, owners: map[ids.ProcessID]uint32{}}
+	t.record() // none
+	return t
+}
+
+func (t *table) at(i uint32) *record { return &t.chunks[i/chunk][i%chunk] }
+
+// record finds an unused one.
+func (t *table) record() uint32 {
+	if i := t.spare; i != 0 {
+		t.spare = t.at(i).next
+		return i
+	}
+	i := t.made
+	if i%chunk == 0 {
+		t.chunks = append(t.chunks, new([chunk]record))
+	}
+	t.made++
+	return i
+}
+
+// add enters an object that isn't there.
+func (t *table) add(k key, offset, size int64) uint32 {
+	i := t.record()
+	t.index[k] = i
+	next := t.owners[k.owner()]
+	t.owners[k.owner()] = i
+	if next != 0 {
+		t.at(next).prev = i
+	}
+	*t.at(i) = record{key: k, place: offset | live, size: size, next: next}
+	return i
+}
+
+// remove forgets an object.
+func (t *table) remove(i uint32) {
+	r := t.at(i)
+	delete(t.index, r.key)
+	switch {
+	case r.prev != 0:
+		t.at(r.prev).next = r.next
+	case r.next != 0:
+		t.owners[r.key.owner()] = r.next
+	default:
+		delete(t.owners, r.key.owner())
+	}
+	if r.next != 0 {
+		t.at(r.next).prev = r.prev
+	}
+	*r = record{next: t.spare}
+	t.spare = i
+}

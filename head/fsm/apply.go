@@ -1,0 +1,140 @@
+package fsm
+
+import (
+	"fmt"
+
+	protobuf "google.golang.org/protobuf/proto"
+
+	"github.com/gray-runtime/gray/proto"
+)
+
+// Body is what a command does: one of the generated Command_… types.
+type Body = isCommand_Body
+
+// Encode is the form of a command in the log.
+func Encode(c *Command) ([]byte, error) {
+	c.Version = Version
+	b, err := protobuf.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEncode, err)
+	}
+	return b, nil
+}
+
+// Decode reads what Encode wrote. A command that this version doesn't know is
+// an ErrCommand.
+func Decode(b []byte) (*Command, error) {
+	c := &Command{}
+	if err := protobuf.Unmarshal(b, c); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCommand, err)
+	}
+	if c.Version == 0 || c.Version > Version || c.Body == nil {
+		return nil, fmt.Errorf("%w: version %d", ErrCommand, c.Version)
+	}
+	return c, nil
+}
+
+// Apply carries out a command. The result and the events aren't to be changed.
+func (s *State) Apply(c *Command) (*Result, []Event) {
+	if c.Client != "" {
+		if r := s.replies.get(c.Client, c.Sequence); r != nil {
+			return r, nil
+		}
+	}
+	s.events, s.now = nil, c.TimeMs
+	r := s.dispatch(c)
+	if r == nil {
+		r = &Result{}
+	}
+	if c.Client != "" {
+		s.replies.put(c.Client, c.Sequence, r)
+	}
+	events := s.events
+	s.events = nil
+	return r, events
+}
+
+func (s *State) dispatch(c *Command) *Result {
+	if b, ok := c.Body.(*Command_Init); ok {
+		return s.init(b.Init)
+	}
+	if s.meta.Cluster == 0 {
+		return fail(proto.Error_UNAVAILABLE, "the cluster has no identity yet")
+	}
+	switch b := c.Body.(type) {
+	case *Command_RegisterNode, *Command_NodeDied:
+		return s.dispatchNode(c)
+	case *Command_CreateActor, *Command_PlaceActor, *Command_ActorRefused, *Command_ActorStarted, *Command_ActorDied, *Command_KillActor:
+		return s.dispatchActor(c)
+	case *Command_PutKey:
+		return s.putKey(b.PutKey)
+	case *Command_DeleteKey:
+		return s.deleteKey(b.DeleteKey)
+	case *Command_PutPackage:
+		return s.putPackage(b.PutPackage)
+	case *Command_DeletePackage:
+		return s.deletePackage(b.DeletePackage)
+	}
+	return s.dispatchJob(c)
+}
+
+func (s *State) dispatchNode(c *Command) *Result {
+	switch b := c.Body.(type) {
+	case *Command_RegisterNode:
+		return s.registerNode(b.RegisterNode)
+	case *Command_NodeDied:
+		return s.nodeDied(b.NodeDied)
+	}
+	return nil
+}
+
+func (s *State) dispatchJob(c *Command) *Result {
+	switch b := c.Body.(type) {
+	case *Command_SubmitJob:
+		return s.submitJob(b.SubmitJob)
+	case *Command_RegisterDriver:
+		return s.registerDriver(b.RegisterDriver)
+	case *Command_PlaceJob:
+		return s.placeJob(b.PlaceJob)
+	case *Command_DriverStarted:
+		return s.driverStarted(b.DriverStarted)
+	case *Command_DriverEnded:
+		return s.driverEnded(b.DriverEnded)
+	case *Command_StopJob:
+		return s.stopJob(b.StopJob)
+	case *Command_DeleteJob:
+		return s.deleteJob(b.DeleteJob)
+	}
+	return invalid("empty command")
+}
+
+func (s *State) dispatchActor(c *Command) *Result {
+	switch b := c.Body.(type) {
+	case *Command_CreateActor:
+		return s.createActor(b.CreateActor)
+	case *Command_PlaceActor:
+		return s.placeActor(b.PlaceActor)
+	case *Command_ActorRefused:
+		return s.actorRefused(b.ActorRefused)
+	case *Command_ActorStarted:
+		return s.actorStarted(b.ActorStarted)
+	case *Command_ActorDied:
+		return s.actorDied(b.ActorDied)
+	case *Command_KillActor:
+		return s.killActor(b.KillActor)
+	}
+	return nil
+}
+
+// init gives a new cluster its identity. Only the first has an effect.
+func (s *State) init(c *Init) *Result {
+	switch {
+	case s.meta.Cluster != 0:
+		return &Result{Id: s.meta.Cluster, Existed: true}
+	case c.GetCluster() == 0 || len(c.GetAuthority()) == 0 || c.GetToken() == "":
+		return invalid("a cluster needs a number, an authority and a token")
+	}
+	m := s.changeMeta()
+	m.Cluster, m.Authority, m.Token, m.CreatedMs = c.Cluster, c.Authority, c.Token, s.now
+	return &Result{Id: m.Cluster}
+}

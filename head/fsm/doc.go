@@ -1,0 +1,25 @@
+// Package fsm is the state that all heads agree on, and nothing else: commands
+// go in one after another, and a new state, an answer and events come out.
+//
+// It owns jobs, nodes, actors and their names, keys and values, the index of
+// packages, and what makes the cluster itself (authority and token). It never
+// reads a clock, draws a random number, opens a file or a socket, starts a
+// goroutine, or lets the order of a map matter: time and random values are in
+// the command (command.proto). So the same log gives the same bytes of snapshot
+// on every head.
+//
+// Apply changes the state; Events say what a leader has to do about it, and the
+// leader may lose them: everything can be seen in the state as well.
+//
+// Invariants:
+//  1. Records are never changed once they're in a map: a change stores a new
+//     record. Readers and snapshots keep pointers without a lock.
+//  2. An actor has at most one node at a time. Its incarnation grows whenever its
+//     process may have existed and is given up.
+//  3. A name belongs to at most one actor that isn't dead.
+//  4. A job's driver is placed at most once. Once a job has ended it stays as it is.
+//  5. No number is given twice, to nodes or to jobs.
+//  6. What is kept of the past is bounded (limits.go), oldest out first.
+//
+// State has no lock: who shares it brings one (head.replica).
+package fsm

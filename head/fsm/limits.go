@@ -1,0 +1,18 @@
+package fsm
+
+// Limits of what is kept. They are a part of the state machine: changing one
+// needs a new version of the commands.
+const (
+	maxValue     = 1 << 20
+	maxKey       = 1 << 10
+	maxNamespace = 256
+	maxKeyBytes  = 256 << 20 // all keys and values
+	maxPayload   = 16 << 20  // an actor's constructor call
+	maxJobSpec   = 1 << 20
+
+	keepNodes    = 1000   // dead ones
+	keepJobs     = 10_000 // that ended
+	keepJobBytes = 64 << 20
+	keepActors   = 10_000 // dead ones
+	keepReplies  = 4096
+)

@@ -1,0 +1,64 @@
+package fsm
+
+import (
+	protobuf "google.golang.org/protobuf/proto"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/proto"
+)
+
+func (s *State) registerNode(c *RegisterNode) *Result {
+	if c.GetInstance() == "" || c.GetNode().GetAddress() == "" {
+		return invalid("a node needs an instance and an address")
+	}
+	id, known := s.instances[c.Instance]
+	switch {
+	case known && !s.nodes[id].Info.Alive:
+		return fail(proto.Error_NODE_DIED, "node %s was declared dead: %s", ids.NodeID(id), s.nodes[id].Info.DeathCause)
+	case !known && c.Id != 0:
+		return notFound("node %s isn't one of this cluster", ids.NodeID(c.Id))
+	case known && c.Id != 0 && c.Id != id:
+		return invalid("node %s isn't %s", ids.NodeID(id), ids.NodeID(c.Id))
+	}
+	if !known {
+		m := s.changeMeta()
+		m.LastNode++
+		id = m.LastNode
+		s.instances[c.Instance] = id
+		s.emit(Event{Kind: NodeAdded, Node: id})
+	}
+	s.nodes[id] = &Node{Instance: c.Instance, Info: lasting(c.Node, id)}
+	return &Result{Id: id, Existed: known}
+}
+
+// lasting keeps of a node's description what doesn't change while it lives.
+func lasting(i *proto.NodeInfo, id uint32) *proto.NodeInfo {
+	out := protobuf.Clone(i).(*proto.NodeInfo)
+	out.Id, out.Alive = id, true
+	out.Available, out.Pending, out.Workers, out.ObjectStoreUsed = nil, nil, 0, 0
+	out.EndedUnixMs, out.DeathCause = 0, ""
+	return out
+}
+
+func (s *State) nodeDied(c *NodeDied) *Result {
+	n := s.nodes[c.GetNode()]
+	if n == nil {
+		return notFound("node %s isn't one of this cluster", ids.NodeID(c.GetNode()))
+	}
+	if !n.Info.Alive {
+		return &Result{Existed: true}
+	}
+	info := protobuf.Clone(n.Info).(*proto.NodeInfo)
+	info.Alive, info.EndedUnixMs, info.DeathCause = false, s.now, c.Cause
+	s.nodes[c.Node] = &Node{Instance: n.Instance, Info: info, ended: s.nextEnd()}
+	s.deadNodes.add(c.Node)
+	s.emit(Event{Kind: NodeGone, Node: c.Node, Text: c.Cause})
+	s.failJobsOn(c.Node, c.Cause)
+	s.loseActorsOn(c.Node, c.Cause)
+	for s.deadNodes.len() > keepNodes {
+		old := s.deadNodes.pop()
+		delete(s.instances, s.nodes[old].Instance)
+		delete(s.nodes, old)
+	}
+	return nil
+}

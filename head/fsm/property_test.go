@@ -1,0 +1,237 @@
+package fsm
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand"
+	"testing"
+
+	"github.com/gray-runtime/gray/proto"
+)
+
+// randomBody is a command that may or may not make sense.
+func randomBody(r *rand.Rand) Body {
+	n := func(k int) uint32 { return uint32(r.Intn(k)) }
+	actor, incarnation, node, job := id(uint64(n(8))), 1+n(3), n(5), n(8)
+	spec := &proto.ActorSpec{
+		Id: actor, Job: job, Name: []string{"", "x", "y"}[n(3)], MaxRestarts: int32(n(4)) - 1, Detached: n(4) == 0, Payload: []byte("p"),
+	}
+	name := fmt.Sprint("job", n(6))
+	bodies := []func() Body{
+		func() Body {
+			return &Command_RegisterNode{&RegisterNode{Instance: fmt.Sprint("i", n(6)), Node: &proto.NodeInfo{
+				Address: "a:1", Labels: map[string]string{"a": "1", "b": "2", "c": "3"},
+				Total: &proto.Resources{Quantity: map[string]int64{"CPU": 1, "GPU": 2, "x": 3}},
+			}}}
+		},
+		func() Body { return &Command_NodeDied{&NodeDied{Node: node, Cause: "c"}} },
+		func() Body {
+			return &Command_SubmitJob{&SubmitJob{Node: node, Spec: &proto.JobSpec{
+				SubmissionId: name, Entrypoint: "e", Env: map[string]string{"x": "1", "y": "2", "z": "3"},
+			}}}
+		},
+		func() Body {
+			return &Command_RegisterDriver{&RegisterDriver{Request: &proto.RegisterDriverRequest{Node: node, Instance: name, Entrypoint: "e"}}}
+		},
+		func() Body { return &Command_PlaceJob{&PlaceJob{Job: job, Node: node}} },
+		func() Body { return &Command_DriverStarted{&DriverStarted{Job: job, Node: node, Pid: 1}} },
+		func() Body {
+			return &Command_DriverEnded{&DriverEnded{Job: job, Node: node, ExitCode: int32(n(2)), Exited: n(2) == 0, Stopped: n(5) == 0}}
+		},
+		func() Body { return &Command_StopJob{&StopJob{Id: name}} },
+		func() Body { return &Command_DeleteJob{&DeleteJob{Id: name}} },
+		func() Body { return &Command_CreateActor{&CreateActor{Spec: spec, GetIfExists: n(2) == 0, Node: node}} },
+		func() Body { return &Command_CreateActor{&CreateActor{Spec: spec}} },
+		func() Body { return &Command_PlaceActor{&PlaceActor{Id: actor, Incarnation: incarnation, Node: node}} },
+		func() Body {
+			return &Command_ActorRefused{&ActorRefused{Id: actor, Incarnation: incarnation, Node: node}}
+		},
+		func() Body {
+			return &Command_ActorStarted{&ActorStarted{Id: actor, Incarnation: incarnation, Node: node}}
+		},
+		func() Body {
+			return &Command_ActorDied{&ActorDied{Id: actor, Incarnation: incarnation, Node: node, Final: n(4) == 0}}
+		},
+		func() Body { return &Command_KillActor{&KillActor{Id: actor, Restart: n(2) == 0}} },
+		func() Body {
+			return &Command_PutKey{&PutKey{Namespace: "n", Key: name, Value: []byte(name), Keep: n(2) == 0}}
+		},
+		func() Body { return &Command_DeleteKey{&DeleteKey{Namespace: "n", Key: name}} },
+		func() Body {
+			return &Command_PutPackage{&PutPackage{Name: name, Size: 1, Sha256: fmt.Sprintf("%064d", n(3))}}
+		},
+		func() Body { return &Command_DeletePackage{&DeletePackage{Name: name}} },
+	}
+	return bodies[r.Intn(len(bodies))]()
+}
+
+// holds checks the invariants of doc.go.
+func holds(t *testing.T, s *State) {
+	t.Helper()
+	names := map[actorName]int{}
+	live := map[uint32]int{}
+	for key, a := range s.actors {
+		if a.Dead() {
+			continue
+		}
+		live[a.Spec.Job]++
+		if n := s.nodes[a.Node]; a.Node != 0 && (n == nil || !n.Info.Alive) {
+			t.Fatalf("actor %x is on node %d, which is dead", key, a.Node)
+		}
+		if a.Alive() && a.Node == 0 {
+			t.Fatalf("actor %x is alive nowhere", key)
+		}
+		if j := s.jobs[a.Spec.Job]; j == nil || j.Over() && !a.Spec.Detached {
+			t.Fatalf("actor %x outlives its job", key)
+		}
+		if a.Spec.Name != "" {
+			names[actorName{a.Spec.Namespace, a.Spec.Name}]++
+		}
+		if a.Spec.MaxRestarts >= 0 && a.Restarts > uint32(a.Spec.MaxRestarts) {
+			t.Fatalf("actor %x was restarted %d times", key, a.Restarts)
+		}
+	}
+	for name, n := range names {
+		if n != 1 || s.names[name] == "" {
+			t.Fatalf("name %v has %d holders", name, n)
+		}
+	}
+	if len(names) != len(s.names) || len(live) != len(s.actorsOf) {
+		t.Fatalf("%d names, index has %d; %d jobs with actors, index has %d", len(names), len(s.names), len(live), len(s.actorsOf))
+	}
+	for id, j := range s.jobs {
+		if j.Over() != (j.Status != Pending && j.Status != Running) {
+			t.Fatalf("job %d is %s and over: %v", id, j.Status, j.Over())
+		}
+	}
+}
+
+// TestSameLogSameState applies random logs: invariants hold after each command,
+// a second run gives the same bytes, and so does a snapshot with the rest of
+// the log after it.
+func TestSameLogSameState(t *testing.T) {
+	for seed := range int64(40) {
+		r := rand.New(rand.NewSource(seed))
+		m := newMachine(t)
+		var middle []byte
+		cut := 0
+		for i := range 400 {
+			client := ""
+			if r.Intn(4) == 0 {
+				client = fmt.Sprint("c", r.Intn(20))
+			}
+			m.doAs(client, randomBody(r))
+			holds(t, m.s)
+			if i == 200 {
+				middle, cut = snapshotOf(t, m.s), len(m.log)
+			}
+		}
+		want := snapshotOf(t, m.s)
+		if got := snapshotOf(t, replay(t, New(), m.log)); !bytes.Equal(got, want) {
+			t.Fatalf("seed %d: the same log gave another state", seed)
+		}
+		restored, err := Restore(bytes.NewReader(middle))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := snapshotOf(t, restored); !bytes.Equal(got, middle) {
+			t.Fatalf("seed %d: a snapshot of a restored snapshot differs", seed)
+		}
+		if got := snapshotOf(t, replay(t, restored, m.log[cut:])); !bytes.Equal(got, want) {
+			t.Fatalf("seed %d: snapshot and the rest of the log gave another state", seed)
+		}
+	}
+}
+
+func replay(t *testing.T, s *State, log [][]byte) *State {
+	t.Helper()
+	for _, b := range log {
+		c, err := Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Apply(c)
+	}
+	return s
+}
+
+// TestDamagedSnapshots cuts and flips: everything is refused.
+func TestDamagedSnapshots(t *testing.T) {
+	m := newMachine(t)
+	r := rand.New(rand.NewSource(1))
+	for range 60 {
+		m.do(randomBody(r))
+	}
+	whole := snapshotOf(t, m.s)
+	for i := range whole {
+		if _, err := Restore(bytes.NewReader(whole[:i])); !errors.Is(err, ErrSnapshot) {
+			t.Fatalf("cut at %d of %d: %v", i, len(whole), err)
+		}
+		damaged := bytes.Clone(whole)
+		damaged[i] ^= 0x10
+		if _, err := Restore(bytes.NewReader(damaged)); !errors.Is(err, ErrSnapshot) {
+			t.Fatalf("flipped at %d of %d: %v", i, len(whole), err)
+		}
+	}
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	m := newMachine(t)
+	n := m.node("a")
+	first := m.submit("first", n)
+	m.actor(1, first, n, func(s *proto.ActorSpec) { s.Detached = true })
+	m.must(&Command_DriverEnded{&DriverEnded{Job: first, Exited: true}})
+	for i := range keepJobs + 5 {
+		j := m.submit(fmt.Sprint("s", i), n)
+		m.must(&Command_DriverEnded{&DriverEnded{Job: j, Exited: true}})
+	}
+	if len(m.s.jobs) != keepJobs || m.s.FindJob("s0") != nil || m.s.FindJob("first") == nil {
+		t.Errorf("%d jobs are kept; the one with an actor: %v", len(m.s.jobs), m.s.FindJob("first"))
+	}
+	for i := range keepNodes + 5 {
+		m.must(&Command_NodeDied{&NodeDied{Node: m.node(fmt.Sprint("n", i))}})
+	}
+	if len(m.s.nodes) != keepNodes+1 || len(m.s.instances) != keepNodes+1 {
+		t.Errorf("%d nodes are kept", len(m.s.nodes))
+	}
+}
+
+func FuzzApply(f *testing.F) {
+	m := newMachine(f)
+	r := rand.New(rand.NewSource(1))
+	for range 50 {
+		m.do(randomBody(r))
+	}
+	for _, b := range m.log {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Decode(b)
+		if err != nil {
+			return
+		}
+		s := replay(t, New(), m.log)
+		s.Apply(c)
+		holds(t, s)
+		if _, err := Restore(bytes.NewReader(snapshotOf(t, s))); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzRestore(f *testing.F) {
+	f.Add(snapshotOf(f, newMachine(f).s))
+	f.Fuzz(func(_ *testing.T, b []byte) { Restore(bytes.NewReader(b)) })
+}
+
+func BenchmarkApplyCreateActor(b *testing.B) {
+	m := newMachine(b)
+	n := m.node("a")
+	j := m.submit("job", n)
+	i := uint64(0)
+	for b.Loop() {
+		i++
+		m.s.Apply(&Command{TimeMs: 1, Body: &Command_CreateActor{&CreateActor{Spec: &proto.ActorSpec{Id: id(i), Job: j}, Node: n}}})
+	}
+}

@@ -1,0 +1,113 @@
+package fsm
+
+import (
+	"cmp"
+	"slices"
+
+	protobuf "google.golang.org/protobuf/proto"
+)
+
+func (n *Node) record() *NodeRecord {
+	return &NodeRecord{Instance: n.Instance, Info: n.Info, Ended: n.ended}
+}
+
+func (j *Job) record() *JobRecord {
+	return &JobRecord{
+		Spec: j.Spec, Driver: j.Driver, Instance: j.Instance, Status: j.Status, Message: j.Message, ErrorType: j.ErrorType,
+		HasExitCode: j.HasExitCode, ExitCode: j.ExitCode, SubmittedMs: j.SubmittedMs, StartedMs: j.StartedMs, EndedMs: j.EndedMs,
+		Node: j.Node, Pid: j.PID, Stopping: j.Stopping, Ended: j.ended, Process: j.Process,
+	}
+}
+
+func jobOf(r *JobRecord) *Job {
+	return &Job{
+		Spec: r.Spec, Driver: r.Driver, Instance: r.Instance, Status: r.Status, Message: r.Message, ErrorType: r.ErrorType,
+		HasExitCode: r.HasExitCode, ExitCode: r.ExitCode, SubmittedMs: r.SubmittedMs, StartedMs: r.StartedMs, EndedMs: r.EndedMs,
+		Node: r.Node, PID: r.Pid, Stopping: r.Stopping, ended: r.Ended, Process: r.Process,
+	}
+}
+
+func (a *Actor) record() *ActorRecord {
+	return &ActorRecord{
+		Spec: a.Spec, State: a.State, Incarnation: a.Incarnation, Node: a.Node, Process: a.Process, Address: a.Address, Pid: a.PID,
+		Cause: a.Cause, Restarts: a.Restarts, StartedMs: a.StartedMs, EndedMs: a.EndedMs, Ended: a.ended,
+	}
+}
+
+func actorOf(r *ActorRecord) *Actor {
+	return &Actor{
+		Spec: r.Spec, State: r.State, Incarnation: r.Incarnation, Node: r.Node, Process: r.Process, Address: r.Address, PID: r.Pid,
+		Cause: r.Cause, Restarts: r.Restarts, StartedMs: r.StartedMs, EndedMs: r.EndedMs, ended: r.Ended,
+	}
+}
+
+// load takes one record of a snapshot.
+func (s *State) load(rec *Record) error {
+	switch b := rec.Body.(type) {
+	case *Record_Meta:
+		s.meta = b.Meta
+	case *Record_Node:
+		if b.Node.Info == nil {
+			return errRecord
+		}
+		s.nodes[b.Node.Info.Id] = &Node{Instance: b.Node.Instance, Info: b.Node.Info, ended: b.Node.Ended}
+	case *Record_Job:
+		if b.Job.Spec == nil {
+			return errRecord
+		}
+		s.jobs[b.Job.Spec.Id] = jobOf(b.Job)
+	case *Record_Actor:
+		if b.Actor.Spec == nil {
+			return errRecord
+		}
+		s.actors[string(b.Actor.Spec.Id)] = actorOf(b.Actor)
+	case *Record_Key:
+		s.keys[keyName{b.Key.Namespace, b.Key.Key}] = b.Key
+	case *Record_Package:
+		s.packages[b.Package.Name] = b.Package
+	case *Record_Reply:
+		if b.Reply.Result == nil {
+			b.Reply.Result = &Result{}
+		}
+		s.replies.put(b.Reply.Client, b.Reply.Sequence, b.Reply.Result)
+	default:
+		return errRecord
+	}
+	return nil
+}
+
+// index computes what follows from the records.
+func (s *State) index() {
+	for id, n := range s.nodes {
+		s.instances[n.Instance] = id
+		if !n.Info.Alive {
+			s.deadNodes.add(id)
+		}
+	}
+	for id, j := range s.jobs {
+		s.submissions[j.Spec.SubmissionId] = id
+		if j.Driver {
+			s.drivers[j.Instance] = id
+		}
+		if j.Over() {
+			s.endedJobs.add(id)
+			s.jobBytes += protobuf.Size(j.Spec)
+		}
+	}
+	for id, a := range s.actors {
+		if a.Dead() {
+			s.deadActors.add(id)
+			continue
+		}
+		s.actorsOf[a.Spec.Job]++
+		if a.Spec.Name != "" {
+			s.names[actorName{a.Spec.Namespace, a.Spec.Name}] = id
+		}
+	}
+	for _, k := range s.keys {
+		s.keyBytes += sizeOf(k.Namespace, k.Key, k.Value)
+	}
+	slices.SortFunc(s.deadNodes.keys, func(a, b uint32) int { return cmp.Compare(s.nodes[a].ended, s.nodes[b].ended) })
+	slices.SortFunc(s.endedJobs.keys, func(a, b uint32) int { return cmp.Compare(s.jobs[a].ended, s.jobs[b].ended) })
+	slices.SortFunc(s.deadActors.keys, func(a, b string) int { return cmp.Compare(s.actors[a].ended, s.actors[b].ended) })
+}

@@ -1,0 +1,194 @@
+package fsm
+
+import (
+	"bufio"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+
+	protobuf "google.golang.org/protobuf/proto"
+)
+
+// A snapshot's file: magic, format, records (a length and a Record each), a
+// length of zero, and the SHA-256 of everything before.
+const (
+	snapshotMagic  = "graysnap"
+	snapshotFormat = 1
+	maxRecord      = 64 << 20
+)
+
+// Snapshot is the state at one moment. It may be written while the state goes on.
+type Snapshot struct {
+	meta     *Meta
+	nodes    []*Node
+	jobs     []*Job
+	actors   []*Actor
+	keys     []*KeyRecord
+	packages []*PackageRecord
+	replies  []*ReplyRecord
+}
+
+// Snapshot takes the state as it is: pointers to records that never change.
+func (s *State) Snapshot() *Snapshot {
+	out := &Snapshot{
+		meta: s.meta, nodes: s.Nodes(), jobs: s.Jobs(), actors: s.Actors(), packages: s.Packages(),
+		keys: sorted(s.keys, func(a, b *KeyRecord) int {
+			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Key, b.Key))
+		}),
+	}
+	for _, k := range s.replies.order {
+		out.replies = append(out.replies, &ReplyRecord{Client: k.client, Sequence: k.sequence, Result: s.replies.results[k]})
+	}
+	return out
+}
+
+// recordWriter writes the records, and sums up what it wrote.
+type recordWriter struct {
+	w   *bufio.Writer
+	sum hash.Hash
+	buf []byte
+	err error
+}
+
+func (w *recordWriter) write(b []byte) {
+	if w.err == nil {
+		w.sum.Write(b)
+		_, w.err = w.w.Write(b)
+	}
+}
+
+func (w *recordWriter) record(body isRecord_Body) {
+	if w.err != nil {
+		return
+	}
+	r := &Record{Body: body}
+	var err error
+	w.buf, err = protobuf.MarshalOptions{Deterministic: true}.MarshalAppend(w.buf[:0], r)
+	if err != nil {
+		w.err = fmt.Errorf("encode a record: %w", err)
+		return
+	}
+	w.write(binary.AppendUvarint(nil, uint64(len(w.buf))))
+	w.write(w.buf)
+}
+
+// WriteTo writes the snapshot; the same state gives the same bytes.
+func (s *Snapshot) WriteTo(out io.Writer) (int64, error) {
+	counted := &counter{w: out}
+	w := &recordWriter{w: bufio.NewWriterSize(counted, 64<<10), sum: sha256.New()}
+	w.write(binary.LittleEndian.AppendUint32([]byte(snapshotMagic), snapshotFormat))
+	w.record(&Record_Meta{s.meta})
+	for _, n := range s.nodes {
+		w.record(&Record_Node{n.record()})
+	}
+	for _, j := range s.jobs {
+		w.record(&Record_Job{j.record()})
+	}
+	for _, a := range s.actors {
+		w.record(&Record_Actor{a.record()})
+	}
+	for _, k := range s.keys {
+		w.record(&Record_Key{k})
+	}
+	for _, p := range s.packages {
+		w.record(&Record_Package{p})
+	}
+	for _, r := range s.replies {
+		w.record(&Record_Reply{r})
+	}
+	w.write([]byte{0})
+	if w.err == nil {
+		_, w.err = w.w.Write(w.sum.Sum(nil))
+	}
+	if w.err == nil {
+		w.err = w.w.Flush()
+	}
+	return counted.n, w.err
+}
+
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// recordReader reads what recordWriter wrote, summing up.
+type recordReader struct {
+	r   *bufio.Reader
+	sum hash.Hash
+}
+
+func (r *recordReader) ReadByte() (byte, error) {
+	b, err := r.r.ReadByte()
+	if err == nil {
+		r.sum.Write([]byte{b})
+	}
+	return b, err
+}
+
+func (r *recordReader) next(n int) ([]byte, error) {
+	// Grown as it's read: a length that lies costs no memory.
+	var b []byte
+	for len(b) < n {
+		part := make([]byte, min(n-len(b), 1<<20))
+		if _, err := io.ReadFull(r.r, part); err != nil {
+			return nil, err
+		}
+		b = append(b, part...)
+	}
+	r.sum.Write(b)
+	return b, nil
+}
+
+// Restore reads a snapshot into a new state. Whatever is wrong with it is an
+// ErrSnapshot.
+func Restore(in io.Reader) (*State, error) {
+	r := &recordReader{r: bufio.NewReaderSize(in, 64<<10), sum: sha256.New()}
+	head, err := r.next(len(snapshotMagic) + 4)
+	if err != nil || string(head[:len(snapshotMagic)]) != snapshotMagic {
+		return nil, fmt.Errorf("%w: it isn't one of gray's", ErrSnapshot)
+	}
+	if f := binary.LittleEndian.Uint32(head[len(snapshotMagic):]); f != snapshotFormat {
+		return nil, fmt.Errorf("%w: its format is %d, this version of gray reads %d", ErrSnapshot, f, snapshotFormat)
+	}
+	s := New()
+	for {
+		size, err := binary.ReadUvarint(r)
+		if err != nil || size > maxRecord {
+			return nil, fmt.Errorf("%w: it was cut off or is damaged", ErrSnapshot)
+		}
+		if size == 0 {
+			break
+		}
+		b, err := r.next(int(size))
+		if err != nil {
+			return nil, fmt.Errorf("%w: it was cut off: %w", ErrSnapshot, err)
+		}
+		rec := &Record{}
+		if err := protobuf.Unmarshal(b, rec); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+		}
+		if err := s.load(rec); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+		}
+	}
+	want := r.sum.Sum(nil)
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(r.r, got); err != nil || !slices.Equal(got, want) {
+		return nil, fmt.Errorf("%w: its checksum is wrong", ErrSnapshot)
+	}
+	s.index()
+	return s, nil
+}
+
+var errRecord = errors.New("a record without its key")

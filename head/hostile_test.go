@@ -1,0 +1,162 @@
+package head
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gray-runtime/gray/proto"
+)
+
+// TestEveryRouteNeedsTheToken, those that aren't there included.
+func TestEveryRouteNeedsTheToken(t *testing.T) {
+	h := startHead(t, t.TempDir())
+	nobody := func(r *http.Request) { r.Header.Del("Authorization") }
+	routes := []string{"GET /", "GET /api/none", "POST /api/version", "OPTIONS /api/jobs/", "GET //api//version", "GET /api/jobs"}
+	for pattern := range h.routes() {
+		routes = append(routes, strings.NewReplacer("{$}", "", "{id}", "j1", "{name}", "x").Replace(pattern))
+	}
+	for _, route := range routes {
+		method, path, _ := strings.Cut(route, " ")
+		if code, _ := rest(t, h, method, path, "", nobody); code != http.StatusUnauthorized {
+			t.Errorf("%s: %d", route, code)
+		}
+	}
+}
+
+// TestHalfOpenRequests: bodies that never come hold nobody up, nor the end.
+func TestHalfOpenRequests(t *testing.T) {
+	h := startHead(t, t.TempDir())
+	head := "POST /api/jobs/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+	for i := range 100 {
+		c, err := net.Dial("tcp", h.HTTPAddress())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		token := ""
+		if i%2 == 0 {
+			token = "Authorization: Bearer " + h.Token().String() + "\r\n"
+		}
+		if _, err := fmt.Fprintf(c, "%s%s\r\n{", head, token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if code, text := rest(t, h, "GET", "/api/version", "", nil); code != http.StatusOK {
+		t.Errorf("%d %s", code, text)
+	}
+}
+
+// TestRefusedBodyIsntAwaited: who has no token hears so before the body's end.
+func TestRefusedBodyIsntAwaited(t *testing.T) {
+	h := startHead(t, t.TempDir())
+	c, err := net.Dial("tcp", h.HTTPAddress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(c, "PUT /api/packages/gcs/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\nx", maxPackage)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("%d %s, %v", resp.StatusCode, text, err)
+	}
+}
+
+// TestTextThatIsNoUTF8 can't be in a command: it's the request's fault.
+func TestTextThatIsNoUTF8(t *testing.T) {
+	h := startHead(t, t.TempDir())
+	if code, text := rest(t, h, "POST", "/api/jobs/", "{\"entrypoint\":\"x\xff\",\"runtime_env\":{\"pip\":[\"\xff\"]}}", nil); code != http.StatusOK {
+		t.Errorf("submit: %d %s", code, text)
+	}
+	if code, text := rest(t, h, "POST", "/api/jobs/%ff/stop", "", nil); code != http.StatusBadRequest {
+		t.Errorf("stop: %d %s", code, text)
+	}
+	if code, text := rest(t, h, "GET", "/api/jobs/%ff", "", nil); code != http.StatusNotFound {
+		t.Errorf("get: %d %s", code, text)
+	}
+}
+
+// TestActorThatNeedsLessThanNothing would give others room.
+func TestActorThatNeedsLessThanNothing(t *testing.T) {
+	h := startHead(t, t.TempDir())
+	n := newNode(t, h, 1)
+	n.connect(nil)
+	job := driverJob(t, n)
+	for _, r := range []*proto.CreateActorRequest{
+		{}, {Spec: &proto.ActorSpec{}}, {Spec: &proto.ActorSpec{Id: actorID(1)[:7], Job: job}},
+		{Spec: &proto.ActorSpec{Id: actorID(1), Job: job, Resources: cpus(-1)}},
+	} {
+		if _, err := n.control.CreateActor(t.Context(), r); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("%v: %v", r, err)
+		}
+	}
+}
+
+// TestSweptPackages: what the index doesn't have goes at the start.
+func TestSweptPackages(t *testing.T) {
+	dir := t.TempDir()
+	h := startHead(t, dir)
+	c := client(t, h)
+	for _, content := range []string{"old", "new"} {
+		if err := c.PutPackage(t.Context(), "a.zip", strings.NewReader(content), 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stopHead(t, h)
+	if err := os.WriteFile(filepath.Join(dir, "packages", ".upload-1"), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h = startHead(t, dir)
+	entries, err := os.ReadDir(filepath.Join(dir, "packages"))
+	if err != nil || len(entries) != 1 || entries[0].Name() != h.packageRecord("a.zip").Sha256 {
+		t.Errorf("left: %v, %v", entries, err)
+	}
+}
+
+// TestDamagedLog is refused with an error.
+func TestDamagedLog(t *testing.T) {
+	for name, b := range map[string]string{"garbage": strings.Repeat("garbage", 10_000), "short": "x"} {
+		dir := t.TempDir()
+		h := startHead(t, dir)
+		stopHead(t, h)
+		if err := os.WriteFile(filepath.Join(dir, "raft.db"), []byte(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Start(t.Context(), Config{DataDir: dir}); err == nil || !strings.Contains(err.Error(), "open the Raft log") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// TestLeadsAgain: leadership that was lost and won unnoticed leaves no session
+// behind that nobody listens to.
+func TestLeadsAgain(t *testing.T) {
+	h := startHead(t, t.TempDir())
+	n := newNode(t, h, 1)
+	n.connect(nil)
+	h.leader.begin()
+	<-n.ended
+	if status.Code(n.err) != codes.Unavailable {
+		t.Errorf("the session ended with %v", n.err)
+	}
+	if h.aliveNode(n.id) == nil {
+		t.Error("the node lost its lease")
+	}
+	n.err = nil
+	n.connect(nil)
+}

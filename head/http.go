@@ -1,0 +1,115 @@
+package head
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	maxBody = 2 << 20 // of a request other than an upload
+	// requestLimit bounds reading a short request and writing its answer.
+	requestLimit = time.Minute
+)
+
+// routes is the REST API.
+func (h *Head) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"GET /api/version":        h.getVersion,
+		"GET /api/cluster_status": h.getStatus,
+
+		"GET /api/packages/gcs/{name}": h.getPackage,
+		"PUT /api/packages/gcs/{name}": h.uploadPackage,
+
+		"POST /api/jobs/{$}":           h.postJob,
+		"GET /api/jobs/{$}":            h.getJobs,
+		"GET /api/jobs/{id}":           h.getJob,
+		"GET /api/jobs/{id}/logs":      h.getLogs,
+		"GET /api/jobs/{id}/logs/tail": h.tailLogs,
+		"POST /api/jobs/{id}/stop":     h.stopJob,
+		"DELETE /api/jobs/{id}":        h.deleteJob,
+
+		"GET /api/v0/nodes":   h.listNodes,
+		"GET /api/v0/jobs":    h.listJobs,
+		"GET /api/v0/actors":  h.listActors,
+		"GET /api/v0/tasks":   h.listTasks,
+		"GET /api/v0/objects": h.listObjects,
+		"GET /api/v0/workers": h.listWorkers,
+	}
+}
+
+// handler serves the REST API.
+func (h *Head) handler() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, f := range h.routes() {
+		mux.HandleFunc(pattern, f)
+	}
+	return h.guard(mux)
+}
+
+// bounded gives a request a limit in time; uploads and tails set their own.
+func bounded(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	limit := time.Now().Add(requestLimit)
+	c := http.NewResponseController(w)
+	c.SetReadDeadline(limit) // the connections that this server has can do that
+	c.SetWriteDeadline(limit)
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		writeText(w, http.StatusInternalServerError, "encode the answer: "+err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(code)
+	w.Write(b)
+}
+
+func writeText(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	w.Write([]byte(text))
+}
+
+// writeError answers with the HTTP status that fits err.
+func writeError(w http.ResponseWriter, err error) {
+	var tooLong *http.MaxBytesError
+	code, text := http.StatusInternalServerError, err.Error()
+	s, isStatus := status.FromError(err)
+	switch {
+	case errors.As(err, &tooLong), errors.Is(err, ErrTooLarge):
+		code = http.StatusRequestEntityTooLarge
+	case errors.Is(err, ErrPackageName):
+		code = http.StatusBadRequest
+	case isStatus:
+		code, text = httpCode(s.Code()), s.Message()
+	}
+	writeText(w, code, text)
+}
+
+func httpCode(c codes.Code) int {
+	switch c {
+	case codes.NotFound:
+		return http.StatusNotFound
+	case codes.AlreadyExists, codes.InvalidArgument, codes.FailedPrecondition:
+		return http.StatusBadRequest
+	case codes.Unavailable:
+		return http.StatusServiceUnavailable
+	case codes.ResourceExhausted:
+		return http.StatusInsufficientStorage
+	case codes.DeadlineExceeded:
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusInternalServerError
+}
+
+// validUTF8 replaces what JSON and protobuf can't carry.
+func validUTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

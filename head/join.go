@@ -1,0 +1,42 @@
+package head
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/proto"
+)
+
+const wrongToken = "wrong token: gray start --head printed the right one; it's also in ~/.gray/token of the user who started the head, on the head's host"
+
+// Join admits a node by the token: its key gets a certificate.
+func (c *controlService) Join(_ context.Context, r *proto.JoinRequest) (*proto.JoinReply, error) {
+	if !c.h.token.Equal(pki.Token(r.Token)) {
+		return nil, status.Error(codes.Unauthenticated, wrongToken)
+	}
+	return c.certificate(r.Csr, pki.RoleNode, r.Ip)
+}
+
+// RenewCertificate gives a member a certificate for a new key.
+func (c *controlService) RenewCertificate(ctx context.Context, r *proto.RenewRequest) (*proto.JoinReply, error) {
+	role, ok := pki.PeerRole(ctx)
+	if !ok {
+		return nil, errNoCertificate
+	}
+	return c.certificate(r.Csr, role, "")
+}
+
+func (c *controlService) certificate(csr []byte, role, ip string) (*proto.JoinReply, error) {
+	leaf, err := c.h.ca.Sign(csr, role, []string{ip}, certificateLife)
+	if errors.Is(err, pki.ErrBadRequest) {
+		return nil, problem(proto.Error_INVALID, "%v", err)
+	}
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return &proto.JoinReply{Certificate: leaf, Authority: c.h.ca.Certificate(), Cluster: uint32(c.h.cluster)}, nil
+}

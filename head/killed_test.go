@@ -1,0 +1,165 @@
+package head
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gray-runtime/gray/internal/api"
+	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// Environment of the test binary that make it a head: its data dir and port.
+const (
+	childEnv     = "GRAY_HEAD_TEST_DIR"
+	childPortEnv = "GRAY_HEAD_TEST_PORT"
+)
+
+// childHead is a head until its standard input ends.
+func childHead(dir string) int {
+	port, err := strconv.Atoi(os.Getenv(childPortEnv))
+	if err != nil {
+		return 1
+	}
+	h, err := Start(context.Background(), Config{DataDir: dir, Port: port, HTTPPort: -1})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Fprintln(os.Stdout, h.Address(), h.Token())
+	bufio.NewReader(os.Stdin).ReadByte()
+	if err := h.Close(context.Background()); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// child is a head in a process of its own.
+type child struct {
+	t       testing.TB
+	cmd     *exec.Cmd
+	address string
+	token   pki.Token
+}
+
+func (c *child) Address() string  { return c.address }
+func (c *child) Token() pki.Token { return c.token }
+
+func startChild(t testing.TB, dir string, port int) *child {
+	t.Helper()
+	c := &child{t: t, cmd: exec.Command(os.Args[0])}
+	c.cmd.Env = append(os.Environ(), childEnv+"="+dir, childPortEnv+"="+strconv.Itoa(port))
+	c.cmd.Stderr = os.Stderr
+	if _, err := c.cmd.StdinPipe(); err != nil { // ends with this process, and the child with it
+		t.Fatal(err)
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.kill)
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("the head didn't start: %v", err)
+	}
+	var token string
+	if _, err := fmt.Sscan(line, &c.address, &token); err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	c.token = pki.Token(token)
+	return c
+}
+
+// kill is kill -9.
+func (c *child) kill() {
+	if c.cmd.ProcessState == nil {
+		c.cmd.Process.Kill()
+		c.cmd.Wait()
+	}
+}
+
+// TestKilled kills a head with -9 and starts it again: all that it acknowledged
+// is there, and nodes and what runs on them go on.
+func TestKilled(t *testing.T) {
+	dir := t.TempDir()
+	first := startChild(t, dir, 0)
+	_, err := Start(t.Context(), Config{DataDir: dir, HTTPPort: -1})
+	var used *InUseError
+	if !errors.As(err, &used) || used.PID != first.cmd.Process.Pid || !strings.Contains(err.Error(), dir) {
+		t.Errorf("a second head on the data dir: %v", err)
+	}
+
+	n := newNode(t, first, 2)
+	n.connect(nil)
+	driver := driverJob(t, n)
+	create(t, n, &proto.ActorSpec{Id: actorID(1), Job: driver, Name: "counter", Resources: cpus(1)})
+	n.startActor()
+	n.actorIs(actorID(1), 1, proto.ActorReport_ALIVE)
+	c, err := api.NewClient(first.Address(), first.Token())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Submit(t.Context(), api.JobSubmitRequest{Entrypoint: "echo", SubmissionID: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	submitted := n.startDriver()
+	n.driverIs(&proto.DriverReport{Job: submitted.Id, State: proto.DriverReport_RUNNING, Pid: 5})
+	for i := range 100 {
+		if _, err := n.control.PutKey(t.Context(), &proto.PutKeyRequest{Key: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first.kill()
+	<-n.ended
+
+	_, port, err := net.SplitHostPort(first.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := startChild(t, dir, number)
+	if second.Address() != first.Address() || second.Token() != first.Token() {
+		t.Fatalf("it's another cluster: %s, was %s", second.Address(), first.Address())
+	}
+	if nodes, err := c.Nodes(t.Context(), api.ListOptions{}); err != nil || len(nodes.Result) != 1 || nodes.Result[0].State != "ALIVE" {
+		t.Errorf("nodes %+v, %v", nodes, err)
+	}
+	n.err = nil
+	id := n.id
+	n.register(second)
+	if n.id != id {
+		t.Errorf("the node was %d and is %d", id, n.id)
+	}
+	n.connect(&proto.NodeReport{Jobs: []uint32{driver, submitted.Id}, Actors: []*proto.ActorRef{{Id: actorID(1), Incarnation: 1}}})
+	if r, err := n.control.ListKeys(t.Context(), &proto.ListKeysRequest{}); err != nil || len(r.Keys) != 100 {
+		t.Errorf("%d keys, %v", len(r.GetKeys()), err)
+	}
+	if a, err := n.control.FindActor(t.Context(), &proto.FindActorRequest{Name: "counter"}); err != nil || a.State != proto.ActorInfo_ALIVE {
+		t.Errorf("actor %v, %v", a, err)
+	}
+	if jobs, err := c.Jobs(t.Context()); err != nil || len(jobs) != 2 || jobs[0].Status != api.StatusRunning || jobs[1].Status != api.StatusRunning {
+		t.Errorf("jobs %+v, %v", jobs, err)
+	}
+	// What ends now ends as ever.
+	n.driverIs(&proto.DriverReport{Job: driver, State: proto.DriverReport_EXITED, ExitCode: -1})
+	began := time.Now()
+	if a := n.wait(actorID(1), 1); a.State != proto.ActorInfo_DEAD || time.Since(began) > nodeLease {
+		t.Errorf("the driver's actor after %v: %v", time.Since(began), a)
+	}
+}

@@ -1,0 +1,144 @@
+package head
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/proto"
+)
+
+const (
+	// nodeLease is how long a node may be silent.
+	nodeLease = 4 * time.Second
+	// probeTimeout is how long a node may take to accept a connection.
+	probeTimeout = time.Second
+)
+
+// tick declares dead who was silent for too long, and settles what is missing.
+func (l *leader) tick(at time.Time) {
+	l.mu.Lock()
+	if !l.leads {
+		l.mu.Unlock()
+		return
+	}
+	if at.Sub(l.lastTick) > stalled { // it was this head that didn't run
+		for _, m := range l.members {
+			m.heard = at
+		}
+	}
+	l.lastTick = at
+	var silent []uint32
+	for id, m := range l.members {
+		if at.Sub(m.heard) > nodeLease {
+			silent = append(silent, id)
+		}
+	}
+	due := l.dueLocked(at)
+	l.mu.Unlock()
+	for _, id := range silent {
+		l.h.declareDead(id, fmt.Sprintf("it was silent for %v", nodeLease))
+	}
+	for _, m := range due {
+		l.h.settle(m)
+	}
+}
+
+// probe asks a node that lost its session whether its process lives: nobody
+// listens at a dead one's address.
+func (l *leader) probe(id uint32, address string) {
+	ctx, cancel := context.WithTimeout(l.h.ctx, probeTimeout)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err == nil {
+		conn.Close()
+		return // it has the rest of its lease to come back
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return
+	}
+	l.mu.Lock()
+	m := l.members[id]
+	back := m != nil && m.session != nil
+	l.mu.Unlock()
+	if !back {
+		l.h.declareDead(id, "its process has ended")
+	}
+}
+
+// declareDead makes a node's death known to all.
+func (h *Head) declareDead(id uint32, cause string) {
+	_, err := h.consensus.apply(h.command(&fsm.Command_NodeDied{NodeDied: &fsm.NodeDied{Node: id, Cause: cause}}))
+	if err != nil && h.ctx.Err() == nil {
+		h.log.Warn("a node's death isn't committed yet", "node", ids.NodeID(id), "error", err)
+	}
+}
+
+// RegisterNode gives a node its number, the same to the same instance.
+func (c *controlService) RegisterNode(ctx context.Context, r *proto.RegisterNodeRequest) (*proto.RegisterNodeReply, error) {
+	res, err := c.h.propose(ctx, &fsm.Command_RegisterNode{RegisterNode: &fsm.RegisterNode{
+		Instance: r.Instance, Node: r.Node, Id: r.Id,
+	}})
+	if err != nil {
+		return nil, err
+	}
+	c.h.leader.heard(res.Id)
+	if !res.Existed {
+		c.h.log.Info("node registered", "node", ids.NodeID(res.Id), "address", r.Node.Address)
+	}
+	return &proto.RegisterNodeReply{
+		Id: res.Id, Cluster: uint32(c.h.cluster), Heads: c.h.headAddresses(), LeaseMs: nodeLease.Milliseconds(),
+	}, nil
+}
+
+// heard notes a sign of life.
+func (l *leader) heard(id uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.members[id]; m != nil {
+		m.heard = time.Now()
+	}
+}
+
+// LeaveNode is a node's farewell.
+func (c *controlService) LeaveNode(ctx context.Context, r *proto.LeaveNodeRequest) (*proto.Ack, error) {
+	cause := "it left"
+	if r.Reason != "" {
+		cause += ": " + r.Reason
+	}
+	_, err := c.h.propose(ctx, &fsm.Command_NodeDied{NodeDied: &fsm.NodeDied{Node: r.Id, Cause: cause}})
+	return &proto.Ack{}, err
+}
+
+// ListNodes lists nodes as last reported, dead ones that aren't forgotten included.
+func (c *controlService) ListNodes(context.Context, *proto.ListNodesRequest) (*proto.ListNodesReply, error) {
+	if err := c.h.leading(); err != nil {
+		return nil, err
+	}
+	return &proto.ListNodesReply{Nodes: c.h.allNodes()}, nil
+}
+
+// allNodes are all nodes by number.
+func (h *Head) allNodes() []*proto.NodeInfo {
+	fresh := map[uint32]*proto.NodeInfo{}
+	for _, i := range h.leader.infos() {
+		fresh[i.Id] = i
+	}
+	var out []*proto.NodeInfo
+	h.replica.read(func(s *fsm.State) {
+		for _, n := range s.Nodes() {
+			if i := fresh[n.Info.Id]; i != nil && n.Info.Alive {
+				out = append(out, i)
+			} else {
+				out = append(out, n.Info)
+			}
+		}
+	})
+	return out
+}

@@ -1,0 +1,206 @@
+package head
+
+import (
+	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// unit is one of a resource, in the units of proto.Resources.
+const unit = 10_000
+
+// platformsOf are those that a job's processes can run on.
+func (l *leader) platformsOf(spec *proto.JobSpec) []string {
+	var out []string
+	for _, b := range spec.GetBinaries() {
+		out = append(out, b.Platform)
+	}
+	if origin := l.members[spec.GetOrigin()]; len(out) == 0 && origin != nil && origin.info.Platform != "" {
+		out = append(out, origin.info.Platform)
+	}
+	return out
+}
+
+// chooseLocked finds a node for an actor that is about to be created, and holds
+// its resources there; 0: it has to wait.
+func (l *leader) chooseLocked(spec *proto.ActorSpec) uint32 {
+	if !l.leads || l.actors.len() > 0 {
+		return 0 // others wait longer
+	}
+	var job *fsm.Job
+	l.h.replica.read(func(s *fsm.State) { job = s.Job(spec.GetJob()) })
+	if job == nil {
+		return 0
+	}
+	d := l.newBoard().place(wanted{resources: spec.Resources, strategy: spec.Strategy, platforms: l.platformsOf(job.Spec), local: spec.CreatorNode})
+	if d.node != 0 {
+		l.members[d.node].held[string(spec.Id)] = spec.Resources
+		l.placed[string(spec.Id)] = d.node
+	}
+	return d.node
+}
+
+// holdLocked keeps resources for an actor that was placed.
+func (l *leader) holdLocked(a *fsm.Actor) {
+	id := string(a.Spec.Id)
+	if m := l.members[a.Node]; m != nil {
+		l.releaseLocked(id)
+		m.held[id] = a.Spec.Resources
+		l.placed[id] = a.Node
+	}
+}
+
+// releaseLocked ends what holdLocked began.
+func (l *leader) releaseLocked(id string) {
+	if m := l.members[l.placed[id]]; m != nil {
+		delete(m.held, id)
+	}
+	delete(l.placed, id)
+}
+
+// waitsLocked reports whether somebody waits for a place.
+func (l *leader) waitsLocked() bool { return len(l.jobs) > 0 || l.actors.len() > 0 }
+
+// placeActors tries to place all that wait, in order; those of one shape only
+// until one of them finds no place.
+func (l *leader) placeActors() {
+	var chosen []*fsm.PlaceActor
+	l.mu.Lock()
+	board := l.newBoard()
+	failed := map[string]decision{}
+	for _, w := range l.actors.all() {
+		a, job := l.actorWithJob(w.id)
+		if a == nil || a.Dead() || a.Node != 0 || job == nil {
+			l.actors.drop(w.id)
+			continue
+		}
+		want := wanted{resources: a.Spec.Resources, strategy: a.Spec.Strategy, platforms: l.platformsOf(job.Spec), refused: w.refused}
+		key := shape(want.resources, want.strategy, want.platforms)
+		d, known := failed[key]
+		if !known || len(w.refused) > 0 {
+			d = board.place(want)
+		}
+		if d.node == 0 {
+			if len(w.refused) == 0 {
+				failed[key] = d
+			}
+			w.reason, w.infeasible = d.reason, !d.feasible
+			continue
+		}
+		next := *a
+		next.Node = d.node
+		l.holdLocked(&next)
+		board.take(d.node, want.resources)
+		l.actors.drop(w.id)
+		chosen = append(chosen, &fsm.PlaceActor{Id: []byte(w.id), Incarnation: a.Incarnation, Node: d.node})
+	}
+	l.mu.Unlock()
+	commit(l.h, chosen, func(p *fsm.PlaceActor) fsm.Body { return &fsm.Command_PlaceActor{PlaceActor: p} },
+		func(p *fsm.PlaceActor) { l.again(string(p.Id)) })
+}
+
+// commit proposes placements, all before it waits for the first. Those that
+// weren't committed or had no effect are given to failed.
+func commit[T any](h *Head, chosen []T, body func(T) fsm.Body, failed func(T)) {
+	outcomes := make([]func() (*fsm.Result, error), len(chosen))
+	for i, p := range chosen {
+		outcomes[i] = h.consensus.begin(h.command(body(p)))
+	}
+	for i, p := range chosen {
+		if r, err := outcomes[i](); err != nil || r.Error != nil {
+			failed(p)
+		}
+	}
+}
+
+// again queues an actor whose placement wasn't committed.
+func (l *leader) again(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a := l.actorRecord(id); l.leads && a != nil && !a.Dead() && a.Node == 0 {
+		l.releaseLocked(id)
+		l.actors.add(id)
+	}
+}
+
+func (l *leader) actorWithJob(id string) (a *fsm.Actor, j *fsm.Job) {
+	l.h.replica.read(func(s *fsm.State) {
+		if a = s.Actor(id); a != nil {
+			j = s.Job(a.Spec.Job)
+		}
+	})
+	return a, j
+}
+
+// placeJobs finds nodes for drivers.
+func (l *leader) placeJobs() {
+	var chosen []*fsm.PlaceJob
+	l.mu.Lock()
+	board := l.newBoard()
+	var left []waitingJob
+	for _, waits := range l.jobs {
+		id := waits.id
+		var j *fsm.Job
+		l.h.replica.read(func(s *fsm.State) { j = s.Job(id) })
+		if j == nil || j.Over() || j.Node != 0 {
+			continue
+		}
+		d := l.placeDriver(board, j.Spec)
+		if d.node == 0 {
+			left = append(left, waitingJob{id: id, reason: d.reason, infeasible: !d.feasible})
+			continue
+		}
+		board.take(d.node, j.Spec.DriverResources)
+		chosen = append(chosen, &fsm.PlaceJob{Job: id, Node: d.node})
+	}
+	l.jobs = left
+	l.mu.Unlock()
+	commit(l.h, chosen, func(p *fsm.PlaceJob) fsm.Body { return &fsm.Command_PlaceJob{PlaceJob: p} }, func(p *fsm.PlaceJob) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.jobs = append(l.jobs, waitingJob{id: p.Job})
+	})
+}
+
+// placeDriver finds a node for a driver: the head's own, if it asks for nothing.
+func (l *leader) placeDriver(b *board, spec *proto.JobSpec) decision {
+	w := wanted{resources: spec.DriverResources, platforms: l.platformsOf(spec)}
+	if len(spec.GetDriverResources().GetQuantity()) == 0 {
+		for n := range b.snapshot(w.platforms).All() {
+			if l.members[uint32(n.ID)].info.Head {
+				return decision{node: uint32(n.ID), feasible: true}
+			}
+		}
+	}
+	return b.place(w)
+}
+
+// startActorLocked orders an actor's node to start it.
+func (l *leader) startActorLocked(id string) {
+	l.h.replica.read(func(s *fsm.State) {
+		a := s.Actor(id)
+		if a == nil || a.Dead() || a.Alive() || a.Node == 0 {
+			return
+		}
+		l.holdLocked(a)
+		l.orderLocked(a.Node, l.startActorOrder(s, a))
+	})
+}
+
+func (l *leader) startActorOrder(s *fsm.State, a *fsm.Actor) *proto.NodeOrder {
+	var spec *proto.JobSpec
+	if j := s.Job(a.Spec.Job); j != nil {
+		spec = j.Spec
+	}
+	return &proto.NodeOrder{Body: &proto.NodeOrder_StartActor{
+		StartActor: &proto.StartActor{Actor: a.Spec, Incarnation: a.Incarnation, Job: spec},
+	}}
+}
+
+// startDriverLocked orders a job's node to start its driver.
+func (l *leader) startDriverLocked(id uint32) {
+	var j *fsm.Job
+	l.h.replica.read(func(s *fsm.State) { j = s.Job(id) })
+	if j != nil && j.Status == fsm.Pending && j.Node != 0 {
+		l.orderLocked(j.Node, &proto.NodeOrder{Body: &proto.NodeOrder_StartDriver{StartDriver: &proto.StartDriver{Job: j.Spec}}})
+	}
+}

@@ -1,0 +1,105 @@
+package head
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/gray-runtime/gray/head/fsm"
+)
+
+// replica is the state machine as Raft drives it.
+type replica struct {
+	mu     sync.RWMutex
+	state  *fsm.State
+	events []fsm.Event
+
+	signal chan struct{} // there are events
+	watch  watchers
+	broken func(error) // called when a log entry can't be understood
+}
+
+func newReplica(broken func(error)) *replica {
+	return &replica{state: fsm.New(), signal: make(chan struct{}, 1), broken: broken, watch: watchers{m: map[any]*watched{}}}
+}
+
+var _ raft.FSM = (*replica)(nil)
+
+// Apply carries out a committed command. It answers a *fsm.Result or an error.
+func (r *replica) Apply(l *raft.Log) any {
+	c, err := fsm.Decode(l.Data)
+	if err != nil {
+		err = fmt.Errorf("log entry %d: %w", l.Index, err)
+		r.broken(err)
+		return err
+	}
+	r.mu.Lock()
+	result, events := r.state.Apply(c)
+	r.events = append(r.events, events...)
+	r.mu.Unlock()
+	for _, e := range events {
+		switch e.Kind {
+		case fsm.ActorChanged:
+			r.watch.notify(e.Actor)
+		case fsm.JobChanged, fsm.JobPlaced, fsm.JobOver:
+			r.watch.notify(e.Job)
+		}
+	}
+	if len(events) > 0 {
+		select {
+		case r.signal <- struct{}{}:
+		default:
+		}
+	}
+	return result
+}
+
+// takeEvents returns what happened since the last call.
+func (r *replica) takeEvents() []fsm.Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.events
+	r.events = nil
+	return out
+}
+
+// read calls f with the state, which f must not keep (records it may).
+func (r *replica) read(f func(*fsm.State)) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	f(r.state)
+}
+
+// Snapshot takes the state for Raft.
+func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return persister{r.state.Snapshot()}, nil
+}
+
+// Restore replaces the state by a snapshot.
+func (r *replica) Restore(in io.ReadCloser) error {
+	defer in.Close()
+	s, err := fsm.Restore(in)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state, r.events = s, nil
+	return nil
+}
+
+type persister struct{ s *fsm.Snapshot }
+
+func (p persister) Persist(sink raft.SnapshotSink) error {
+	if _, err := p.s.WriteTo(sink); err != nil {
+		sink.Cancel()
+		return fmt.Errorf("write snapshot: %w", err)
+	}
+	return sink.Close()
+}
+
+func (persister) Release() {}

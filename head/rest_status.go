@@ -1,0 +1,93 @@
+package head
+
+import (
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/api"
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// lately is how long a dead node is shown by gray status.
+const lately = time.Hour
+
+// getStatus describes the cluster for gray status.
+func (h *Head) getStatus(w http.ResponseWriter, r *http.Request) {
+	bounded(w, r)
+	out := api.ClusterStatus{
+		ClusterID: h.cluster.String(), GrayVersion: h.cfg.Version, UptimeMs: time.Since(h.started).Milliseconds(),
+		Heads: []api.HeadStatus{{
+			ID: h.dir.info.Head, Address: h.Address(), HTTPAddress: h.HTTPAddress(), Leader: h.leading() == nil,
+			PID: os.Getpid(), Version: h.cfg.Version,
+		}},
+		Nodes: []api.NodeRow{}, Pending: []api.Demand{}, Jobs: map[string]int{}, Actors: map[string]int{},
+	}
+	for _, i := range h.allNodes() {
+		if i.Alive {
+			out.Nodes = append(out.Nodes, nodeRow(i))
+			out.Pending = append(out.Pending, nodeDemands(i)...)
+		} else if now()-i.EndedUnixMs < lately.Milliseconds() {
+			out.Dead = append(out.Dead, nodeRow(i))
+		}
+	}
+	slices.Reverse(out.Dead)
+	out.Pending = append(out.Pending, h.leader.demands()...)
+	h.replica.read(func(s *fsm.State) {
+		for _, j := range s.Jobs() {
+			out.Jobs[j.Status]++
+		}
+		for _, a := range s.Actors() {
+			out.Actors[a.State.String()]++
+		}
+	})
+	writeJSON(w, http.StatusOK, out)
+}
+
+func nodeDemands(i *proto.NodeInfo) []api.Demand {
+	var out []api.Demand
+	for _, p := range i.Pending {
+		out = append(out, api.Demand{
+			What: p.What, Resources: resources(p.Resources), Count: int(p.Count), JobID: ids.JobID(p.Job).String(),
+			NodeID: ids.NodeID(i.Id).String(), Reason: p.Reason, Infeasible: p.Infeasible,
+		})
+	}
+	return out
+}
+
+// demands are the actors and drivers that wait for a place.
+func (l *leader) demands() []api.Demand {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []api.Demand
+	l.h.replica.read(func(s *fsm.State) {
+		for _, w := range l.jobs {
+			if j := s.Job(w.id); j != nil {
+				out = append(out, api.Demand{
+					What: "job " + j.Spec.SubmissionId, Resources: resources(j.Spec.DriverResources), Count: 1,
+					JobID: ids.JobID(w.id).String(), Reason: w.reason, Infeasible: w.infeasible,
+				})
+			}
+		}
+		for _, w := range l.actors.all() {
+			if a := s.Actor(w.id); a != nil {
+				out = append(out, actorDemand(a, w))
+			}
+		}
+	})
+	return out
+}
+
+func actorDemand(a *fsm.Actor, w *waiting) api.Demand {
+	name := a.Spec.Name
+	if name == "" {
+		name = a.Spec.Class
+	}
+	return api.Demand{
+		What: "actor " + name, Resources: resources(a.Spec.Resources), Count: 1,
+		JobID: ids.JobID(a.Spec.Job).String(), Reason: w.reason, Infeasible: w.infeasible,
+	}
+}

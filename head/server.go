@@ -1,0 +1,133 @@
+package head
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/proto"
+)
+
+const (
+	protocolGRPC = "h2"
+	protocolREST = "http/1.1"
+
+	maxMessage  = 64 << 20
+	maxStreams  = 10_000
+	headerLimit = 10 * time.Second
+	idleLimit   = 2 * time.Minute
+	maxHeader   = 64 << 10
+)
+
+var errNoCertificate = status.Error(codes.Unauthenticated, "this call needs a certificate of the cluster: join first")
+
+// controlService serves proto.Control.
+type controlService struct {
+	proto.UnimplementedControlServer
+	h *Head
+}
+
+// serve begins to answer on all ports.
+func (h *Head) serve() {
+	h.mux = pki.Split(h.control, h.identity.ServerTLS(), protocolGRPC, protocolREST)
+	h.grpc = grpc.NewServer(
+		grpc.Creds(pki.GRPCServerCredentials()), grpc.WaitForHandlers(true), grpc.ConnectionTimeout(headerLimit),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.ChainUnaryInterceptor(memberOnly), grpc.ChainStreamInterceptor(memberOnlyStream),
+	)
+	proto.RegisterControlServer(h.grpc, &controlService{h: h})
+	h.spawn(func() { h.ended(h.grpc.Serve(h.mux.Listener(protocolGRPC))) })
+
+	handler := h.handler()
+	h.https = h.newHTTPServer(handler)
+	h.spawn(func() { h.ended(h.https.Serve(h.mux.Listener(protocolREST))) })
+	if h.plain != nil {
+		h.http = h.newHTTPServer(handler)
+		h.spawn(func() { h.ended(h.http.Serve(h.plain)) })
+	}
+}
+
+func (h *Head) newHTTPServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerLimit, IdleTimeout: idleLimit, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return h.ctx },
+		ErrorLog:    slog.NewLogLogger(h.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// ended notices a server that stopped by itself.
+func (h *Head) ended(err error) {
+	if err == nil || h.ctx.Err() != nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) {
+		return
+	}
+	h.fail(err)
+}
+
+// stopServing ends the servers: requests have until ctx ends, which h.ctx's end
+// makes short for streams.
+func (h *Head) stopServing(ctx context.Context) {
+	if h.mux == nil {
+		return
+	}
+	h.mux.Close()
+	h.leader.end(ErrClosed)
+	for _, s := range []*http.Server{h.https, h.http} {
+		if s == nil {
+			continue
+		}
+		if err := s.Shutdown(ctx); err != nil {
+			s.Close()
+		}
+	}
+	h.tails.close()
+	stopped := make(chan struct{})
+	h.spawn(func() {
+		defer close(stopped)
+		h.grpc.GracefulStop()
+	})
+	select {
+	case <-stopped:
+	case <-time.After(streamsLimit):
+	case <-ctx.Done():
+	}
+	h.grpc.Stop()
+}
+
+// streamsLimit is how long requests in flight may take when the head closes.
+const streamsLimit = 200 * time.Millisecond
+
+// authorized lets members call, and everybody join.
+func authorized(ctx context.Context, method string) error {
+	if method == proto.Control_Join_FullMethodName {
+		return nil
+	}
+	if role, ok := pki.PeerRole(ctx); !ok || role != pki.RoleNode && role != pki.RoleHead {
+		return errNoCertificate
+	}
+	return nil
+}
+
+func memberOnly(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if err := authorized(ctx, info.FullMethod); err != nil {
+		return nil, err
+	}
+	return next(ctx, req)
+}
+
+func memberOnlyStream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if err := authorized(s.Context(), info.FullMethod); err != nil {
+		return err
+	}
+	return next(srv, s)
+}

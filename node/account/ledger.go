@@ -1,0 +1,229 @@
+package account
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/gray-runtime/gray/internal/ids"
+)
+
+// Unit is how many units of accounting one whole CPU, GPU or byte has.
+const Unit = 10_000
+
+// CPU is the resource that a blocked process lends out.
+const CPU = "CPU"
+
+// Amounts is a quantity for each resource's name, in units of 1/Unit.
+type Amounts = map[string]int64
+
+// HoldID names what was taken from a Ledger. Zero is no hold.
+type HoldID uint64
+
+type hold struct {
+	job     ids.JobID
+	amounts Amounts
+	lent    bool
+	capped  bool // counts against its job's bound of tasks without CPUs
+}
+
+// Ledger is the account of one node's resources.
+type Ledger struct {
+	total  Amounts
+	used   Amounts
+	holds  map[HoldID]*hold
+	last   HoldID
+	capped map[ids.JobID]int // running holds that need no CPU, by job
+	bound  int
+}
+
+// NewLedger makes the account of a node that has total.
+func NewLedger(total Amounts) *Ledger {
+	return &Ledger{
+		total:  maps.Clone(total),
+		used:   Amounts{},
+		holds:  map[HoldID]*hold{},
+		capped: map[ids.JobID]int{},
+		bound:  max(16, 4*int(total[CPU]/Unit)),
+	}
+}
+
+// unbounded reports whether nothing scarce limits how many holds of a there
+// are: only memory at most.
+func unbounded(a Amounts) bool {
+	for name, n := range a {
+		if n > 0 && name != "memory" {
+			return false
+		}
+	}
+	return true
+}
+
+// Fits reports whether Take would succeed.
+func (l *Ledger) Fits(job ids.JobID, a Amounts) bool {
+	for name, n := range a {
+		if n > 0 && l.used[name]+n > l.total[name] {
+			return false
+		}
+	}
+	return l.capped[job] < l.bound || !unbounded(a)
+}
+
+// Capped reports whether the job runs as many tasks without CPUs as it may.
+func (l *Ledger) Capped(job ids.JobID, a Amounts) bool {
+	return unbounded(a) && l.capped[job] >= l.bound
+}
+
+// Take holds a for a task of the job, if it fits.
+func (l *Ledger) Take(job ids.JobID, a Amounts) (HoldID, bool) {
+	if !l.Fits(job, a) {
+		return 0, false
+	}
+	h := &hold{job: job, amounts: maps.Clone(a), capped: unbounded(a)}
+	if h.capped {
+		l.capped[job]++
+	}
+	return l.put(h), true
+}
+
+// TakeForLife holds a for an actor or driver, if it fits; the bound of tasks
+// without CPUs doesn't apply.
+func (l *Ledger) TakeForLife(job ids.JobID, a Amounts) (HoldID, bool) {
+	for name, n := range a {
+		if n > 0 && l.used[name]+n > l.total[name] {
+			return 0, false
+		}
+	}
+	return l.put(&hold{job: job, amounts: maps.Clone(a)}), true
+}
+
+// Force holds a whether it fits or not.
+func (l *Ledger) Force(job ids.JobID, a Amounts) HoldID {
+	return l.put(&hold{job: job, amounts: maps.Clone(a)})
+}
+
+func (l *Ledger) put(h *hold) HoldID {
+	l.last++
+	l.holds[l.last] = h
+	for name, n := range h.amounts {
+		if n > 0 {
+			l.used[name] += n
+		}
+	}
+	return l.last
+}
+
+// Free ends a hold in whichever state. Freeing twice, or zero, does nothing.
+func (l *Ledger) Free(id HoldID) {
+	h := l.holds[id]
+	if h == nil {
+		return
+	}
+	delete(l.holds, id)
+	for name, n := range h.amounts {
+		if n <= 0 || h.lent && name == CPU {
+			continue
+		}
+		l.sub(name, n)
+	}
+	if h.capped && !h.lent {
+		l.uncap(h.job)
+	}
+}
+
+func (l *Ledger) sub(name string, n int64) {
+	if l.used[name] -= n; l.used[name] == 0 {
+		delete(l.used, name)
+	}
+}
+
+func (l *Ledger) uncap(job ids.JobID) {
+	if l.capped[job]--; l.capped[job] == 0 {
+		delete(l.capped, job)
+	}
+}
+
+// Lend gives back a hold's CPUs until Reclaim. It reports whether anything
+// changed.
+func (l *Ledger) Lend(id HoldID) bool {
+	h := l.holds[id]
+	if h == nil || h.lent {
+		return false
+	}
+	h.lent = true
+	if n := h.amounts[CPU]; n > 0 {
+		l.sub(CPU, n)
+	}
+	if h.capped {
+		l.uncap(h.job)
+	}
+	return true
+}
+
+// Reclaim takes a lent hold's CPUs again, even over the total.
+func (l *Ledger) Reclaim(id HoldID) {
+	h := l.holds[id]
+	if h == nil || !h.lent {
+		return
+	}
+	h.lent = false
+	if n := h.amounts[CPU]; n > 0 {
+		l.used[CPU] += n
+	}
+	if h.capped {
+		l.capped[h.job]++
+	}
+}
+
+// Total returns a copy of what the node has.
+func (l *Ledger) Total() Amounts { return maps.Clone(l.total) }
+
+// Used returns a copy of what is held.
+func (l *Ledger) Used() Amounts { return maps.Clone(l.used) }
+
+// Holds returns how many holds there are.
+func (l *Ledger) Holds() int { return len(l.holds) }
+
+// Available returns what may still be taken, at least zero each.
+func (l *Ledger) Available() Amounts {
+	out := make(Amounts, len(l.total))
+	for name, n := range l.total {
+		out[name] = max(0, n-l.used[name])
+	}
+	return out
+}
+
+// Left returns what is not held, below zero where more was taken than there is.
+func (l *Ledger) Left() Amounts {
+	out := maps.Clone(l.total)
+	for name, n := range l.used {
+		out[name] -= n
+	}
+	return out
+}
+
+// Check verifies the invariants; its cost is the number of holds.
+func (l *Ledger) Check() error {
+	sum, capped := Amounts{}, map[ids.JobID]int{}
+	for _, h := range l.holds {
+		for name, n := range h.amounts {
+			if n > 0 && (!h.lent || name != CPU) {
+				sum[name] += n
+			}
+		}
+		if h.capped && !h.lent {
+			capped[h.job]++
+		}
+	}
+	for name, n := range l.used {
+		if n < 0 {
+			return fmt.Errorf("%s: used %d", name, n)
+		}
+	}
+	if !maps.Equal(sum, l.used) {
+		return fmt.Errorf("used %v, the holds' sum is %v", l.used, sum)
+	}
+	if !maps.Equal(capped, l.capped) {
+		return fmt.Errorf("capped %v, the holds' sum is %v", l.capped, capped)
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/objectstore"
+	"github.com/gray-runtime/gray/proto"
+)
+
+const (
+	listTimeout  = time.Second // for a process to answer
+	defaultLimit = 1000
+)
+
+// ListTasks asks the processes here for the tasks that they own.
+func (s *service) ListTasks(ctx context.Context, r *proto.ListRequest) (*proto.TaskList, error) {
+	n := s.n
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	limit := limitOf(r)
+	out := &proto.TaskList{}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	n.mu.Lock()
+	for _, p := range n.processes {
+		if p.conn == nil || p.state == gone || p.state == starting || p.job == nil || r.Job != 0 && uint32(p.job.id) != r.Job {
+			continue
+		}
+		p.lastCall++
+		call, answer := p.lastCall, make(chan *proto.TaskList, 1)
+		p.calls[call] = answer
+		p.push(&proto.ToProcess{Call: call, Body: &proto.ToProcess_ListTasks{ListTasks: &proto.ListRequest{Job: r.Job, Limit: limit}}})
+		all.Go(func() {
+			select {
+			case l := <-answer:
+				mu.Lock()
+				defer mu.Unlock()
+				out.Tasks = append(out.Tasks, l.GetTasks()...)
+				out.Counts = append(out.Counts, l.GetCounts()...)
+				out.Total += l.GetTotal()
+			case <-ctx.Done():
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				delete(p.calls, call)
+			}
+		})
+	}
+	n.mu.Unlock()
+	all.Wait()
+	slices.SortFunc(out.Tasks, func(a, b *proto.TaskInfo) int { return cmp.Compare(a.Id, b.Id) })
+	out.Tasks = out.Tasks[:min(len(out.Tasks), int(limit))]
+	return out, nil
+}
+
+func limitOf(r *proto.ListRequest) uint32 {
+	if r.Limit == 0 {
+		return defaultLimit
+	}
+	return min(r.Limit, 100_000)
+}
+
+// answerTasks takes a process's answer to list_tasks.
+func (n *Node) answerTasks(p *process, call uint64, l *proto.TaskList) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if ch := p.calls[call]; ch != nil {
+		delete(p.calls, call)
+		ch <- l
+	}
+}
+
+// ListWorkers describes the processes here.
+func (s *service) ListWorkers(_ context.Context, r *proto.ListRequest) (*proto.WorkerList, error) {
+	n := s.n
+	out := &proto.WorkerList{}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range n.processes {
+		if p.job == nil || r.Job != 0 && uint32(p.job.id) != r.Job {
+			continue
+		}
+		w := &proto.WorkerInfo{Id: p.name(), Node: uint32(n.id), Pid: int32(p.pid), Job: uint32(p.job.id), Kind: "worker", State: p.state.String()}
+		if p.child != nil {
+			w.Pid = int32(p.child.pid)
+			w.Log = filepath.Join("logs", workerLogName(p.job.id, p.child.pid))
+		}
+		switch {
+		case !p.worker:
+			w.Kind, w.State, w.Log = "driver", "RUNNING", ""
+			if p.child != nil {
+				w.Log = filepath.Join("logs", submissionLog(p.job.spec.GetSubmissionId()))
+			}
+		case p.actor != nil:
+			w.Kind, w.Actor = "actor", p.actor.id.String()
+		case p.state == leased:
+			w.Running = p.functions[n.progress.function(p.slot)]
+		}
+		if p.blocked {
+			w.State = "BLOCKED"
+		}
+		out.Workers = append(out.Workers, w)
+	}
+	slices.SortFunc(out.Workers, func(a, b *proto.WorkerInfo) int { return cmp.Compare(a.Id, b.Id) })
+	out.Workers = out.Workers[:min(len(out.Workers), int(limitOf(r)))]
+	return out, nil
+}
+
+func storeState(o objectstore.Info) string {
+	switch {
+	case o.Deleted:
+		return "DELETED"
+	case o.Sealed:
+		return "SEALED"
+	}
+	return "CREATED"
+}
+
+// ListObjects describes the objects in the store and the directory's entries.
+func (s *service) ListObjects(_ context.Context, r *proto.ListRequest) (*proto.ObjectList, error) {
+	n := s.n
+	infos := map[ids.ObjectID]*proto.ObjectInfo{}
+	for o := range n.store.List() {
+		infos[o.ID] = &proto.ObjectInfo{Id: o.ID.String(), Size: o.Size, State: storeState(o), Node: uint32(n.id), Pins: uint32(o.Pins)}
+	}
+	for _, e := range n.refs.List() {
+		i := infos[e.ID]
+		if i == nil {
+			i = &proto.ObjectInfo{Id: e.ID.String(), State: e.State, Size: e.Size, Node: uint32(n.id)}
+			infos[e.ID] = i
+		}
+		i.Holders = e.Holders
+	}
+	out := &proto.ObjectList{Total: uint64(len(infos))}
+	for _, i := range infos {
+		out.Objects = append(out.Objects, i)
+	}
+	slices.SortFunc(out.Objects, func(a, b *proto.ObjectInfo) int {
+		return cmp.Or(-cmp.Compare(a.Size, b.Size), cmp.Compare(a.Id, b.Id))
+	})
+	out.Objects = out.Objects[:min(len(out.Objects), int(limitOf(r)))]
+	return out, nil
+}

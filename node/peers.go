@@ -1,0 +1,128 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/node/refs"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// peers are the other nodes and the connections to them.
+type peers struct {
+	identity *pki.Identity
+
+	mu        sync.Mutex
+	addresses map[ids.NodeID]string
+	dead      map[ids.NodeID]bool
+	conns     map[ids.NodeID]*grpc.ClientConn
+	closed    bool
+}
+
+func newPeers(identity *pki.Identity) *peers {
+	return &peers{
+		identity: identity, addresses: map[ids.NodeID]string{}, dead: map[ids.NodeID]bool{}, conns: map[ids.NodeID]*grpc.ClientConn{},
+	}
+}
+
+// learn takes the addresses of living nodes.
+func (p *peers) learn(nodes []*proto.NodeInfo) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range nodes {
+		if i.Alive && i.Address != "" && !p.dead[ids.NodeID(i.Id)] {
+			p.addresses[ids.NodeID(i.Id)] = i.Address
+		}
+	}
+}
+
+// bury drops a dead node's connection.
+func (p *peers) bury(id ids.NodeID) {
+	p.mu.Lock()
+	conn := p.conns[id]
+	delete(p.conns, id)
+	delete(p.addresses, id)
+	p.dead[id] = true
+	p.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// address is where a node listens. A node that is dead has none (refs.ErrNoNode);
+// one that no view has shown yet may come with the next.
+func (p *peers) address(id ids.NodeID) (string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return "", ErrClosed
+	case p.dead[id]:
+		return "", fmt.Errorf("%s: %w", id, refs.ErrNoNode)
+	case p.addresses[id] == "":
+		return "", fmt.Errorf("node %s isn't known here yet", id)
+	}
+	return p.addresses[id], nil
+}
+
+// client returns the Node service of another node.
+func (p *peers) client(id ids.NodeID) (proto.NodeClient, error) {
+	address, err := p.address(id)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	conn := p.conns[id]
+	if conn == nil {
+		conn, err = grpc.NewClient("passthrough:///"+address, dialOptions(p.identity.ClientTLS("h2"))...)
+		if err != nil {
+			return nil, fmt.Errorf("connect to %s: %w", id, err)
+		}
+		p.conns[id] = conn
+	}
+	return proto.NewNodeClient(conn), nil
+}
+
+// dial opens a connection for a stream (node/transfer).
+func (p *peers) dial(ctx context.Context, id ids.NodeID) (net.Conn, error) {
+	address, err := p.address(id)
+	if err != nil {
+		return nil, err
+	}
+	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: 5 * time.Second}, Config: p.identity.ClientTLS(protocolStream)}
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", id, err)
+	}
+	return conn, nil
+}
+
+// alive returns the living nodes that are known.
+func (p *peers) alive() []ids.NodeID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make([]ids.NodeID, 0, len(p.addresses))
+	for id := range p.addresses {
+		out = append(out, id)
+	}
+	return out
+}
+
+func (p *peers) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for id, c := range p.conns {
+		c.Close()
+		delete(p.conns, id)
+	}
+}

@@ -1,0 +1,252 @@
+package node
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/wire"
+	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// workerState is what a worker process is there for.
+type workerState int
+
+const (
+	starting workerState = iota // hasn't said Hello
+	idle
+	leased
+	hosting // an actor
+	gone
+)
+
+func (s workerState) String() string {
+	return [...]string{"STARTING", "IDLE", "LEASED", "ACTOR", "DEAD"}[s]
+}
+
+// process is a driver or worker of a job on this node.
+type process struct {
+	id      ids.ProcessID
+	worker  bool
+	job     *job
+	slot    int
+	listen  string        // a worker's socket
+	child   *child        // nil: a driver that was started by somebody else
+	spawned chan struct{} // closed when child is set or can't be; nil as child is
+	hello   chan struct{} // closed when it said Hello
+	started time.Time
+
+	// Set once, before hello is closed.
+	conn      *wire.Conn
+	pid       int
+	functions map[uint64]string
+
+	out      *outbox
+	ctx      context.Context // ends with the process
+	cancel   context.CancelFunc
+	readDone chan struct{} // closed when its socket was read to the end
+
+	// Guarded by Node.mu.
+	state    workerState
+	hold     account.HoldID // what it holds as leased worker, actor or driver
+	lease    *lease         // that it's lent by
+	actor    *actor         // that it hosts
+	held     map[uint64]*lease
+	blocked  bool
+	reach    bool // may own objects in other nodes' stores
+	finished *proto.FinishDriver
+	log      *workerLog                      // while it runs
+	calls    map[uint64]chan *proto.TaskList // list_tasks asked of it
+	lastCall uint64
+	idleEnd  *time.Timer  // ends a worker that nobody needs
+	killed   string       // why the node killed it, for the report
+	startErr *proto.Error // why it couldn't be started
+}
+
+// name is how people call it: n1.p3.
+func (p *process) name() string { return p.id.String() }
+
+// push queues a frame; a process too far behind loses its connection.
+func (p *process) push(m *proto.ToProcess) { p.out.push(m) }
+
+// kill ends a worker at once.
+func (p *process) kill(why string) {
+	if p.killed == "" {
+		p.killed = why
+	}
+	switch {
+	case p.child != nil:
+		p.child.signal(syscall.SIGKILL)
+	case p.conn != nil:
+		p.out.close()
+	default:
+		p.cancel() // it's being started, or registered
+	}
+}
+
+// newProcessLocked gives a process its number and slot.
+func (n *Node) newProcessLocked(j *job, worker bool) (*process, error) {
+	if n.closing {
+		return nil, ErrClosed
+	}
+	if j != nil && j.ended {
+		return nil, ErrJobEnded
+	}
+	if len(n.processes) >= maxProcesses {
+		return nil, ErrTooManyProcesses
+	}
+	for {
+		n.lastProcess++
+		if n.lastProcess != 0 && !n.slots[n.lastProcess%slotCount] {
+			break
+		}
+	}
+	number := n.lastProcess
+	p := &process{
+		id: ids.ProcessID{Node: n.id, Number: number}, worker: worker, job: j,
+		slot: int(number % slotCount), hello: make(chan struct{}), readDone: make(chan struct{}),
+		out: newOutbox(), held: map[uint64]*lease{}, calls: map[uint64]chan *proto.TaskList{}, started: time.Now(),
+	}
+	p.ctx, p.cancel = context.WithCancel(n.ctx)
+	n.slots[uint32(p.slot)] = true
+	n.progress.zero(p.slot)
+	n.processes[number] = p
+	if j != nil {
+		j.processes[number] = p
+	}
+	return p, nil
+}
+
+// attach gives p its connection and starts reading it. The caller has sent the
+// welcome.
+func (n *Node) attach(p *process) {
+	n.refs.ProcessStarted(p.id)
+	close(p.hello)
+	n.spawn(func() { p.out.run(p.conn) })
+	n.spawn(func() {
+		defer close(p.readDone)
+		n.read(p)
+		p.out.close()
+		n.disconnected(p)
+	})
+}
+
+// exitGrace is how long a process whose socket closed may take to end.
+const exitGrace = 200 * time.Millisecond
+
+// disconnected follows the end of a process's socket.
+func (n *Node) disconnected(p *process) {
+	switch {
+	case p.child == nil: // its socket is all that is known of it
+		n.spawn(func() { n.ended(p) })
+	case p.worker:
+		n.spawn(func() {
+			t := time.NewTimer(exitGrace)
+			defer t.Stop()
+			select {
+			case <-p.child.dead:
+			case <-t.C:
+				p.child.signal(syscall.SIGKILL)
+			}
+		})
+	default: // a submitted driver may go on without the cluster
+		n.spawn(func() { n.stopWorkers(p.job, 0) })
+	}
+}
+
+// watch waits for a started process's end.
+func (n *Node) watch(p *process) {
+	<-p.child.exited
+	n.mu.Lock()
+	conn := p.conn
+	n.mu.Unlock()
+	if conn != nil {
+		t := time.NewTimer(time.Second)
+		select {
+		case <-p.readDone:
+		case <-t.C: // a descendant outside of the group holds the socket
+			conn.Close()
+			<-p.readDone
+		}
+		t.Stop()
+	}
+	n.ended(p)
+}
+
+// causeOf says how a process ended.
+func (n *Node) causeOf(p *process) *proto.Error {
+	if p.startErr != nil {
+		return p.startErr
+	}
+	kind := "driver"
+	if p.worker {
+		kind = "worker"
+	}
+	e := problem(proto.Error_WORKER_CRASHED, "%s %s (pid %d) closed its connection", kind, p.name(), p.pid)
+	if p.child != nil {
+		x := p.child.exit
+		e.Message = problem(0, "%s %s (pid %d) %s", kind, p.name(), p.child.pid, x).Message
+		e.ExitCode, e.Signal, e.LogTail, e.Pid = int32(x.code), x.signal, p.child.output.Tail(), int32(p.child.pid)
+	}
+	if p.killed != "" {
+		e.Message += ": " + p.killed
+	}
+	e.Node = uint32(n.id)
+	if e.Pid == 0 {
+		e.Pid = int32(p.pid)
+	}
+	e.Function = p.functions[n.progress.function(p.slot)]
+	return e
+}
+
+// ended is the one place where a process's end is dealt with.
+func (n *Node) ended(p *process) {
+	cause := n.causeOf(p)
+	died := &proto.WorkerDied{Error: cause, LastStarted: n.progress.lastStarted(p.slot)}
+	p.cancel()
+	p.out.close()
+	if p.conn != nil {
+		p.conn.Close()
+	}
+	n.mu.Lock()
+	if p.state == gone {
+		n.mu.Unlock()
+		return
+	}
+	was := p.state
+	p.state = gone
+	delete(n.processes, p.id.Number)
+	delete(n.slots, uint32(p.slot))
+	if p.job != nil {
+		delete(p.job.processes, p.id.Number)
+		p.job.past = append(p.job.past, p.id)
+	}
+	if p.idleEnd != nil {
+		p.idleEnd.Stop()
+	}
+	for _, ch := range p.calls {
+		close(ch)
+	}
+	p.calls = nil
+	n.ledger.Free(p.hold)
+	p.hold = 0
+	n.ownerEndedLocked(p)
+	if p.lease != nil {
+		n.leaseGoneLocked(p.lease, died)
+	}
+	if p.actor != nil {
+		n.actorEndedLocked(p.actor, cause)
+	}
+	if p.worker {
+		n.workerEndedLocked(p, was, cause)
+	}
+	reach, isDriver := p.reach, !p.worker
+	n.scheduleLocked()
+	n.mu.Unlock()
+	n.clean(p, reach)
+	if isDriver {
+		n.driverEnded(p, cause)
+	}
+}

@@ -1,0 +1,141 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+
+	"google.golang.org/grpc"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/logs"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// ReadLog sends a log file of this node: a submitted driver's by its job, or
+// one by name. Following ends when the file's writer does.
+func (s *service) ReadLog(r *proto.ReadLogRequest, stream grpc.ServerStreamingServer[proto.Chunk]) error {
+	n := s.n
+	file, path := n.logOf(ids.JobID(r.Job), r.File)
+	if path == "" {
+		return problemStatus(problem(proto.Error_NOT_FOUND, "no log of job %d on %s", r.Job, n.id))
+	}
+	ctx, stop := n.endWith(stream.Context())
+	defer stop()
+	var err error
+	if file != nil {
+		err = sendLive(ctx, file, r.Offset, r.Follow, stream)
+	} else {
+		err = sendFile(path, r.Offset, stream)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return problemStatus(problem(proto.Error_NOT_FOUND, "no log %s on %s", filepath.Base(path), n.id))
+	}
+	if err != nil {
+		return problemStatus(asProblem(err))
+	}
+	return nil
+}
+
+// logOf returns the open file, if its writer lives, and its path.
+func (n *Node) logOf(id ids.JobID, name string) (*logs.File, string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if name != "" {
+		name = filepath.Base(name)
+		for _, p := range n.processes {
+			if p.log != nil && p.log.File != nil && filepath.Base(p.log.Path()) == name {
+				return p.log.File, p.log.Path()
+			}
+		}
+		for _, j := range n.jobs {
+			if s := j.submitted; s != nil && s.file != nil && filepath.Base(s.file.Path()) == name {
+				return s.file, s.file.Path()
+			}
+		}
+		return nil, n.logPath(name)
+	}
+	if j := n.jobs[id]; j != nil && j.submitted != nil && j.submitted.file != nil {
+		return j.submitted.file, j.submitted.file.Path()
+	}
+	path, _ := n.driverLogs.get(id)
+	return nil, path
+}
+
+func sendLive(ctx context.Context, f *logs.File, off int64, follow bool, stream grpc.ServerStreamingServer[proto.Chunk]) error {
+	buf := make([]byte, chunkSize)
+	for {
+		k, next, more, closed, err := f.ReadFrom(buf, off)
+		if errors.Is(err, os.ErrClosed) {
+			return sendFile(f.Path(), off, stream)
+		}
+		if err != nil {
+			return err
+		}
+		off = next
+		if k > 0 {
+			if err := stream.Send(&proto.Chunk{Data: buf[:k]}); err != nil {
+				return err
+			}
+			continue
+		}
+		if !follow || closed {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// sendFile sends what a file, rotated or not, has from an offset on.
+func sendFile(path string, off int64, stream grpc.ServerStreamingServer[proto.Chunk]) error {
+	for i, name := range []string{path + ".1", path} {
+		f, err := os.Open(name)
+		if err != nil {
+			if i == 0 && errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			return err
+		}
+		off, err = sendFrom(f, off, stream)
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendFrom returns what is left of the offset behind the file's end.
+func sendFrom(f *os.File, off int64, stream grpc.ServerStreamingServer[proto.Chunk]) (int64, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return off, err
+	}
+	if off >= st.Size() {
+		return off - st.Size(), nil
+	}
+	if _, err := f.Seek(off, io.SeekStart); err != nil {
+		return off, err
+	}
+	buf := make([]byte, chunkSize)
+	for {
+		k, err := f.Read(buf)
+		if k > 0 {
+			if err := stream.Send(&proto.Chunk{Data: buf[:k]}); err != nil {
+				return 0, err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}

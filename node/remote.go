@@ -1,0 +1,210 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/proto"
+)
+
+const (
+	maxRemoteLeases = 4096 // streams held to other nodes
+	maxAsking       = 64   // of them, not answered yet
+	// grantTimeout bounds the wait for another node's answer: it may have to
+	// fetch the job's binary first.
+	grantTimeout = startTimeout + 60*time.Second
+	// returnTimeout is how long a stream of a returned lease may stay open.
+	returnTimeout = 5 * time.Second
+	// unknownTask as last_started says that the node can't tell what the lost
+	// worker had begun: every task in flight may have been.
+	unknownTask = math.MaxUint64
+)
+
+// remote is a lease of a worker on another node: a stream held there.
+type remote struct {
+	node   ids.NodeID
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the stream has ended
+
+	once     sync.Once
+	returned chan struct{}
+}
+
+// giveBack ends the lease in order: the worker is free for others.
+func (r *remote) giveBack() { r.once.Do(func() { close(r.returned) }) }
+
+// abandon ends it because the owner died: the worker is killed.
+func (r *remote) abandon() { r.cancel() }
+
+// askLocked asks node for one lease of the demand.
+func (n *Node) askLocked(j *job, owner *process, d *account.Demand, node ids.NodeID) bool {
+	if n.asking >= maxAsking || n.remotes >= maxRemoteLeases {
+		d.Reason = "as many leases on other nodes as may be"
+		return false
+	}
+	strategy, _ := d.Strategy.(*proto.Strategy)
+	req := &proto.LeaseRequest{
+		Job: uint32(j.id), OwnerNode: uint32(n.id), OwnerProcess: owner.id.Number,
+		Resources: &proto.Resources{Quantity: d.Resources}, Strategy: strategy,
+		Spec: n.specForLocked(j), DriverDir: j.dir,
+	}
+	n.asking++
+	n.remotes++
+	n.queue.Begin(d)
+	release := n.view.reserve(node, d.Resources)
+	ctx, cancel := context.WithCancel(n.ctx)
+	r := &remote{node: node, cancel: cancel, done: make(chan struct{}), returned: make(chan struct{})}
+	a := &ask{n: n, r: r, req: req, key: d.Key, shape: d.Shape, job: j, release: release}
+	n.spawn(func() {
+		defer close(r.done)
+		defer cancel()
+		a.run(ctx)
+	})
+	return true
+}
+
+// ask is one request for a lease and, when it was granted, its life.
+type ask struct {
+	n       *Node
+	r       *remote
+	req     *proto.LeaseRequest
+	key     account.Key
+	shape   string
+	job     *job
+	release func()
+}
+
+type leaseStream = grpc.BidiStreamingClient[proto.LeaseRequest, proto.LeaseReply]
+
+func (a *ask) run(ctx context.Context) {
+	n := a.n
+	defer func() {
+		n.mu.Lock()
+		n.remotes--
+		n.mu.Unlock()
+	}()
+	stream, reply, err := a.open(ctx)
+	granted := reply.GetGranted()
+	n.mu.Lock()
+	n.asking--
+	a.release()
+	owner := n.processes[a.key.Process.Number]
+	wanted := n.queue.Settle(a.key, granted != nil)
+	if granted == nil {
+		a.refusedLocked(reply.GetRefused(), err)
+		n.mu.Unlock()
+		return
+	}
+	if !wanted || owner == nil || n.closing {
+		n.mu.Unlock()
+		a.decline(stream)
+		return
+	}
+	l := n.newLeaseLocked()
+	l.owner, l.class, l.remote = owner, a.key.Class, a.r
+	owner.held[l.id] = l
+	owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGrant{LeaseGrant: &proto.LeaseGrant{
+		Class: l.class, Lease: l.id, Node: granted.Node, Process: granted.Process, Address: granted.Address, Pid: granted.Pid,
+	}}})
+	n.mu.Unlock()
+	a.hold(stream, l)
+}
+
+// refusedLocked looks for another place, now and when the node may be asked
+// again. Workers that don't start there end the demand: they wouldn't elsewhere.
+func (a *ask) refusedLocked(r *proto.LeaseRefused, err error) {
+	n := a.n
+	n.view.refused(a.r.node, a.shape, r, time.Now())
+	if e := r.GetError(); err != nil || e != nil {
+		n.log.Info("no lease on another node", "node", a.r.node, "error", cmp.Or(err, errors.New(e.GetMessage())))
+		if owner := n.processes[a.key.Process.Number]; owner != nil && e.GetKind() == proto.Error_WORKER_CRASHED {
+			n.queue.Remove(a.key)
+			owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Died: &proto.WorkerDied{Error: e}}}})
+		}
+	}
+	n.scheduleLocked()
+	time.AfterFunc(refusalLife, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if n.queue.HasWaiting() {
+			n.scheduleLocked()
+		}
+	})
+}
+
+// open sends the request and waits for the answer.
+func (a *ask) open(ctx context.Context) (leaseStream, *proto.LeaseReply, error) {
+	client, err := a.n.peers.client(a.r.node)
+	if err != nil {
+		return nil, nil, err
+	}
+	late := time.AfterFunc(grantTimeout, a.r.cancel)
+	defer late.Stop()
+	stream, err := client.Lease(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask %s for a lease: %w", a.r.node, err)
+	}
+	if err := stream.Send(a.req); err != nil && !errors.Is(err, io.EOF) {
+		return nil, nil, fmt.Errorf("ask %s for a lease: %w", a.r.node, err)
+	}
+	reply, err := stream.Recv()
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask %s for a lease: %w", a.r.node, err)
+	}
+	return stream, reply, nil
+}
+
+// hold keeps the stream until the lease is returned or the worker dies.
+func (a *ask) hold(stream leaseStream, l *lease) {
+	n := a.n
+	ended := make(chan struct{})
+	n.spawn(func() {
+		select {
+		case <-ended:
+			return
+		case <-a.r.returned:
+		}
+		_ = stream.CloseSend() // the other node takes its worker back and ends the stream
+		late := time.NewTimer(returnTimeout)
+		defer late.Stop()
+		select {
+		case <-ended:
+		case <-late.C:
+			a.r.cancel()
+		}
+	})
+	reply, err := stream.Recv()
+	close(ended)
+	died := reply.GetDied()
+	if died == nil {
+		died = &proto.WorkerDied{LastStarted: unknownTask, Error: nodeDied(a.r.node, "the connection to %s, which ran it, is lost: %v", a.r.node, err)}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leases[l.id] == l {
+		n.leaseGoneLocked(l, died)
+	}
+}
+
+// decline returns a lease that nobody wants any more, and waits, within limits,
+// for the other node to have taken it.
+func (a *ask) decline(stream leaseStream) {
+	late := time.AfterFunc(returnTimeout, a.r.cancel)
+	defer late.Stop()
+	_ = stream.CloseSend()
+	for {
+		if _, err := stream.Recv(); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,223 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	protobuf "google.golang.org/protobuf/proto"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/proto"
+)
+
+const (
+	reportEvery = time.Second
+	reportDelay = 20 * time.Millisecond // changes that follow each other go together
+	maxPending  = 64                    // shapes of waiting demand in a report
+)
+
+// changed has the next report sent soon.
+func (n *Node) changed() {
+	select {
+	case n.report <- struct{}{}:
+	default:
+	}
+}
+
+// runSession keeps a session with the leader, for ever.
+func (n *Node) runSession() {
+	for wait := retryFirst; ; {
+		began := time.Now()
+		err := n.session()
+		if n.ctx.Err() != nil {
+			return
+		}
+		if isDeclaredDead(err) {
+			n.die(ErrDeclaredDead)
+			return
+		}
+		n.log.Warn("session with the head ended", "error", err)
+		if time.Since(began) > 5*time.Second {
+			wait = retryFirst
+		}
+		if !n.pause(wait/2 + rand.N(wait/2)) {
+			return
+		}
+		wait = min(2*wait, retryMost)
+	}
+}
+
+// isDeclaredDead reports whether the head doesn't have this node among the
+// living any more.
+func isDeclaredDead(err error) bool {
+	switch status.Code(err) {
+	case codes.NotFound, codes.FailedPrecondition:
+		return true
+	}
+	return false
+}
+
+// register gives the node its number, or confirms it.
+func (n *Node) registerNode(ctx context.Context) (*proto.RegisterNodeReply, error) {
+	n.mu.Lock()
+	info := n.infoLocked()
+	n.mu.Unlock()
+	return n.head.control.RegisterNode(ctx, &proto.RegisterNodeRequest{Instance: n.instance, Id: uint32(n.id), Node: info})
+}
+
+// session runs one session to its end.
+func (n *Node) session() error {
+	ctx, cancel := context.WithCancel(n.ctx)
+	defer cancel()
+	if n.resume {
+		rctx, rcancel := context.WithTimeout(ctx, 10*time.Second)
+		reply, err := n.registerNode(rctx)
+		rcancel()
+		if err != nil {
+			return fmt.Errorf("register again: %w", err)
+		}
+		if reply.Id != uint32(n.id) {
+			return status.Errorf(codes.NotFound, "the head gave the number %d instead of %d", reply.Id, n.id)
+		}
+		n.head.learn(reply.Heads)
+	}
+	n.resume = true
+	stream, err := n.head.control.Session(ctx)
+	if err != nil {
+		return err
+	}
+	if err := stream.Send(n.firstReport()); err != nil {
+		_, rerr := stream.Recv()
+		return errors.Join(err, rerr)
+	}
+	failed := make(chan struct{})
+	n.spawn(func() {
+		defer close(failed)
+		n.sendReports(ctx, stream)
+	})
+	defer func() { cancel(); <-failed }()
+	for {
+		o, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		n.order(o)
+	}
+}
+
+func (n *Node) sendReports(ctx context.Context, stream grpc.BidiStreamingClient[proto.NodeReport, proto.NodeOrder]) {
+	tick := time.NewTicker(reportEvery)
+	defer tick.Stop()
+	delay := time.NewTimer(time.Hour)
+	defer delay.Stop()
+	var last *proto.NodeInfo
+	for {
+		due := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			due = true
+		case <-n.report:
+			delay.Reset(reportDelay)
+			select {
+			case <-ctx.Done():
+				return
+			case <-delay.C:
+			}
+		}
+		n.mu.Lock()
+		r := &proto.NodeReport{Node: uint32(n.id), Info: n.infoLocked()}
+		n.mu.Unlock()
+		if !due && protobuf.Equal(last, r.Info) {
+			continue
+		}
+		last = r.Info
+		if stream.Send(r) != nil {
+			return // the receiving side has the reason
+		}
+	}
+}
+
+// firstReport tells a leader what runs here.
+func (n *Node) firstReport() *proto.NodeReport {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r := &proto.NodeReport{Node: uint32(n.id), Info: n.infoLocked(), First: true}
+	for id, j := range n.jobs {
+		if (j.driver != nil || j.submitted != nil) && !j.ended {
+			r.Jobs = append(r.Jobs, uint32(id))
+		}
+	}
+	for id, a := range n.actors {
+		r.Actors = append(r.Actors, &proto.ActorRef{Id: id.Bytes(), Incarnation: a.incarnation})
+	}
+	return r
+}
+
+// infoLocked describes the node as it is now.
+func (n *Node) infoLocked() *proto.NodeInfo {
+	info := &proto.NodeInfo{
+		Id: uint32(n.id), Address: n.address, Total: &proto.Resources{Quantity: n.ledger.Total()},
+		Available: &proto.Resources{Quantity: n.ledger.Available()}, Labels: n.cfg.Labels, Hostname: n.hostname, Ip: n.cfg.IP,
+		Alive: true, Head: n.cfg.IsHead, Platform: platform, ObjectStoreCapacity: n.cfg.StoreBytes,
+		ObjectStoreUsed: n.store.Usage().Used, StartedUnixMs: n.started.UnixMilli(), Pid: int32(n.pid),
+	}
+	for _, p := range n.processes {
+		if p.worker {
+			info.Workers++
+		}
+	}
+	byShape := map[string]*proto.PendingDemand{}
+	for _, d := range n.queue.Waiting() {
+		key := fmt.Sprintf("%d|%s", d.Job, d.Shape)
+		if m := byShape[key]; m != nil {
+			m.Count += uint32(d.Open())
+			continue
+		}
+		if len(byShape) == maxPending {
+			break
+		}
+		s, _ := d.Strategy.(*proto.Strategy)
+		m := &proto.PendingDemand{
+			Resources: &proto.Resources{Quantity: d.Resources}, Strategy: s, Count: uint32(d.Open()), Job: uint32(d.Job),
+			Reason: d.Reason, Infeasible: d.Never, What: "tasks",
+		}
+		byShape[key] = m
+		info.Pending = append(info.Pending, m)
+	}
+	return info
+}
+
+// order carries out what the head orders.
+func (n *Node) order(o *proto.NodeOrder) {
+	switch b := o.Body.(type) {
+	case *proto.NodeOrder_View:
+		n.head.learn(b.View.GetHeads())
+		n.mu.Lock()
+		n.view.replace(b.View)
+		n.peers.learn(b.View.GetNodes())
+		n.scheduleLocked()
+		n.mu.Unlock()
+	case *proto.NodeOrder_StartDriver:
+		if b.StartDriver.GetJob() != nil {
+			n.startDriver(b.StartDriver.Job)
+		}
+	case *proto.NodeOrder_StopDriver:
+		n.stopDriver(ids.JobID(b.StopDriver.GetJob()), b.StopDriver.GetForce())
+	case *proto.NodeOrder_JobEnded:
+		n.endJob(ids.JobID(b.JobEnded.GetJob()), "its job has ended")
+	case *proto.NodeOrder_StartActor:
+		n.startActor(b.StartActor)
+	case *proto.NodeOrder_StopActor:
+		n.stopActor(b.StopActor)
+	case *proto.NodeOrder_NodeDead:
+		n.nodeDead(ids.NodeID(b.NodeDead.GetNode()), b.NodeDead.GetCause())
+	}
+}

@@ -1,0 +1,79 @@
+package transfer
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/proto"
+)
+
+var (
+	// ErrClosed is returned once the Server or Puller is closed.
+	ErrClosed = errors.New("transfer closed")
+	// ErrNoSource says that Fetch was given no node to pull from.
+	ErrNoSource = errors.New("no node is known to have the object")
+	// ErrExists is what Store.Create says of an object that is there already.
+	ErrExists = errors.New("object exists")
+	// ErrMessageTooLong says that a peer announced a longer header or reply than
+	// there can be: it doesn't speak this protocol.
+	ErrMessageTooLong = errors.New("stream header too long")
+	// ErrStalled says that a stream made no progress for Config's StallTimeout.
+	ErrStalled = errors.New("stream stalled")
+)
+
+// A RemoteError is what another node answered instead of a stream.
+type RemoteError struct {
+	Kind    proto.Error_Kind
+	Message string
+}
+
+func (e *RemoteError) Error() string { return e.Message }
+
+// A FetchError says why an object could not be had from any node.
+type FetchError struct {
+	Object ids.ObjectID
+	Tried  []NodeError // in order, one attempt each
+}
+
+// A NodeError is what went wrong with one node.
+type NodeError struct {
+	Node ids.NodeID
+	Err  error
+}
+
+func (e *FetchError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "fetch object %s", e.Object)
+	for i, t := range e.Tried {
+		sep := ": "
+		if i > 0 {
+			sep = "; "
+		}
+		fmt.Fprintf(&b, "%s%s: %v", sep, t.Node, t.Err)
+	}
+	return b.String()
+}
+
+// Unwrap gives the errors of all nodes to errors.Is and errors.As.
+func (e *FetchError) Unwrap() []error {
+	errs := make([]error, len(e.Tried))
+	for i, t := range e.Tried {
+		errs[i] = t.Err
+	}
+	return errs
+}
+
+// Missing returns the nodes that answered that they don't have the object: for
+// Resolve's lostOn.
+func (e *FetchError) Missing() []ids.NodeID {
+	var nodes []ids.NodeID
+	for _, t := range e.Tried {
+		var r *RemoteError
+		if errors.As(t.Err, &r) && r.Kind == proto.Error_NOT_FOUND {
+			nodes = append(nodes, t.Node)
+		}
+	}
+	return nodes
+}

@@ -1,0 +1,163 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// ServerConfig says what a Server serves.
+type ServerConfig struct {
+	Node  ids.NodeID // this node, for messages
+	Store Store
+	// Socket returns the path of the unix socket on which a local worker listens.
+	// An error refuses the tunnel, with its text.
+	Socket func(process uint32) (path string, err error)
+	// HeaderTimeout bounds TLS handshake, header and reply. 0: 5 s.
+	HeaderTimeout time.Duration
+	// StallTimeout ends a pull whose reader takes no bytes. 0: 30 s.
+	StallTimeout time.Duration
+}
+
+// A Server answers other nodes' streams.
+type Server struct {
+	cfg    ServerConfig
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	mu     sync.Mutex
+	closed bool
+	conns  map[net.Conn]struct{}
+	wg     sync.WaitGroup // calls of Serve
+}
+
+// NewServer returns a server that has no streams yet.
+func NewServer(cfg ServerConfig) *Server {
+	cfg.HeaderTimeout = or(cfg.HeaderTimeout, defaultHeaderTimeout)
+	cfg.StallTimeout = or(cfg.StallTimeout, defaultStallTimeout)
+	s := &Server{cfg: cfg, conns: map[net.Conn]struct{}{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Close ends all streams, and returns when they have ended.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.cancel()
+	for c := range s.conns {
+		_ = c.SetDeadline(time.Unix(1, 0))
+	}
+	s.mu.Unlock()
+	s.wg.Wait()
+	return nil
+}
+
+// Serve answers one accepted connection and closes it. It returns when the
+// stream has ended: nil if all went as the other side wanted, also when it was
+// told that there's no such object or process.
+func (s *Server) Serve(conn net.Conn) error {
+	defer conn.Close()
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.wg.Add(1)
+	s.conns[conn] = struct{}{}
+	s.mu.Unlock()
+	defer s.wg.Done()
+	defer s.forget(conn)
+
+	if err := deadline(s.ctx, conn, s.cfg.HeaderTimeout); err != nil {
+		return s.failed(conn, "header", err)
+	}
+	var h proto.StreamHeader
+	if err := readMessage(conn, &h, maxHeader); err != nil {
+		return s.failed(conn, "header", err)
+	}
+	switch b := h.GetBody().(type) {
+	case *proto.StreamHeader_Pull:
+		return s.failed(conn, "pull", s.pull(conn, b.Pull))
+	case *proto.StreamHeader_Tunnel:
+		return s.failed(conn, "tunnel", s.tunnel(conn, b.Tunnel))
+	default:
+		return s.failed(conn, "header", refuse(conn, proto.Error_INVALID, "stream header asks for nothing that is known"))
+	}
+}
+
+// failed says what went wrong with a stream, and ends it at once.
+func (s *Server) failed(conn net.Conn, what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	hangUp(conn)
+	if s.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return fmt.Errorf("serve %s: %w", what, cause(s.ctx, err))
+}
+
+func (s *Server) forget(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, conn)
+}
+
+func refuse(conn net.Conn, kind proto.Error_Kind, message string) error {
+	return writeMessage(conn, &proto.StreamReply{Error: &proto.Error{Kind: kind, Message: message}})
+}
+
+// pull sends an object's size and bytes.
+func (s *Server) pull(conn net.Conn, name []byte) error {
+	id, err := ids.ObjectIDFrom(name)
+	if err != nil || len(name) != ids.Size {
+		return errors.Join(err, refuse(conn, proto.Error_INVALID, "object id of a wrong length"))
+	}
+	data, ok := s.cfg.Store.Acquire(id)
+	if !ok {
+		return refuse(conn, proto.Error_NOT_FOUND, fmt.Sprintf("node %s does not have object %s", s.cfg.Node, id))
+	}
+	defer s.cfg.Store.Release(id)
+	if err := writeMessage(conn, &proto.StreamReply{Size: int64(len(data))}); err != nil {
+		return fmt.Errorf("object %s: %w", id, err)
+	}
+	for off := 0; off < len(data); off += chunk {
+		err := deadline(s.ctx, conn, s.cfg.StallTimeout)
+		if err == nil {
+			_, err = conn.Write(data[off:min(off+chunk, len(data))])
+		}
+		if err != nil {
+			return fmt.Errorf("object %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// tunnel joins the connection with a worker's socket.
+func (s *Server) tunnel(conn net.Conn, process uint32) error {
+	path, err := s.cfg.Socket(process)
+	if err != nil {
+		return refuse(conn, proto.Error_NOT_FOUND, err.Error())
+	}
+	dialer := net.Dialer{Timeout: s.cfg.HeaderTimeout}
+	worker, err := dialer.DialContext(s.ctx, "unix", path)
+	if err != nil {
+		return refuse(conn, proto.Error_UNAVAILABLE, fmt.Sprintf("node %s: worker %d: %v", s.cfg.Node, process, err))
+	}
+	err = writeMessage(conn, &proto.StreamReply{})
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		return errors.Join(err, worker.Close())
+	}
+	defer context.AfterFunc(s.ctx, func() { hangUp(conn); hangUp(worker) })()
+	return Pipe(conn, worker)
+}

@@ -1,0 +1,340 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/node/logs"
+	"github.com/gray-runtime/gray/proto"
+)
+
+const (
+	// startTimeout is how long a worker may take to say Hello.
+	startTimeout = 30 * time.Second
+	// idleLinger is how long a worker over the idle ones that are kept lives on.
+	idleLinger = 2 * time.Second
+	// maxStartFailures is how many starts in a row fail before the job's
+	// demands do.
+	maxStartFailures = 3
+	// maxReady is how many workers at most are started ahead for a new driver.
+	maxReady = 4
+)
+
+// ticket is a reservation that waits for one of the job's workers. Exactly one
+// of demand (key), served and actor is its reason.
+type ticket struct {
+	job    *job
+	hold   account.HoldID
+	key    account.Key // demand of a local process
+	served *served     // lease for another node
+	actor  *actor
+}
+
+// idleKept is how many idle workers a job keeps.
+func (n *Node) idleKept() int { return max(1, int(n.ledger.Total()[account.CPU]/account.Unit)) }
+
+// awaitWorkerLocked gives the ticket a worker: an idle one now, else the next
+// that is ready.
+func (n *Node) awaitWorkerLocked(t *ticket) {
+	for len(t.job.idle) > 0 {
+		p := n.popIdleLocked(t.job)
+		if n.fillLocked(t, p) {
+			return
+		}
+		n.readyLocked(p)
+		return // the ticket's reason is gone
+	}
+	t.job.waiting = append(t.job.waiting, t)
+	n.startWorkersLocked(t.job, len(t.job.waiting))
+}
+
+func (n *Node) popIdleLocked(j *job) *process {
+	last := len(j.idle) - 1
+	p := j.idle[last]
+	j.idle = j.idle[:last]
+	if p.idleEnd != nil {
+		p.idleEnd.Stop()
+		p.idleEnd = nil
+	}
+	return p
+}
+
+// readyLocked takes a worker that has nothing to do.
+func (n *Node) readyLocked(p *process) {
+	j := p.job
+	p.state, p.lease, p.actor, p.blocked, p.hold = idle, nil, nil, false, 0
+	if p.killed != "" || n.closing {
+		return // it's ending
+	}
+	for len(j.waiting) > 0 {
+		t := j.waiting[0]
+		j.waiting = j.waiting[1:]
+		if n.fillLocked(t, p) {
+			return
+		}
+	}
+	if j.ended {
+		p.kill("its job has ended")
+		return
+	}
+	j.idle = append(j.idle, p)
+	if len(j.idle) > n.idleKept() {
+		p.idleEnd = time.AfterFunc(idleLinger, func() { n.endIdle(p) })
+	}
+}
+
+// endIdle ends a worker that nobody needed for a while.
+func (n *Node) endIdle(p *process) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p.state != idle || len(p.job.idle) <= n.idleKept() {
+		return
+	}
+	i := slices.Index(p.job.idle, p)
+	if i < 0 {
+		return
+	}
+	p.job.idle = slices.Delete(p.job.idle, i, i+1)
+	p.kill("it was idle")
+}
+
+// fillLocked lends p to the ticket's reason, or frees the reservation when that
+// is gone.
+func (n *Node) fillLocked(t *ticket, p *process) bool {
+	switch {
+	case t.actor != nil:
+		return n.hostLocked(t, p)
+	case t.served != nil:
+		return n.serveLeaseLocked(t, p)
+	}
+	wanted := n.queue.Settle(t.key, true)
+	owner := n.processes[t.key.Process.Number]
+	if !wanted || owner == nil {
+		n.ledger.Free(t.hold)
+		return false
+	}
+	n.lendLocked(owner, t.key.Class, p, t.hold)
+	return true
+}
+
+// dropTicketLocked frees a reservation whose worker won't come.
+func (n *Node) dropTicketLocked(t *ticket, why *proto.Error) {
+	n.ledger.Free(t.hold)
+	switch {
+	case t.actor != nil:
+		n.actorFailedLocked(t.actor, why)
+	case t.served != nil:
+		t.served.fail(why)
+	default:
+		n.queue.Settle(t.key, false)
+	}
+}
+
+// startWorkersLocked makes sure that at least want workers of the job are being
+// started.
+func (n *Node) startWorkersLocked(j *job, want int) {
+	for j.starting < want {
+		p, err := n.newProcessLocked(j, true)
+		if err != nil {
+			n.log.Warn("start a worker", "job", j.id, "error", err)
+			n.dropTicketsLocked(j, asProblem(err))
+			return
+		}
+		p.spawned = make(chan struct{})
+		p.listen = filepath.Join(n.cfg.RunDir, fmt.Sprintf("p%d.sock", p.id.Number))
+		j.starting++
+		n.spawn(func() { n.runWorker(p) })
+	}
+}
+
+// runWorker starts a worker and stays with it to its end.
+func (n *Node) runWorker(p *process) {
+	c, err := n.execWorker(p)
+	n.mu.Lock()
+	p.child = c
+	if err != nil {
+		p.startErr = asProblem(err)
+		p.startErr.Message = fmt.Sprintf("start worker %s of job %s: %v", p.name(), p.job.id, err)
+	} else if p.killed != "" {
+		p.kill("") // asked for before there was anything to kill
+	}
+	n.mu.Unlock()
+	close(p.spawned)
+	if err != nil {
+		n.ended(p)
+		return
+	}
+	t := time.NewTimer(startTimeout)
+	select {
+	case <-p.hello:
+	case <-c.dead:
+	case <-t.C:
+		n.mu.Lock()
+		p.kill(fmt.Sprintf("it didn't say hello within %s", startTimeout))
+		n.mu.Unlock()
+	}
+	t.Stop()
+	n.watch(p)
+	n.mu.Lock()
+	file := p.log
+	p.log = nil
+	n.mu.Unlock()
+	file.release()
+}
+
+func (n *Node) execWorker(p *process) (*child, error) {
+	ctx, cancel := context.WithTimeout(p.ctx, 2*time.Minute)
+	defer cancel()
+	j := p.job
+	path, err := n.programOf(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := n.workerDir(j)
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(p.listen)
+	n.mu.Lock()
+	spec, argv := j.spec, slices.Clone(j.argv)
+	n.mu.Unlock()
+	file := n.openLog(p)
+	n.mu.Lock()
+	p.log = file
+	n.mu.Unlock()
+	c, err := startChild(childSpec{
+		path: path, argv: argv, dir: dir,
+		env: environ(spec.GetEnv(), map[string]string{
+			"GRAY_ROLE": "worker", "GRAY_NODE": n.Socket(), "GRAY_START": strconv.Itoa(int(p.id.Number)),
+			"GRAY_LISTEN": p.listen, "GRAY_JOB": strconv.Itoa(int(j.id)), "GRAY_ADDRESS": n.cfg.HeadAddress,
+		}),
+		output: logs.Config{File: file.File, Name: func() string { return n.running(p) }, Sink: func(b logs.Batch) { n.passOn(p, b) }},
+	})
+	if err != nil {
+		file.discard()
+		return nil, err
+	}
+	file.named(c.pid)
+	return c, nil
+}
+
+// running names what a worker runs now, for its output.
+func (n *Node) running(p *process) string {
+	select {
+	case <-p.hello:
+	default:
+		return ""
+	}
+	n.mu.Lock()
+	a := p.actor
+	n.mu.Unlock()
+	if a != nil {
+		return a.spec.GetClass()
+	}
+	return p.functions[n.progress.function(p.slot)]
+}
+
+// workerStartedLocked follows a worker's Hello.
+func (n *Node) workerStartedLocked(p *process) {
+	p.job.starting--
+	p.job.failures = 0
+	if p.job.ended && len(p.job.waiting) == 0 {
+		p.state = idle
+		p.kill("its job has ended")
+		return
+	}
+	n.readyLocked(p)
+	n.scheduleLocked()
+}
+
+// workerEndedLocked takes a dead worker out of its job's pool; was is what it
+// was before.
+func (n *Node) workerEndedLocked(p *process, was workerState, cause *proto.Error) {
+	j := p.job
+	switch was {
+	case idle:
+		if i := slices.Index(j.idle, p); i >= 0 {
+			j.idle = slices.Delete(j.idle, i, i+1)
+		}
+	case starting:
+		j.starting--
+		if n.closing || j.ended && len(j.waiting) == 0 {
+			return
+		}
+		if j.failures++; j.failures >= maxStartFailures {
+			j.failures = 0
+			n.failDemandsLocked(j, cause)
+			return
+		}
+	}
+	if !n.closing {
+		n.startWorkersLocked(j, len(j.waiting))
+	}
+}
+
+// failDemandsLocked gives up on a job whose workers don't start: its demands
+// and reservations fail with the last start's cause.
+func (n *Node) failDemandsLocked(j *job, cause *proto.Error) {
+	n.log.Error("workers of a job don't start", "job", j.id, "error", cause.Message)
+	e := problem(proto.Error_WORKER_CRASHED, "%d workers of job %s in a row ended before they were ready; the last: %s",
+		maxStartFailures, j.id, cause.Message)
+	e.ExitCode, e.Signal, e.LogTail, e.Pid, e.Node = cause.ExitCode, cause.Signal, cause.LogTail, cause.Pid, uint32(n.id)
+	told := map[ids.ProcessID]bool{}
+	for _, t := range j.waiting {
+		if t.actor == nil && t.served == nil {
+			told[t.key.Process] = true
+		}
+		n.dropTicketLocked(t, e)
+	}
+	j.waiting = nil
+	for _, d := range n.queue.Waiting() {
+		if d.Job == j.id {
+			told[d.Process] = true
+		}
+	}
+	for id := range told {
+		n.queue.RemoveProcess(id)
+		if p := n.processes[id.Number]; p != nil {
+			p.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Died: &proto.WorkerDied{Error: e}}}})
+		}
+	}
+}
+
+// stopWorkers ends the workers of a job whose driver is done, and waits until
+// they were reaped and their output was passed on.
+func (n *Node) stopWorkers(j *job, grace time.Duration) {
+	n.mu.Lock()
+	n.dropDemandsLocked(j)
+	n.dropTicketsLocked(j, problem(proto.Error_JOB_ENDED, "the driver of job %s is done", j.id))
+	var children []*child
+	for _, p := range j.processes {
+		if !p.worker || p.actor != nil && p.actor.spec.GetDetached() {
+			continue
+		}
+		if p.child == nil || grace <= 0 {
+			p.kill("its job's driver is done")
+		}
+		if p.killed == "" {
+			p.killed = "its job's driver is done"
+		}
+		if p.child != nil {
+			children = append(children, p.child)
+		}
+	}
+	n.mu.Unlock()
+	for _, c := range children {
+		if grace > 0 {
+			n.spawn(func() { c.end(grace) })
+		}
+	}
+	for _, c := range children {
+		<-c.exited
+	}
+}

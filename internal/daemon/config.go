@@ -1,0 +1,66 @@
+package daemon
+
+// Roles of a process of gray, as the environment variable RoleVariable names them.
+const (
+	RoleVariable = "GRAY_ROLE"
+	RoleHead     = "head"
+	RoleNode     = "node"
+)
+
+// Config is what a launched process is told on its standard input.
+type Config struct {
+	Role    string `json:"role"`
+	Version string `json:"version"`
+
+	DataDir string `json:"data_dir"`
+	// RunDir holds sockets. With Record the process writes info.json there.
+	RunDir  string `json:"run_dir"`
+	Record  bool   `json:"record,omitempty"`
+	LogFile string `json:"log_file"`
+	// Lifeline makes the end of standard input end the process.
+	Lifeline bool `json:"lifeline,omitempty"`
+	// Remove is a folder that goes when the last process that holds its lock ends.
+	Remove string `json:"remove,omitempty"`
+
+	// IP is the address that others are told; empty: found out.
+	IP string `json:"ip,omitempty"`
+
+	// Of a head. Port 0 is any; HTTPPort -1 is none.
+	Port     int `json:"port,omitempty"`
+	HTTPPort int `json:"http_port,omitempty"`
+
+	// Of a node.
+	HeadAddress string             `json:"head_address,omitempty"`
+	Token       string             `json:"token,omitempty"`
+	Resources   map[string]float64 `json:"resources,omitempty"`
+	Labels      map[string]string  `json:"labels,omitempty"`
+	StoreBytes  int64              `json:"store_bytes,omitempty"`
+	IsHead      bool               `json:"is_head,omitempty"`
+}
+
+// Info is what is known of a running daemon: its answer when it's ready, and
+// its info.json (without the token).
+type Info struct {
+	Role    string `json:"role"`
+	PID     int    `json:"pid"`
+	Start   uint64 `json:"start_ticks"` // of the process, in clock ticks since boot
+	Version string `json:"version"`
+	Cluster string `json:"cluster_id"`
+	// Address is the control address: the head's own, or that of the head that the node joined.
+	Address     string `json:"address"`
+	HTTPAddress string `json:"http_address,omitempty"`
+	DataDir     string `json:"data_dir"`
+	LogFile     string `json:"log_file"`
+	Node        uint32 `json:"node_id,omitempty"`
+	NodeAddress string `json:"node_address,omitempty"`
+	Socket      string `json:"socket,omitempty"`
+	IsHead      bool   `json:"is_head,omitempty"`
+	StartedUnix int64  `json:"started_unix_ms"`
+
+	// Token and Error are in the answer only.
+	Token string `json:"token,omitempty"`
+	Error string `json:"error,omitempty"`
+
+	// Dir is the daemon's folder, filled in by List.
+	Dir string `json:"-"`
+}

@@ -1,0 +1,208 @@
+package embed
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestMain(m *testing.M) {
+	RunRole()
+	if os.Getenv("GRAY_EMBED_TEST") == "hold" {
+		hold()
+	}
+	os.Exit(m.Run())
+}
+
+// hold is a program with a cluster, until somebody kills it.
+func hold() {
+	c, err := Start(context.Background(), Options{StoreBytes: 16 << 20})
+	if err != nil {
+		os.Stdout.WriteString("error " + err.Error() + "\n")
+		os.Exit(1)
+	}
+	os.Stdout.WriteString(c.Dir() + " " + strconv.Itoa(c.HeadPID()) + " " + strconv.Itoa(c.PIDs()[0]) + "\n")
+	select {}
+}
+
+func start(t *testing.T, o Options) *Cluster {
+	t.Helper()
+	o.StoreBytes = 16 << 20
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c, err := Start(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func TestClusterLeavesNothing(t *testing.T) {
+	began := time.Now()
+	c := start(t, Options{Nodes: 2, CPUs: 1})
+	t.Log("started in", time.Since(began))
+	if len(c.Sockets()) != 2 || c.Token() == "" || c.HTTPAddress() != "" {
+		t.Fatalf("sockets %v, HTTP %q", c.Sockets(), c.HTTPAddress())
+	}
+	for _, s := range c.Sockets() {
+		if len(s) > 100 {
+			t.Errorf("%s is too long", s)
+		}
+		conn, err := net.Dial("unix", s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	pids := append(c.PIDs(), c.HeadPID())
+	began = time.Now()
+	if err := c.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Log("closed in", time.Since(began))
+	for _, pid := range pids {
+		if alive(pid) {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+	if _, err := os.Stat(c.Dir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("folder: %v", err)
+	}
+	if _, err := c.AddNode(t.Context()); !errors.Is(err, errClosed) {
+		t.Errorf("a closed cluster grows: %v", err)
+	}
+}
+
+func TestNodesComeAndGo(t *testing.T) {
+	c := start(t, Options{})
+	socket, err := c.AddNode(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.KillNode(0)
+	if got := c.Sockets(); len(got) != 1 || got[0] != socket {
+		t.Errorf("sockets: %v", got)
+	}
+}
+
+func TestHeadRestarts(t *testing.T) {
+	c := start(t, Options{HTTP: true})
+	address, token, pid := c.Address(), c.Token(), c.HeadPID()
+	c.KillHead()
+	if err := c.RestartHead(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c.Address() != address || c.Token() != token || c.HeadPID() == pid {
+		t.Errorf("another head: %s", c.Address())
+	}
+}
+
+// TestParentDies kills a program that has a cluster: the cluster must go too.
+func TestParentDies(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "GRAY_EMBED_TEST=hold")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	n, _ := out.Read(buf)
+	fields := strings.Fields(string(buf[:n]))
+	cmd.Process.Kill()
+	cmd.Wait()
+	if len(fields) != 3 {
+		t.Fatalf("the program said %q", buf[:n])
+	}
+	head, _ := strconv.Atoi(fields[1])
+	node, _ := strconv.Atoi(fields[2])
+	until(t, "the cluster ends with the program", func() bool { return !alive(head) && !alive(node) })
+	until(t, "the folder goes", func() bool {
+		_, err := os.Stat(fields[0])
+		return errors.Is(err, os.ErrNotExist)
+	})
+}
+
+func TestSweep(t *testing.T) {
+	t.Setenv("TMPDIR", shortDir(t))
+	old, unlock, err := makeRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, mineUnlock, err := makeRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mineUnlock()
+	sweep(mine)
+	if _, err := os.Stat(old); err != nil {
+		t.Errorf("a folder in use was removed: %v", err)
+	}
+	unlock()
+	sweep(mine)
+	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a folder nobody uses is left: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(mine, "lock")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	o, err := Options{Resources: map[string]float64{"disk": 2}, CPUs: 3}.withDefaults()
+	if err != nil || o.Nodes != 1 || o.Resources["CPU"] != 3 || o.Resources["disk"] != 2 || o.StoreBytes <= 0 {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if _, err := (Options{Nodes: -1}).withDefaults(); err == nil {
+		t.Error("a negative number passes")
+	}
+}
+
+// alive reports whether a process exists that isn't just waiting to be reaped.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return syscall.Kill(pid, 0) == nil
+	}
+	rest := string(stat[strings.LastIndexByte(string(stat), ')')+1:])
+	return !strings.HasPrefix(rest, " Z")
+}
+
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(15 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatal("not within 15 s: " + what)
+		}
+	}
+}
+
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "graytest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}

@@ -1,0 +1,40 @@
+package gray
+
+import (
+	"context"
+
+	"github.com/gray-runtime/gray/sdk/internal/process"
+)
+
+// Info tells where code runs.
+type Info struct {
+	Job      string
+	Node     uint32
+	Process  string
+	Task     string // id; empty outside of tasks
+	Function string
+	Attempt  int    // of the task: 0 the first time, 1 after its process died once
+	Actor    string // id; empty outside of actors
+}
+
+// Current describes the task, or the driver, that ctx belongs to.
+func Current(ctx context.Context) Info {
+	p := processOf(ctx)
+	info := Info{Job: p.Welcome().GetSubmissionId(), Node: p.Welcome().GetNode(), Process: p.ID().String()}
+	if t, ok := process.TaskFromContext(ctx); ok {
+		info.Task, info.Function, info.Attempt = t.ID.String(), t.Function, t.Attempt
+		if !t.Actor.IsZero() {
+			info.Actor = t.Actor.String()
+		}
+	}
+	return info
+}
+
+// processOf returns the process that ctx carries.
+func processOf(ctx context.Context) *process.Process {
+	if p := process.FromContext(ctx); p != nil {
+		return p
+	}
+	panic("gray: this context belongs to no job: use the one that gray.Main, a task or an actor's method was given, " +
+		"or one derived from it or from Session.Context")
+}

@@ -1,0 +1,202 @@
+package gray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/proto"
+	"github.com/gray-runtime/gray/sdk/internal/process"
+)
+
+// TaskError says that a task's or method's function returned an error or
+// panicked.
+type TaskError struct {
+	Function string
+	Message  string // of the error, or the panic's value
+	Stack    string // of the worker's goroutine; empty unless it panicked
+	Node     uint32
+	PID      int
+	Attempt  int
+}
+
+func (e *TaskError) Error() string {
+	if e.Stack != "" {
+		return fmt.Sprintf("%s panicked (pid %d on n%d): %s\n%s", e.Function, e.PID, e.Node, e.Message, e.Stack)
+	}
+	return fmt.Sprintf("%s failed (pid %d on n%d): %s", e.Function, e.PID, e.Node, e.Message)
+}
+
+// Death says how a process ended.
+type Death struct {
+	Message  string // one sentence
+	ExitCode int
+	Signal   string // "killed", if a signal ended it
+	Node     uint32
+	PID      int
+	LogTail  string // the last lines that it wrote
+}
+
+func (d *Death) describe() string {
+	if tail := strings.TrimSpace(d.LogTail); tail != "" {
+		return d.Message + "\nits last lines:\n" + tail
+	}
+	return d.Message
+}
+
+// WorkerCrashedError says that the process that ran a task died, and no retry was
+// left.
+type WorkerCrashedError struct {
+	Function string
+	Attempt  int // 0 for the first
+	Death
+}
+
+func (e *WorkerCrashedError) Error() string {
+	return fmt.Sprintf("the worker of %s died in attempt %d: %s", e.Function, e.Attempt, e.describe())
+}
+
+// ActorDiedError says that an actor's process is gone, or was when the call was
+// under way.
+type ActorDiedError struct {
+	Actor  string // id
+	Method string
+	Death
+}
+
+func (e *ActorDiedError) Error() string {
+	return fmt.Sprintf("call of %s: actor %s died: %s", e.Method, e.Actor, e.describe())
+}
+
+// ObjectLostError says that no copy of an object is left and that it can't be
+// made again.
+type ObjectLostError struct{ Message string }
+
+func (e *ObjectLostError) Error() string { return e.Message }
+
+// OwnerDiedError says that the process that would have made an object's value
+// known died before.
+type OwnerDiedError struct{ Message string }
+
+func (e *OwnerDiedError) Error() string { return e.Message }
+
+// NodeDiedError says that the node that ran a task is gone, and no retry was left.
+type NodeDiedError struct {
+	Function string
+	Message  string
+}
+
+func (e *NodeDiedError) Error() string { return fmt.Sprintf("%s: %s", e.Function, e.Message) }
+
+// EncodingError says that a value can't travel between processes.
+type EncodingError struct {
+	Function string
+	Message  string // names the offending field
+}
+
+func (e *EncodingError) Error() string { return e.Message }
+
+// StoreFullError says that the object store had no room for a value.
+type StoreFullError struct{ Message string }
+
+func (e *StoreFullError) Error() string { return e.Message }
+
+// NotFoundError says that there is no such actor or key.
+type NotFoundError struct{ Message string }
+
+func (e *NotFoundError) Error() string { return e.Message }
+
+// AlreadyExistsError says that a name is taken.
+type AlreadyExistsError struct{ Message string }
+
+func (e *AlreadyExistsError) Error() string { return e.Message }
+
+// SystemError says that the cluster itself could not do its part.
+type SystemError struct{ Message string }
+
+func (e *SystemError) Error() string { return e.Message }
+
+// taskEnded is an error that is also the context error it stands for.
+type taskEnded struct {
+	message string
+	is      error
+}
+
+func (e *taskEnded) Error() string { return e.message }
+func (e *taskEnded) Unwrap() error { return e.is }
+
+// ErrOtherCluster matches, by errors.Is, the error of using a reference outside of
+// its cluster.
+var ErrOtherCluster = errors.New("reference of another cluster")
+
+type otherCluster struct{ *process.OtherClusterError }
+
+func (e *otherCluster) Is(target error) bool { return target == ErrOtherCluster }
+
+// typed turns what comes from beneath into this package's errors, keeping the
+// words wrapped around it.
+func typed(err error) error {
+	if err == nil {
+		return nil
+	}
+	var other *process.OtherClusterError
+	if errors.As(err, &other) {
+		return &otherCluster{other}
+	}
+	var remote *process.RemoteError
+	if !errors.As(err, &remote) {
+		return err
+	}
+	detail := fromProto(remote.Detail)
+	if outer := strings.TrimSuffix(err.Error(), remote.Error()); outer != "" {
+		return fmt.Errorf("%s%w", outer, detail)
+	}
+	return detail
+}
+
+func fromProto(e *proto.Error) error {
+	death := Death{
+		Message: e.GetMessage(), ExitCode: int(e.GetExitCode()), Signal: e.GetSignal(),
+		Node: e.GetNode(), PID: int(e.GetPid()), LogTail: e.GetLogTail(),
+	}
+	switch e.GetKind() {
+	case proto.Error_TASK, proto.Error_PANIC:
+		return &TaskError{
+			Function: e.GetFunction(), Message: e.GetMessage(), Stack: e.GetStack(),
+			Node: e.GetNode(), PID: int(e.GetPid()), Attempt: int(e.GetAttempt()),
+		}
+	case proto.Error_CANCELLED:
+		return &taskEnded{e.GetFunction() + ": " + e.GetMessage(), context.Canceled}
+	case proto.Error_DEADLINE:
+		return &taskEnded{e.GetMessage(), context.DeadlineExceeded}
+	case proto.Error_WORKER_CRASHED, proto.Error_OUT_OF_MEMORY:
+		return &WorkerCrashedError{e.GetFunction(), int(e.GetAttempt()), death}
+	case proto.Error_ACTOR_DIED:
+		return &ActorDiedError{actorName(e.GetActor()), e.GetFunction(), death}
+	case proto.Error_OBJECT_LOST:
+		return &ObjectLostError{e.GetMessage()}
+	case proto.Error_OWNER_DIED:
+		return &OwnerDiedError{e.GetMessage()}
+	case proto.Error_NODE_DIED:
+		return &NodeDiedError{e.GetFunction(), e.GetMessage()}
+	case proto.Error_ENCODING:
+		return &EncodingError{e.GetFunction(), e.GetMessage()}
+	case proto.Error_STORE_FULL:
+		return &StoreFullError{e.GetMessage()}
+	case proto.Error_NOT_FOUND:
+		return &NotFoundError{e.GetMessage()}
+	case proto.Error_ALREADY_EXISTS:
+		return &AlreadyExistsError{e.GetMessage()}
+	}
+	return &SystemError{e.GetMessage()}
+}
+
+func actorName(b []byte) string {
+	id, err := ids.ActorIDFrom(b)
+	if err != nil {
+		return "?"
+	}
+	return id.String()
+}

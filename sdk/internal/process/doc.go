@@ -1,0 +1,19 @@
+// Package process is what every process of a job has beneath the SDK's typed
+// surface: the objects that it owns or borrows, the leases over which it pushes
+// tasks, the actors it calls, and, in a worker, the executor that runs what
+// others push to it. Values are bytes here; types live in package sdk.
+//
+// It owns the process's connection to its node, its connections to workers and
+// its mapping of the object store. It never places work, never listens on a
+// network and never interprets a value.
+//
+// Invariants:
+//  1. An object completes once; what completes it later is dropped.
+//  2. A task is pushed only when every reference in its input is complete.
+//  3. A task is in one place: waiting for inputs, in a class's queue, or in
+//     flight on one lease.
+//  4. References in a task's input are held until the task's reply.
+//
+// Lock order: class or actor, then object; wire.Conn's own lock is innermost.
+// Nothing is called back with a lock held.
+package process

@@ -1,0 +1,332 @@
+package process
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/wire"
+	graypb "github.com/gray-runtime/gray/proto"
+)
+
+// outcome is a reply matched with its task.
+type outcome struct {
+	task  *Task
+	reply reply
+}
+
+// batchReplies bounds how many replies are handled under one lock.
+const batchReplies = 512
+
+// read handles the worker's frames until the connection ends.
+func (l *lease) read() {
+	c, conn := l.class, l.conn
+	var batch []outcome
+	for {
+		frame, err := conn.Next()
+		if err != nil {
+			return
+		}
+		c.mu.Lock()
+		batch, err = l.takeReplies(batch[:0], frame)
+		pushed := l.requeue(batch)
+		pushed = c.refill(l) || pushed
+		if l.inflight.len() == 0 {
+			l.idle = time.Now()
+		}
+		back := l.draining && l.inflight.len() == 0
+		if back {
+			c.drop(l)
+		}
+		c.announce()
+		c.mu.Unlock()
+		if pushed {
+			_ = conn.Flush()
+		}
+		for i := range batch {
+			c.p.settle(conn, &batch[i])
+			batch[i] = outcome{}
+		}
+		if back {
+			c.p.leases.giveBack(l)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// takeReplies reads frame and those already received behind it. Values are
+// copied off the connection's buffer.
+func (l *lease) takeReplies(batch []outcome, frame []byte) ([]outcome, error) {
+	for {
+		r, err := parseReply(frame)
+		if err != nil {
+			return batch, err
+		}
+		var t *Task
+		if r.kind == frameItem || r.kind == frameItemStored {
+			t = findStream(&l.inflight, r.number)
+		} else if t = l.inflight.take(r.number); t != nil {
+			l.load = max(l.load-time.Duration(t.estimate), 0)
+			if r.kind != frameReturned && r.kind != frameLost {
+				t.opts.ran(r.run)
+			}
+			t.lease = nil
+		}
+		if t != nil {
+			r.value = slices.Clone(r.value)
+			batch = append(batch, outcome{t, r})
+		}
+		if len(batch) >= batchReplies || !l.conn.More() {
+			return batch, nil
+		}
+		if frame, err = l.conn.Next(); err != nil {
+			return batch, err
+		}
+	}
+}
+
+// requeue puts what the worker handed back in front of the queue and pushes it
+// to other leases. Called with class.mu held.
+func (l *lease) requeue(batch []outcome) (pushed bool) {
+	c := l.class
+	returned := 0
+	for _, o := range slices.Backward(batch) {
+		if o.reply.kind == frameReturned && !o.task.cancelled {
+			c.queue.pushFront(o.task)
+			c.load += time.Duration(o.task.estimate)
+			returned++
+		}
+	}
+	l.stalled = returned > 0 && l.inflight.len() > 0
+	if returned == 0 {
+		return false
+	}
+	for _, other := range c.leases {
+		if other != l && c.refill(other) {
+			other.flushSoon()
+		}
+	}
+	return false
+}
+
+// drop takes l off the class's list. Called with mu held.
+func (c *class) drop(l *lease) {
+	if i := slices.Index(c.leases, l); i >= 0 {
+		c.leases = slices.Delete(c.leases, i, i+1)
+	}
+}
+
+// findStream returns the stream task whose item has this object number.
+func findStream(q *taskQueue, item uint64) *Task {
+	for i := range q.len() {
+		t := q.peek(i)
+		if n := t.obj.id.Number; t.stream != nil && item > n && item-n < streamNumbers {
+			return t
+		}
+	}
+	return nil
+}
+
+// settle completes what the reply is about. No lock is held.
+func (p *Process) settle(conn *wire.Conn, o *outcome) {
+	t, r := o.task, &o.reply
+	switch r.kind {
+	case frameReturned:
+	case frameLost:
+		p.inputsLost(t, r.contains)
+	case frameFailed:
+		e := &graypb.Error{}
+		if err := proto.Unmarshal(r.value, e); err != nil {
+			e = &graypb.Error{Message: fmt.Sprintf("the worker's error can't be read: %v", err)}
+		}
+		p.finish(t, &content{err: e})
+	case frameEnd:
+		t.stream.end(r.items)
+		p.finish(t, &content{value: []byte{}})
+	default:
+		if len(r.contains) == 0 {
+			p.deliver(t, r, p.replyContent(r, nil))
+			return
+		}
+		out := *o
+		p.spawn(func() { p.settleContaining(conn, out) })
+	}
+}
+
+func (p *Process) replyContent(r *reply, contains []*Object) *content {
+	if r.kind == frameStored || r.kind == frameItemStored {
+		return &content{stored: true, size: r.size, nodes: []ids.NodeID{r.node}, contains: contains}
+	}
+	if r.value == nil {
+		r.value = []byte{}
+	}
+	return &content{value: r.value, contains: contains}
+}
+
+func (p *Process) deliver(t *Task, r *reply, c *content) {
+	if r.kind == frameItem || r.kind == frameItemStored {
+		t.stream.item(r.number, c)
+		return
+	}
+	p.finish(t, c)
+}
+
+// settleContaining registers the references inside a result before the worker
+// may let go of them.
+func (p *Process) settleContaining(conn *wire.Conn, o outcome) {
+	raw := make([][]byte, len(o.reply.contains))
+	for i, id := range o.reply.contains {
+		raw[i] = id.Bytes()
+	}
+	objects, err := p.borrowIDs(raw)
+	if err != nil {
+		p.finish(o.task, &content{err: asError(err)})
+		return
+	}
+	p.deliver(o.task, &o.reply, p.replyContent(&o.reply, objects))
+	_ = conn.Append(func(b []byte) []byte {
+		return binary.LittleEndian.AppendUint64(append(b, frameAck), o.reply.number)
+	})
+	_ = conn.Flush()
+}
+
+// inputsLost rebuilds what a worker could not get and submits t again.
+func (p *Process) inputsLost(t *Task, lost []ids.ObjectID) {
+	for i := range t.deps {
+		in := &t.deps[i]
+		if in.lazy || in.obj == nil || !slices.Contains(lost, in.obj.id) {
+			continue
+		}
+		if c := in.obj.peek(); c != nil && c.stored {
+			p.recover(in.obj, c)
+		}
+	}
+	p.awaitInputs(t)
+}
+
+// readerEnded is called once when l's connection is over.
+func (l *lease) readerEnded() {
+	c := l.class
+	c.mu.Lock()
+	l.ended = true
+	c.mu.Unlock()
+	l.bury()
+}
+
+// gone is the node's word that a lease's worker has died.
+func (lt *leaseTable) gone(g *graypb.LeaseGone) {
+	lt.mu.Lock()
+	l := lt.byID[g.GetLease()]
+	lt.mu.Unlock()
+	if l == nil {
+		if g.GetLease() == 0 {
+			lt.failDemand(g.GetDied().GetError())
+		}
+		return
+	}
+	died := g.GetDied()
+	if died == nil {
+		died = &graypb.WorkerDied{Error: &graypb.Error{Kind: graypb.Error_WORKER_CRASHED, Message: "the worker died"}}
+	}
+	l.class.mu.Lock()
+	l.gone = died
+	conn, ended := l.conn, l.ended
+	l.class.mu.Unlock()
+	if conn != nil && !ended && died.GetError().GetKind() == graypb.Error_NODE_DIED {
+		conn.Close() // a tunnel to a silent node would stay open
+	}
+	l.bury()
+}
+
+// bury settles the tasks of a dead worker, once the connection has been read to
+// its end and the node has said how the worker died. Tasks up to the one that
+// it had begun last spend an attempt; the others are pushed elsewhere.
+func (l *lease) bury() {
+	c := l.class
+	c.mu.Lock()
+	if !l.ended || l.gone == nil || l.returned {
+		c.mu.Unlock()
+		return
+	}
+	l.returned = true
+	c.drop(l)
+	begun := -1
+	for i := range l.inflight.len() {
+		if l.inflight.peek(i).obj.id.Number == l.gone.GetLastStarted() {
+			begun = i
+		}
+	}
+	var failed []*Task
+	var again []*Task
+	for i := 0; ; i++ {
+		t := l.inflight.pop()
+		if t == nil {
+			break
+		}
+		t.lease = nil
+		switch {
+		case t.cancelled:
+		case i > begun:
+			again = append(again, t)
+		case t.mayRetry():
+			t.attempt++
+			again = append(again, t)
+		default:
+			failed = append(failed, t)
+		}
+	}
+	for _, t := range slices.Backward(again) {
+		c.queue.pushFront(t)
+		c.load += time.Duration(t.estimate)
+	}
+	for _, other := range c.leases {
+		if c.refill(other) {
+			other.flushSoon()
+		}
+	}
+	c.announced = 0
+	c.announce()
+	c.mu.Unlock()
+	c.p.leases.mu.Lock()
+	delete(c.p.leases.byID, l.id)
+	c.p.leases.mu.Unlock()
+	for _, t := range failed {
+		e := proto.CloneOf(l.gone.GetError())
+		e.Function, e.Attempt = t.opts.Name, uint32(t.attempt)
+		c.p.finish(t, &content{err: e})
+	}
+}
+
+// failDemand fails every queued task: the node can't start workers for this job.
+func (lt *leaseTable) failDemand(e *graypb.Error) {
+	if e == nil {
+		e = &graypb.Error{Kind: graypb.Error_WORKER_CRASHED, Message: "the node can't start workers for this job"}
+	}
+	lt.mu.Lock()
+	classes := make([]*class, 0, len(lt.classes))
+	for _, c := range lt.classes {
+		classes = append(classes, c)
+	}
+	lt.mu.Unlock()
+	for _, c := range classes {
+		var failed []*Task
+		c.mu.Lock()
+		for t := c.queue.pop(); t != nil; t = c.queue.pop() {
+			if !t.cancelled {
+				failed = append(failed, t)
+			}
+		}
+		c.load = 0
+		c.announced = 0
+		c.mu.Unlock()
+		for _, t := range failed {
+			lt.p.finish(t, &content{err: e})
+		}
+	}
+}

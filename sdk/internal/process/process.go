@@ -1,0 +1,334 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/wire"
+	"github.com/gray-runtime/gray/objectstore"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// Config says how a process joins its node.
+type Config struct {
+	Socket    string       // the node's unix socket
+	Hello     *proto.Hello // kind, start number, arguments, functions
+	Listener  net.Listener // of a worker: where owners connect
+	Functions func(hash uint64) (*Function, bool)
+	OnLog     func(*proto.LogLines) // output of the job's workers, in the driver
+}
+
+// Process is this process's part in a job. Safe for concurrent use.
+type Process struct {
+	cfg     Config
+	node    *link
+	self    ids.ProcessID
+	cluster ids.ClusterID
+	job     ids.JobID
+	welcome *proto.Welcome
+	store   *objectstore.Mapping
+	slot    []byte // this process's progress slot; nil in a driver without one
+	pages   []byte
+
+	ctx    context.Context // ends with the process's part; cause says why
+	cancel context.CancelCauseFunc
+	done   <-chan struct{}
+	wg     sync.WaitGroup
+
+	next    atomic.Uint64 // object and actor numbers
+	reaped  atomic.Uint64
+	tracked atomic.Int64
+	escaped sync.Map // number → *trace: own objects known elsewhere
+	reap    reaper
+
+	borrowMu sync.Mutex
+	borrowed map[ids.ObjectID]*borrowing
+
+	leases  leaseTable
+	actors  actorTable
+	streams streamTable
+	waiting waitCount
+	worker  *worker // nil in a driver
+	counts  taskCounts
+}
+
+// helloTimeout bounds the handshake with the node.
+const helloTimeout = 10 * time.Second
+
+// Connect joins the node at cfg.Socket.
+func Connect(ctx context.Context, cfg Config) (*Process, error) {
+	conn, err := wire.Dial(cfg.Socket)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the node at %s: %w", cfg.Socket, err)
+	}
+	p := &Process{
+		cfg:      cfg,
+		node:     &link{conn: conn, calls: map[uint64]chan *proto.ToProcess{}},
+		borrowed: map[ids.ObjectID]*borrowing{},
+		reap:     reaper{wake: make(chan struct{}, 1)},
+	}
+	if err := p.handshake(ctx, conn); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("connect to the node at %s: %w", cfg.Socket, err)
+	}
+	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	p.done = p.ctx.Done()
+	p.leases.init(p)
+	p.actors.init(p)
+	p.streams.init()
+	p.spawn(p.runLink)
+	p.spawn(p.runReaper)
+	p.spawn(p.leases.runIdle)
+	if cfg.Listener != nil {
+		p.worker = newWorker(p)
+		p.spawn(func() { p.worker.accept(cfg.Listener) })
+	}
+	return p, nil
+}
+
+func (p *Process) handshake(ctx context.Context, conn *wire.Conn) error {
+	deadline := time.Now().Add(helloTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		deadline = d
+	}
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
+	}
+	if err := conn.Send(&proto.ToNode{Body: &proto.ToNode_Hello{Hello: p.cfg.Hello}}); err != nil {
+		return err
+	}
+	var m proto.ToProcess
+	files, err := conn.ReceiveFiles(&m, 2)
+	defer func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	if e := m.GetError(); e != nil {
+		return &RemoteError{e}
+	}
+	w := m.GetWelcome()
+	if w == nil || len(files) != 2 {
+		return errors.New("the node's welcome is incomplete")
+	}
+	p.welcome = w
+	p.cluster, p.job = ids.ClusterID(w.Cluster), ids.JobID(w.Job)
+	p.self = ids.ProcessID{Node: ids.NodeID(w.Node), Number: w.Process}
+	if p.store, err = objectstore.Map(files[0]); err != nil {
+		return fmt.Errorf("map the object store: %w", err)
+	}
+	if err := p.mapProgress(files[1]); err != nil {
+		return fmt.Errorf("map the progress page: %w", err)
+	}
+	return conn.SetDeadline(time.Time{})
+}
+
+const slotSize = 64
+
+func (p *Process) mapProgress(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	at := int64(p.welcome.ProgressSlot) * slotSize
+	page := at &^ int64(os.Getpagesize()-1)
+	if at+slotSize > info.Size() {
+		return fmt.Errorf("slot %d lies outside of it", p.welcome.ProgressSlot)
+	}
+	p.pages, err = unix.Mmap(int(f.Fd()), page, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	p.slot = p.pages[at-page:][:slotSize]
+	return nil
+}
+
+// ID returns this process's identifier.
+func (p *Process) ID() ids.ProcessID { return p.self }
+
+// Job returns the job that this process belongs to.
+func (p *Process) Job() ids.JobID { return p.job }
+
+// Cluster returns the cluster that this process belongs to.
+func (p *Process) Cluster() ids.ClusterID { return p.cluster }
+
+// Welcome returns what the node said at the start.
+func (p *Process) Welcome() *proto.Welcome { return p.welcome }
+
+// Context ends when this process's part in the cluster ends.
+func (p *Process) Context() context.Context { return p.ctx }
+
+func (p *Process) name() string { return p.self.String() }
+
+func (p *Process) doneErr() error { return context.Cause(p.ctx) }
+
+// spawn runs f in a goroutine that Close waits for.
+func (p *Process) spawn(f func()) {
+	p.wg.Add(1)
+	go func() {
+		defer p.wg.Done()
+		f()
+	}()
+}
+
+// Finish tells the node that the driver is done and waits until the output of
+// the job's workers has been passed on.
+func (p *Process) Finish(ctx context.Context, exitCode int, message string) error {
+	_, err := p.node.call(ctx, &proto.ToNode{Body: &proto.ToNode_FinishDriver{
+		FinishDriver: &proto.FinishDriver{ExitCode: int32(exitCode), Message: message},
+	}})
+	if err != nil {
+		return fmt.Errorf("finish the job: %w", err)
+	}
+	return nil
+}
+
+// ErrClosed is the cause of what ends because the process left the cluster.
+var ErrClosed = errors.New("this process has left the cluster")
+
+// Close leaves the cluster. Pending objects fail.
+func (p *Process) Close() error {
+	p.end(ErrClosed)
+	p.wg.Wait()
+	err := p.store.Close()
+	if uerr := unix.Munmap(p.pages); err == nil {
+		err = uerr
+	}
+	return err
+}
+
+func (p *Process) end(cause error) {
+	p.cancel(cause)
+	p.node.close(cause)
+	p.leases.close()
+	p.actors.close()
+	if p.worker != nil {
+		p.worker.close()
+	}
+}
+
+// runLink receives what the node says.
+func (p *Process) runLink() {
+	for {
+		m := &proto.ToProcess{}
+		if err := p.node.conn.Receive(m); err != nil {
+			p.end(ErrNodeLost)
+			return
+		}
+		p.dispatch(m)
+	}
+}
+
+func (p *Process) dispatch(m *proto.ToProcess) {
+	switch b := m.Body.(type) {
+	case *proto.ToProcess_LeaseGrant:
+		p.leases.granted(b.LeaseGrant)
+	case *proto.ToProcess_LeaseGone:
+		p.leases.gone(b.LeaseGone)
+	case *proto.ToProcess_ReclaimLeases:
+		p.leases.returnIdle(0)
+	case *proto.ToProcess_WantedObject:
+		p.wanted(b.WantedObject)
+	case *proto.ToProcess_DropObjects:
+		p.dropped(b.DropObjects.GetIds())
+	case *proto.ToProcess_StartActor:
+		if p.worker != nil {
+			p.worker.startActor(b.StartActor)
+		}
+	case *proto.ToProcess_LogLines:
+		if p.cfg.OnLog != nil {
+			p.cfg.OnLog(b.LogLines)
+		}
+	case *proto.ToProcess_JobEnded:
+		p.end(&RemoteError{&proto.Error{Kind: proto.Error_JOB_ENDED, Message: "the job has ended"}})
+	case *proto.ToProcess_NodeDead:
+		p.nodeDied(ids.NodeID(b.NodeDead.GetNode()))
+	case *proto.ToProcess_ListTasks:
+		p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_TaskList{TaskList: p.listTasks(b.ListTasks)}})
+	default:
+		p.node.answer(m)
+	}
+}
+
+func (p *Process) wanted(w *proto.WantedObject) {
+	id, err := ids.ObjectIDFrom(w.GetId())
+	if err != nil {
+		return
+	}
+	v, ok := p.escaped.Load(id.Number)
+	if !ok {
+		p.node.send(&proto.ToNode{Body: &proto.ToNode_PublishObject{PublishObject: &proto.PublishObject{State: &proto.ObjectState{
+			Id:   w.GetId(),
+			Body: &proto.ObjectState_Error{Error: &proto.Error{Kind: proto.Error_OBJECT_LOST, Message: fmt.Sprintf("object %s is not known to its owner %s any more", id, p.self)}},
+		}}}})
+		return
+	}
+	t := v.(*trace)
+	if lost := w.GetLostOn(); len(lost) > 0 {
+		p.lost(t, lost)
+		return
+	}
+	t.want()
+}
+
+// HeadCall calls a Control method at the head, through the node.
+func (p *Process) HeadCall(ctx context.Context, method string, request, answer protoMessage) error {
+	body, err := marshal(request)
+	if err != nil {
+		return fmt.Errorf("%s: %w", method, err)
+	}
+	m, err := p.node.call(ctx, &proto.ToNode{Body: &proto.ToNode_HeadCall{HeadCall: &proto.HeadCall{Method: method, Body: body}}})
+	if err != nil {
+		return err
+	}
+	r := m.GetHeadResult()
+	if r.GetError() != nil {
+		return &RemoteError{r.GetError()}
+	}
+	if err := unmarshal(r.GetBody(), answer); err != nil {
+		return fmt.Errorf("%s: %w", method, err)
+	}
+	return nil
+}
+
+// waitCount tells the node when this worker's tasks wait, so that their CPUs
+// can be lent out.
+type waitCount struct {
+	mu sync.Mutex
+	n  int
+}
+
+// enterWait notes that a task is about to wait; the result ends it.
+func (p *Process) enterWait() (leave func()) {
+	if p.worker == nil {
+		return func() {}
+	}
+	p.waiting.add(p, 1)
+	return func() { p.waiting.add(p, -1) }
+}
+
+func (w *waitCount) add(p *Process, d int) {
+	w.mu.Lock()
+	before := w.n
+	w.n += d
+	changed := (before == 0) != (w.n == 0)
+	if changed {
+		p.node.send(&proto.ToNode{Body: &proto.ToNode_Blocked{Blocked: &proto.Blocked{Blocked: w.n > 0}}})
+	}
+	w.mu.Unlock()
+	if changed && d > 0 {
+		p.worker.handBack()
+	}
+}

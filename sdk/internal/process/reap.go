@@ -1,0 +1,310 @@
+package process
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+	"weak"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// trace outlives an Object that a store, another process or a home knows of:
+// it is what is needed to let go of it once the garbage collector has found
+// the Object unreachable. It must not refer to the Object.
+type trace struct {
+	p    *Process
+	id   ids.ObjectID
+	weak weak.Pointer[Object]
+
+	borrowed bool // constant
+
+	mu      sync.Mutex
+	escaped bool // the reference has left this process, its owner
+	wanted  bool // the home asked for the outcome
+	gone    bool // the Object is collected
+	content *content
+}
+
+// watch attaches the trace. Called with o.mu held, once.
+func (o *Object) watch() {
+	o.trace = &trace{p: o.p, id: o.id, weak: weak.Make(o), content: o.content, borrowed: o.borrowed}
+	o.p.tracked.Add(1)
+	runtime.AddCleanup(o, func(t *trace) { t.p.reap.add(t) }, o.trace)
+}
+
+// escape notes that o's reference travels to another process.
+func (o *Object) escape() {
+	if !o.owned() {
+		return
+	}
+	o.mu.Lock()
+	if o.trace == nil {
+		o.watch()
+	}
+	t := o.trace
+	o.mu.Unlock()
+	t.mu.Lock()
+	first := !t.escaped
+	t.escaped = true
+	t.mu.Unlock()
+	if first {
+		o.p.escaped.Store(o.id.Number, t)
+	}
+}
+
+func (t *trace) setContent(c *content) {
+	t.mu.Lock()
+	t.content = c
+	publish := t.wanted
+	t.mu.Unlock()
+	if publish {
+		t.publish(c)
+	}
+}
+
+// want is the home's question for the outcome.
+func (t *trace) want() {
+	t.mu.Lock()
+	t.wanted = true
+	c, gone := t.content, t.gone
+	t.mu.Unlock()
+	if c != nil {
+		t.publish(c)
+	}
+	if gone {
+		t.p.escaped.Delete(t.id.Number) // handed over
+	}
+}
+
+func (t *trace) publish(c *content) {
+	s := &proto.ObjectState{Id: t.id.Bytes()}
+	switch {
+	case c.err != nil:
+		s.Body = &proto.ObjectState_Error{Error: c.err}
+	case c.stored:
+		s.Body = &proto.ObjectState_Stored{Stored: &proto.Stored{Size: c.size, Nodes: nodeNumbers(c.nodes)}}
+	default:
+		s.Body = &proto.ObjectState_Value{Value: c.value}
+	}
+	for _, o := range c.contains {
+		o.escape()
+		s.Contains = append(s.Contains, o.id.Bytes())
+	}
+	t.p.node.send(&proto.ToNode{Body: &proto.ToNode_PublishObject{PublishObject: &proto.PublishObject{State: s}}})
+	runtime.KeepAlive(c) // what it contains is held until the home has been told
+}
+
+func nodeNumbers(nodes []ids.NodeID) []uint32 {
+	out := make([]uint32, len(nodes))
+	for i, n := range nodes {
+		out[i] = uint32(n)
+	}
+	return out
+}
+
+// reaper lets go of objects that the garbage collector found unreachable, in
+// batches, and runs the collector now and then while something depends on it.
+type reaper struct {
+	mu   sync.Mutex
+	dead []*trace
+	wake chan struct{}
+}
+
+func (r *reaper) add(t *trace) {
+	r.mu.Lock()
+	r.dead = append(r.dead, t)
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// collectEvery bounds how long a tracked object outlives its last reference
+// in a process that allocates too little to collect by itself; with no task
+// made or object let go for idleTicks of it, collections become rare.
+const (
+	collectEvery = 500 * time.Millisecond
+	idleTicks    = 4
+	rareTicks    = 20
+)
+
+func (p *Process) runReaper() {
+	tick := time.NewTicker(collectEvery)
+	defer tick.Stop()
+	var seen uint64
+	var idle int
+	var rest time.Time // no collection before: they may take 2 % of the time
+	for {
+		select {
+		case <-p.reap.wake:
+			p.reap.mu.Lock()
+			dead := p.reap.dead
+			p.reap.dead = nil
+			p.reap.mu.Unlock()
+			p.letGo(dead)
+		case now := <-tick.C:
+			if activity := p.next.Load() + p.reaped.Load(); activity != seen {
+				seen, idle = activity, 0
+			} else {
+				idle++
+			}
+			if p.tracked.Load() == 0 || now.Before(rest) || idle > idleTicks && idle%rareTicks != 0 {
+				continue
+			}
+			runtime.GC()
+			rest = now.Add(50 * time.Since(now))
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+// letGo tells the node of objects whose last reference in this process is gone.
+func (p *Process) letGo(dead []*trace) {
+	var free []*proto.Location
+	var release [][]byte
+	for _, t := range dead {
+		p.tracked.Add(-1)
+		p.reaped.Add(1) // what it contained may be free after the next collection
+		t.mu.Lock()
+		t.gone = true
+		escaped, c := t.escaped, t.content
+		t.mu.Unlock()
+		switch {
+		case t.borrowed:
+			if p.dropBorrow(t.id) {
+				release = append(release, t.id.Bytes())
+			}
+		case escaped:
+			release = append(release, t.id.Bytes())
+		case c != nil && c.stored:
+			free = append(free, &proto.Location{Id: t.id.Bytes(), Nodes: nodeNumbers(c.nodes)})
+		}
+	}
+	if len(release) > 0 {
+		p.node.send(&proto.ToNode{Body: &proto.ToNode_ReleaseObjects{ReleaseObjects: &proto.ReleaseObjects{Ids: release}}})
+	}
+	p.free(free)
+}
+
+func (p *Process) free(objects []*proto.Location) {
+	if len(objects) > 0 {
+		p.node.send(&proto.ToNode{Body: &proto.ToNode_FreeObject{FreeObject: &proto.FreeObject{Objects: objects}}})
+	}
+}
+
+// dropped is the home's answer to ReleaseObjects: nobody else holds these.
+func (p *Process) dropped(list [][]byte) {
+	var free []*proto.Location
+	for _, b := range list {
+		id, err := ids.ObjectIDFrom(b)
+		if err != nil {
+			continue
+		}
+		v, ok := p.escaped.LoadAndDelete(id.Number)
+		if !ok {
+			continue
+		}
+		t := v.(*trace)
+		t.mu.Lock()
+		if c := t.content; c != nil && c.stored && !t.wanted {
+			free = append(free, &proto.Location{Id: b, Nodes: nodeNumbers(c.nodes)})
+		}
+		t.mu.Unlock()
+	}
+	p.free(free)
+}
+
+// A borrowing counts the Objects that stand for one borrowed object: a new one
+// may be made while an older waits to be reaped.
+type borrowing struct {
+	count int
+	weak  weak.Pointer[Object]
+}
+
+// borrow returns the Object for a reference that another process owns, and
+// whether the node has yet to be told.
+func (p *Process) borrow(id ids.ObjectID) (o *Object, tell bool) {
+	p.borrowMu.Lock()
+	defer p.borrowMu.Unlock()
+	b := p.borrowed[id]
+	if b == nil {
+		b = &borrowing{}
+		p.borrowed[id] = b
+		tell = true
+	} else if o := b.weak.Value(); o != nil {
+		return o, false
+	}
+	o = &Object{p: p, id: id, borrowed: true}
+	o.mu.Lock()
+	o.watch()
+	o.mu.Unlock()
+	b.count++
+	b.weak = weak.Make(o)
+	return o, tell
+}
+
+// dropBorrow reports whether this process holds id no more.
+func (p *Process) dropBorrow(id ids.ObjectID) bool {
+	p.borrowMu.Lock()
+	defer p.borrowMu.Unlock()
+	b := p.borrowed[id]
+	if b == nil {
+		return false
+	}
+	if b.count--; b.count == 0 {
+		delete(p.borrowed, id)
+		return true
+	}
+	return false
+}
+
+// reference returns the Object for an id that arrived from elsewhere. When
+// tell is true the caller must see to BorrowObjects.
+func (p *Process) reference(id ids.ObjectID) (o *Object, tell bool, err error) {
+	if id.Cluster != p.cluster {
+		return nil, false, fmt.Errorf("reference %s belongs to cluster %s, not to %s", id, id.Cluster, p.cluster)
+	}
+	if id.Owner != p.self {
+		o, tell = p.borrow(id)
+		return o, tell, nil
+	}
+	if v, ok := p.escaped.Load(id.Number); ok {
+		if o := v.(*trace).weak.Value(); o != nil {
+			return o, false, nil
+		}
+	}
+	// Its last reference here is gone, but others held it and it came back:
+	// from now on this process borrows its own object from its home.
+	o, tell = p.borrow(id)
+	return o, tell, nil
+}
+
+// borrowIDs makes Objects of ids and waits until their homes know of it.
+func (p *Process) borrowIDs(list [][]byte) ([]*Object, error) {
+	var objects []*Object
+	var tell [][]byte
+	for _, b := range list {
+		id, err := ids.ObjectIDFrom(b)
+		if err != nil {
+			return nil, err
+		}
+		o, isNew, err := p.reference(id)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, o)
+		if isNew {
+			tell = append(tell, b)
+		}
+	}
+	if len(tell) == 0 {
+		return objects, nil
+	}
+	_, err := p.node.call(p.ctx, &proto.ToNode{Body: &proto.ToNode_BorrowObjects{BorrowObjects: &proto.BorrowObjects{Ids: tell}}})
+	return objects, err
+}

@@ -1,0 +1,77 @@
+package process
+
+import (
+	"sync/atomic"
+
+	"github.com/gray-runtime/gray/proto"
+)
+
+// taskCounts are what this process has submitted, by what became of it.
+type taskCounts struct {
+	submitted atomic.Int64
+	waiting   atomic.Int64 // for inputs
+	finished  atomic.Int64
+	failed    atomic.Int64
+	lineage   atomic.Int64 // bytes of encoded inputs kept for rebuilding
+}
+
+// listTasks describes this process's living tasks, at most limit of them, and
+// counts the ended ones.
+func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
+	list := &proto.TaskList{Counts: []*proto.TaskCount{
+		{State: "FINISHED", Count: uint64(p.counts.finished.Load()), Job: uint32(p.job)},
+		{State: "FAILED", Count: uint64(p.counts.failed.Load()), Job: uint32(p.job)},
+		{State: "PENDING_ARGS", Count: uint64(max(p.counts.waiting.Load(), 0)), Job: uint32(p.job)},
+	}}
+	limit := int(r.GetLimit())
+	if limit == 0 {
+		limit = 1000
+	}
+	add := func(q *taskQueue, state string, l *lease) {
+		list.Total += uint64(q.len())
+		for i := 0; i < q.len() && len(list.Tasks) < limit; i++ {
+			t := q.peek(i)
+			info := &proto.TaskInfo{
+				Id: t.obj.id.String(), Function: t.opts.Name, State: state, Job: uint32(p.job),
+				Attempt: uint32(t.attempt), OwnerNode: uint32(p.self.Node), OwnerProcess: p.self.Number,
+			}
+			if l != nil {
+				info.Node, info.Worker, info.Pid = uint32(l.node), l.process.Number, l.pid
+				if i == 0 {
+					info.State = "RUNNING"
+				}
+			}
+			if t.actor != nil {
+				info.Actor = t.actor.id.String()
+			}
+			list.Tasks = append(list.Tasks, info)
+		}
+	}
+	p.leases.mu.Lock()
+	classes := make([]*class, 0, len(p.leases.classes))
+	for _, c := range p.leases.classes {
+		classes = append(classes, c)
+	}
+	p.leases.mu.Unlock()
+	for _, c := range classes {
+		c.mu.Lock()
+		for _, l := range c.leases {
+			add(&l.inflight, "SUBMITTED_TO_WORKER", l)
+		}
+		add(&c.queue, "PENDING_NODE_ASSIGNMENT", nil)
+		c.mu.Unlock()
+	}
+	p.actors.mu.Lock()
+	clients := make([]*actorClient, 0, len(p.actors.m))
+	for _, a := range p.actors.m {
+		clients = append(clients, a)
+	}
+	p.actors.mu.Unlock()
+	for _, a := range clients {
+		a.mu.Lock()
+		add(&a.inflight, "RUNNING", nil)
+		add(&a.queue, "PENDING_ACTOR", nil)
+		a.mu.Unlock()
+	}
+	return list
+}

@@ -1,0 +1,152 @@
+package process
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"sync"
+
+	"github.com/gray-runtime/gray/proto"
+)
+
+const (
+	streamNumbers = 1 << 32 // object numbers that a stream reserves for itself and its items
+	streamWindow  = 64      // items that a stream's task may be ahead of its consumer
+)
+
+// Stream is the consumer's end of a streaming task.
+type Stream struct {
+	p    *Process
+	task *Task
+
+	mu       sync.Mutex
+	items    []*Object // arrived, not yet taken
+	arrived  uint64    // items seen, over all attempts
+	taken    uint64
+	total    uint64 // when complete
+	complete bool
+	err      *proto.Error
+	wake     chan struct{}
+}
+
+type streamTable struct{}
+
+func (*streamTable) init() {}
+
+// SubmitStream submits a task that yields items.
+func (p *Process) SubmitStream(s Submission) *Stream {
+	last := p.next.Add(streamNumbers)
+	t := &Task{obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg}
+	t.stream = &Stream{p: p, task: t, wake: make(chan struct{}, 1)}
+	p.submit(t, s)
+	return t.stream
+}
+
+// item takes an item that arrived; a repetition by a later attempt is dropped.
+func (st *Stream) item(number uint64, c *content) {
+	index := number - st.task.obj.id.Number - 1
+	st.mu.Lock()
+	if index == st.arrived {
+		o := &Object{p: st.p, id: st.p.numbered(number)}
+		o.mu.Lock()
+		o.setContent(c)
+		o.mu.Unlock()
+		st.items = append(st.items, o)
+		st.arrived++
+	}
+	st.mu.Unlock()
+	st.signal()
+}
+
+func (st *Stream) end(items uint64) {
+	st.mu.Lock()
+	st.total, st.complete = items, true
+	st.mu.Unlock()
+	st.signal()
+}
+
+func (st *Stream) finish(c *content) {
+	st.mu.Lock()
+	if c.err != nil && !st.complete {
+		st.err, st.complete, st.total = c.err, true, st.arrived
+	}
+	st.mu.Unlock()
+	st.signal()
+}
+
+func (st *Stream) signal() {
+	select {
+	case st.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Next returns the next item, complete; io.EOF at the stream's end, or what
+// ended the task.
+func (st *Stream) Next(ctx context.Context) (*Object, error) {
+	var leave func()
+	defer func() {
+		if leave != nil {
+			leave()
+		}
+	}()
+	for {
+		st.mu.Lock()
+		if len(st.items) > 0 {
+			o := st.items[0]
+			st.items = st.items[1:]
+			st.taken++
+			credit := st.taken%(streamWindow/2) == 0
+			taken := st.taken
+			st.mu.Unlock()
+			if credit {
+				st.credit(taken + streamWindow)
+			}
+			return o, nil
+		}
+		complete, err := st.complete && st.taken >= st.total, st.err
+		st.mu.Unlock()
+		if complete {
+			if err != nil {
+				return nil, &RemoteError{err}
+			}
+			return nil, io.EOF
+		}
+		if leave == nil {
+			leave = st.p.enterWait()
+		}
+		select {
+		case <-st.wake:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-st.p.done:
+			return nil, st.p.doneErr()
+		}
+	}
+}
+
+// credit lets the task yield so many items in all.
+func (st *Stream) credit(items uint64) {
+	c := st.p.leases.classOf(st.task.opts)
+	c.mu.Lock()
+	l := st.task.lease
+	c.mu.Unlock()
+	if l == nil {
+		return // not running; an attempt begins with a window beyond what it repeats
+	}
+	_ = l.conn.Append(func(b []byte) []byte {
+		b = binary.LittleEndian.AppendUint64(append(b, frameCredit), st.task.obj.id.Number)
+		return binary.AppendUvarint(b, items)
+	})
+	_ = l.conn.Flush()
+}
+
+// Close stops a stream that is not wanted to its end.
+func (st *Stream) Close() {
+	st.mu.Lock()
+	complete := st.complete
+	st.mu.Unlock()
+	if !complete {
+		_ = st.p.Cancel(st.task.obj)
+	}
+}

@@ -1,0 +1,440 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/wire"
+	graypb "github.com/gray-runtime/gray/proto"
+)
+
+// Function is what a worker can run: a task, an actor's constructor, or one of
+// its methods.
+type Function struct {
+	Name string
+	// Run decodes the input, calls the user's function and returns its result
+	// through the invocation. It may panic as the user's function does.
+	Run func(ctx context.Context, in *Invocation) error
+}
+
+// Instance is a living actor.
+type Instance interface {
+	// Method returns the method with this hash.
+	Method(hash uint64) (*Function, bool)
+}
+
+// worker is the side of a process that runs what owners push to it.
+type worker struct {
+	p *Process
+
+	mu       sync.Mutex
+	work     *sync.Cond
+	queue    []*Invocation
+	head     int
+	running  map[*Invocation]struct{}
+	peers    map[*peer]struct{}
+	dirty    []*peer // have replies that nobody has flushed
+	flushed  time.Time
+	instance Instance
+	actorID  []byte
+	class    string
+	closed   bool
+
+	began   atomic.Int64 // when the current run began, ns of the process clock; 0 while idle
+	monitor chan struct{}
+}
+
+// Limits of how long a reply or a queued task waits for the task before it.
+const (
+	replyDelay    = 100 * time.Microsecond // between tasks
+	monitorPeriod = time.Millisecond       // replies wait at most about two of these
+	handBackAfter = 5 * time.Millisecond   // a task that runs longer loses what is queued behind it
+	flushBytes    = 32 << 10
+)
+
+var clockStart = time.Now()
+
+func clock() time.Duration { return time.Since(clockStart) }
+
+// peer is an owner connected to this worker.
+type peer struct {
+	conn  *wire.Conn
+	owner ids.ProcessID
+	dirty bool // guarded by worker.mu
+
+	mu    sync.Mutex
+	holds map[uint64][]*Object // references inside results that the owner has not taken over yet
+}
+
+func newWorker(p *Process) *worker {
+	w := &worker{p: p, running: map[*Invocation]struct{}{}, peers: map[*peer]struct{}{}, monitor: make(chan struct{}, 1)}
+	w.work = sync.NewCond(&w.mu)
+	p.spawn(w.execute)
+	p.spawn(w.runMonitor)
+	return w
+}
+
+// accept serves owners until the listener is closed.
+func (w *worker) accept(ln net.Listener) {
+	w.p.spawn(func() {
+		<-w.p.done
+		ln.Close()
+	})
+	for {
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		w.p.spawn(func() { w.serve(wire.New(nc)) })
+	}
+}
+
+// serve reads an owner's frames until the connection ends; then the owner's
+// tasks are cancelled.
+func (w *worker) serve(conn *wire.Conn) {
+	defer conn.Close()
+	p := &peer{conn: conn, holds: map[uint64][]*Object{}}
+	if !p.open(w.p.cluster) {
+		return
+	}
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return
+	}
+	w.peers[p] = struct{}{}
+	if w.instance == nil {
+		w.progress(0, 0) // a number of an earlier owner's must not be taken for one of this owner's
+	}
+	w.mu.Unlock()
+	defer w.forget(p)
+	for {
+		frame, err := conn.Next()
+		if err != nil {
+			return
+		}
+		if err := w.handle(p, frame); err != nil {
+			return
+		}
+	}
+}
+
+func (p *peer) open(cluster ids.ClusterID) bool {
+	frame, err := p.conn.Next()
+	if err != nil {
+		return false
+	}
+	r := reader{b: frame}
+	kind := r.u8()
+	p.owner = ids.ProcessID{Node: ids.NodeID(r.u32()), Number: r.u32()}
+	return kind == frameOpen && ids.ClusterID(r.u32()) == cluster && r.err == nil
+}
+
+func (w *worker) handle(p *peer, frame []byte) error {
+	r := reader{b: frame}
+	switch kind := r.u8(); kind {
+	case framePush:
+		c, err := parseCall(slices.Clone(r.b))
+		if err != nil {
+			return err
+		}
+		w.push(newInvocation(w, p, c))
+	case frameCancel:
+		w.cancel(p, r.u64())
+	case frameCredit:
+		number, items := r.u64(), r.uv()
+		w.mu.Lock()
+		for in := range w.running {
+			if in.peer == p && in.call.number == number {
+				in.credit.raise(items)
+			}
+		}
+		w.mu.Unlock()
+	case frameAck:
+		p.mu.Lock()
+		delete(p.holds, r.u64())
+		p.mu.Unlock()
+	default:
+		return errors.New("unknown frame")
+	}
+	return r.err
+}
+
+func (w *worker) push(in *Invocation) {
+	w.mu.Lock()
+	if w.head > 0 && w.head == len(w.queue) {
+		w.queue, w.head = w.queue[:0], 0
+	}
+	w.queue = append(w.queue, in)
+	busy := w.began.Load() != 0
+	w.mu.Unlock()
+	w.work.Signal()
+	if busy {
+		w.wakeMonitor()
+	}
+}
+
+func (w *worker) wakeMonitor() {
+	select {
+	case w.monitor <- struct{}{}:
+	default:
+	}
+}
+
+// cancel drops a queued task or cancels a running one's context.
+func (w *worker) cancel(p *peer, number uint64) {
+	w.mu.Lock()
+	for i := w.head; i < len(w.queue); i++ {
+		in := w.queue[i]
+		if in.peer == p && in.call.number == number {
+			w.queue = slices.Delete(w.queue, i, i+1)
+			w.replyLocked(in, &reply{kind: frameReturned, number: number})
+			w.mu.Unlock()
+			_ = p.conn.Flush()
+			return
+		}
+	}
+	for in := range w.running {
+		if in.peer == p && in.call.number == number {
+			in.ctx.cancel(context.Canceled)
+		}
+	}
+	w.mu.Unlock()
+}
+
+// forget ends an owner's tasks here.
+func (w *worker) forget(p *peer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.peers, p)
+	w.dirty = slices.DeleteFunc(w.dirty, func(d *peer) bool { return d == p })
+	kept := w.queue[:0]
+	for _, in := range w.queue[w.head:] {
+		if in.peer != p {
+			kept = append(kept, in)
+		}
+	}
+	w.queue, w.head = kept, 0
+	for in := range w.running {
+		if in.peer == p {
+			in.ctx.cancel(context.Canceled)
+		}
+	}
+}
+
+// execute runs queued tasks one after another.
+func (w *worker) execute() {
+	for {
+		w.mu.Lock()
+		w.began.Store(0)
+		for w.head == len(w.queue) && !w.closed {
+			if len(w.dirty) > 0 {
+				w.flushLocked()
+				continue
+			}
+			w.work.Wait()
+		}
+		if w.closed {
+			w.mu.Unlock()
+			return
+		}
+		in := w.queue[w.head]
+		w.queue[w.head] = nil
+		w.head++
+		w.running[in] = struct{}{}
+		exact := in.call.flags&flagExact != 0
+		if exact && len(w.dirty) > 0 {
+			w.flushLocked()
+		}
+		more := w.head < len(w.queue) || len(w.dirty) > 0
+		w.mu.Unlock()
+		now := clock()
+		w.began.Store(int64(now))
+		if more {
+			w.wakeMonitor()
+		}
+		if in.call.flags&(flagActor|flagCreation) == 0 {
+			w.progress(in.call.number, in.call.function)
+		} else {
+			w.progress(0, in.call.function)
+		}
+		if !w.run(in) {
+			return // the goroutine is ending (runtime.Goexit); another goes on
+		}
+		w.mu.Lock()
+		delete(w.running, in)
+		if exact || clock()-now > replyDelay || time.Since(w.flushed) > replyDelay {
+			w.flushLocked()
+		}
+		w.mu.Unlock()
+	}
+}
+
+// progress tells the node what runs, in shared memory, which outlives this process.
+func (w *worker) progress(number, function uint64) {
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[0])), number)
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[8])), function)
+}
+
+// replyLocked queues a frame to in's owner.
+func (w *worker) replyLocked(in *Invocation, r *reply) {
+	if in.peer == nil {
+		return
+	}
+	_ = in.peer.conn.Append(func(b []byte) []byte { return appendReply(b, r) })
+	if !in.peer.dirty {
+		in.peer.dirty = true
+		w.dirty = append(w.dirty, in.peer)
+	}
+}
+
+func (w *worker) reply(in *Invocation, r *reply) {
+	w.mu.Lock()
+	w.replyLocked(in, r)
+	w.mu.Unlock()
+}
+
+// flushLocked writes out what is queued; mu is released meanwhile.
+func (w *worker) flushLocked() {
+	dirty := w.dirty
+	w.dirty = nil
+	w.flushed = time.Now()
+	for _, p := range dirty {
+		p.dirty = false
+	}
+	w.mu.Unlock()
+	for _, p := range dirty {
+		_ = p.conn.Flush()
+	}
+	w.mu.Lock()
+}
+
+// runMonitor looks after replies and queued tasks while a task takes long.
+func (w *worker) runMonitor() {
+	tick := time.NewTimer(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.monitor:
+		case <-w.p.done:
+			return
+		}
+		for {
+			tick.Reset(monitorPeriod)
+			select {
+			case <-tick.C:
+			case <-w.p.done:
+				return
+			}
+			w.mu.Lock()
+			began := time.Duration(w.began.Load())
+			if began == 0 {
+				w.mu.Unlock()
+				break
+			}
+			if len(w.dirty) > 0 {
+				w.flushLocked()
+			}
+			waiting := w.head < len(w.queue)
+			w.mu.Unlock()
+			if !waiting {
+				break // push wakes the monitor again
+			}
+			if clock()-began > handBackAfter {
+				w.handBack()
+			}
+		}
+	}
+}
+
+// handBack returns every task that has not begun to its owner. Calls of an
+// actor stay: they can run nowhere else.
+func (w *worker) handBack() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.instance != nil || w.actorID != nil {
+		return
+	}
+	back := slices.Clone(w.queue[w.head:])
+	w.queue, w.head = w.queue[:0], 0
+	for _, in := range back {
+		w.replyLocked(in, &reply{kind: frameReturned, number: in.call.number})
+	}
+	w.flushLocked()
+}
+
+// more executors serve an actor with concurrent calls.
+func (w *worker) addExecutors(n int) {
+	for range n {
+		w.p.spawn(w.execute)
+	}
+}
+
+// startActor runs the constructor that the node sends.
+func (w *worker) startActor(m *graypb.StartActor) {
+	spec := m.GetActor()
+	c, err := parseCall(spec.GetPayload())
+	if err != nil {
+		w.actorStarted(m, &graypb.Error{Kind: graypb.Error_INVALID, Message: err.Error()})
+		return
+	}
+	in := newInvocation(w, nil, c)
+	in.started = func(e *graypb.Error) {
+		if e == nil {
+			w.addExecutors(int(spec.GetMaxConcurrency()) - 1)
+		}
+		w.actorStarted(m, e)
+	}
+	w.mu.Lock()
+	w.actorID, w.class = spec.GetId(), spec.GetClass()
+	w.mu.Unlock()
+	w.push(in)
+}
+
+func (w *worker) actorStarted(m *graypb.StartActor, e *graypb.Error) {
+	w.p.node.send(&graypb.ToNode{Body: &graypb.ToNode_ActorStarted{ActorStarted: &graypb.ActorStarted{
+		Id: m.GetActor().GetId(), Incarnation: m.GetIncarnation(), Error: e,
+	}}})
+}
+
+func (w *worker) close() {
+	w.mu.Lock()
+	w.closed = true
+	for in := range w.running {
+		in.ctx.cancel(context.Cause(w.p.ctx))
+	}
+	peers := make([]*peer, 0, len(w.peers))
+	for p := range w.peers {
+		peers = append(peers, p)
+	}
+	w.mu.Unlock()
+	w.work.Broadcast()
+	for _, p := range peers {
+		p.conn.Close()
+	}
+}
+
+// hold keeps the references inside a result until the owner has them.
+func (p *peer) hold(number uint64, objects []*Object) {
+	p.mu.Lock()
+	p.holds[number] = objects
+	p.mu.Unlock()
+}
+
+// goexited reports whether the goroutine is ending without a panic.
+func goexited(finished bool, recovered any) bool {
+	return !finished && recovered == nil
+}
+
+func stack() string {
+	b := make([]byte, 64<<10)
+	return string(b[:runtime.Stack(b, false)])
+}

@@ -1,0 +1,53 @@
+package gray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// closeTimeout bounds how long a driver's end waits for the cluster.
+const closeTimeout = 10 * time.Second
+
+// Main runs a job. In the driver it calls run and ends the program with status
+// 0, or with 1 after printing run's error; in a worker, the same program started by a
+// node, it serves tasks. It never returns. The context ends on an interrupt and when
+// the connection to the cluster is lost.
+//
+// What precedes Main in main runs in workers too, with the driver's arguments, so
+// flags may be parsed there.
+//
+//go:noinline
+func Main(run func(ctx context.Context) error) {
+	os.Exit(drive(run))
+}
+
+func drive(run func(ctx context.Context) error) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s, err := Init(ctx)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "gray: %v\n", err)
+		return 1
+	}
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
+	code, message := 0, ""
+	jobCtx, cancel := s.Context(ctx)
+	defer cancel()
+	if err := run(jobCtx); err != nil {
+		if cause := context.Cause(jobCtx); cause != nil && errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled) {
+			err = fmt.Errorf("%w: %w", err, cause)
+		}
+		fmt.Fprintf(os.Stderr, "gray: %v\n", err)
+		code, message = 1, err.Error()
+	}
+	if err := s.finish(code, message); err != nil {
+		fmt.Fprintf(os.Stderr, "gray: %v\n", err)
+		code = max(code, 1)
+	}
+	return code
+}

@@ -1,0 +1,137 @@
+package gray
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"time"
+
+	"github.com/gray-runtime/gray/proto"
+)
+
+// resourceUnit is the smallest amount of a resource: 1/10,000.
+const resourceUnit = 10_000
+
+// Option changes how a task runs or an actor lives.
+type Option func(*options)
+
+type options struct {
+	resources      map[string]int64
+	strategy       *proto.Strategy
+	maxRetries     int
+	timeout        time.Duration
+	name           string
+	namespace      string
+	maxRestarts    int
+	maxConcurrency int
+	detached       bool
+
+	taskOnly, actorOnly string // the option that applies to one of them only
+}
+
+func taskDefaults() options {
+	return options{resources: map[string]int64{"CPU": resourceUnit}, maxRetries: 3}
+}
+
+// actorDefaults: an actor holds no CPU while it lives, as in Ray.
+func actorDefaults() options {
+	return options{resources: map[string]int64{}, maxConcurrency: 1}
+}
+
+func (o options) with(opts []Option) options {
+	o.resources = maps.Clone(o.resources)
+	for _, f := range opts {
+		f(&o)
+	}
+	return o
+}
+
+func (o *options) resource(name string, amount float64) {
+	units := math.Round(amount * resourceUnit)
+	if amount < 0 || math.IsNaN(units) || units > 1<<53 {
+		panic(fmt.Sprintf("gray: %g of resource %q at %s: want an amount of zero or more", amount, name, callSite()))
+	}
+	if units == 0 {
+		delete(o.resources, name)
+		return
+	}
+	o.resources[name] = int64(units)
+}
+
+// NumCPUs sets the CPUs that a running task (default 1) or a living actor
+// (default 0) occupies. Fractions are allowed, down to 1/10,000.
+func NumCPUs(n float64) Option { return func(o *options) { o.resource("CPU", n) } }
+
+// NumGPUs sets the GPUs that a running task or a living actor occupies.
+func NumGPUs(n float64) Option { return func(o *options) { o.resource("GPU", n) } }
+
+// Memory sets the bytes of memory that a running task or a living actor
+// reserves. It is accounted, not enforced.
+func Memory(bytes int64) Option { return func(o *options) { o.resource("memory", float64(bytes)) } }
+
+// Resource sets the amount of a custom resource that a running task or a
+// living actor occupies, as named by gray start --resources.
+func Resource(name string, amount float64) Option {
+	return func(o *options) { o.resource(name, amount) }
+}
+
+// MaxRetries sets how often a task is run again after its process or node died:
+// 3 for tasks unless set, 0 for never, -1 without bound. An error that the
+// function returns is not retried.
+func MaxRetries(n int) Option {
+	return func(o *options) { o.maxRetries, o.taskOnly = n, "MaxRetries" }
+}
+
+// Timeout ends the task's context so long after it has begun; each attempt has
+// the whole of it.
+func Timeout(d time.Duration) Option {
+	return func(o *options) { o.timeout, o.taskOnly = d, "Timeout" }
+}
+
+// Name makes an actor findable by GetActor, and a task known by that name to people.
+func Name(name string) Option { return func(o *options) { o.name = name } }
+
+// Namespace sets where an actor's name is unique and found: the job unless set.
+func Namespace(namespace string) Option {
+	return func(o *options) { o.namespace, o.actorOnly = namespace, "Namespace" }
+}
+
+// MaxRestarts sets how often a died actor is started anew, with fresh state: 0
+// unless set, -1 without bound.
+func MaxRestarts(n int) Option {
+	return func(o *options) { o.maxRestarts, o.actorOnly = n, "MaxRestarts" }
+}
+
+// MaxConcurrency sets how many calls of an actor run at the same time: 1
+// unless set.
+func MaxConcurrency(n int) Option {
+	return func(o *options) { o.maxConcurrency, o.actorOnly = max(n, 1), "MaxConcurrency" }
+}
+
+// Detached lets an actor outlive its job, until it is killed.
+func Detached() Option {
+	return func(o *options) { o.detached, o.actorOnly = true, "Detached" }
+}
+
+// OnNode places on the node with this number only; soft: elsewhere when that
+// one can't.
+func OnNode(node uint32, soft bool) Option {
+	return func(o *options) {
+		o.strategy = &proto.Strategy{Kind: proto.Strategy_AFFINITY, Node: node, Soft: soft}
+	}
+}
+
+// Spread places on the node with the least to do rather than filling one first.
+func Spread() Option {
+	return func(o *options) { o.strategy = &proto.Strategy{Kind: proto.Strategy_SPREAD} }
+}
+
+func (o *options) check(what string, actor bool) {
+	wrong := o.actorOnly
+	if actor {
+		wrong = o.taskOnly
+	}
+	if wrong != "" {
+		panic(fmt.Sprintf("gray: option gray.%s at %s has no meaning for %s", wrong, callSite(), what))
+	}
+}

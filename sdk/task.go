@@ -1,0 +1,196 @@
+package gray
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/gray-runtime/gray/objectstore/codec"
+	"github.com/gray-runtime/gray/proto"
+	"github.com/gray-runtime/gray/sdk/internal/process"
+)
+
+// None is the input or output of what needs none.
+type None struct{}
+
+// TaskFunc is a function that runs in the cluster. Safe for concurrent use.
+type TaskFunc[In, Out any] struct {
+	input    *codec.Codec[In]
+	name     string
+	hash     uint64
+	opts     options
+	compiled *process.TaskOptions
+}
+
+// Task declares fn as a task. It must initialise a package-level variable. fn
+// may be anonymous and may refer to package-level variables, each process having
+// its own copies. In and Out may be any types that can be encoded: no channels,
+// functions or interfaces other than any.
+func Task[In, Out any](fn func(ctx context.Context, in In) (Out, error), opts ...Option) *TaskFunc[In, Out] {
+	name := symbol(fn)
+	input := mustCodec[In]("Task", name, "input")
+	output := mustCodec[Out]("Task", name, "output")
+	name, hash := register("Task", fn, func(string) func(context.Context, *process.Invocation) error {
+		return func(ctx context.Context, inv *process.Invocation) error {
+			var in In
+			if err := inv.Input(func(b []byte, d *process.Decoding) error { return input.Decode(b, &in, d) }); err != nil {
+				return err
+			}
+			out, err := fn(ctx, in)
+			if err != nil {
+				return err
+			}
+			return inv.Return(boxed[Out]{output, &out})
+		}
+	})
+	t := &TaskFunc[In, Out]{input: input, name: name, hash: hash, opts: taskDefaults()}
+	return t.Options(opts...)
+}
+
+// Options returns the task with other options; t itself is unchanged.
+func (t *TaskFunc[In, Out]) Options(opts ...Option) *TaskFunc[In, Out] {
+	u := *t
+	u.opts = t.opts.with(opts)
+	u.opts.check("a task", false)
+	u.compiled = u.opts.compile(t.name, t.hash)
+	return &u
+}
+
+func (o *options) compile(name string, hash uint64) *process.TaskOptions {
+	if o.name != "" {
+		name = o.name
+	}
+	return &process.TaskOptions{
+		Name: name, Function: hash, Resources: o.resources, Strategy: o.strategy,
+		MaxRetries: o.maxRetries, Timeout: o.timeout,
+	}
+}
+
+// Remote submits the task and returns a reference to its result. It doesn't
+// wait; what goes wrong shows when the reference is read.
+func (t *TaskFunc[In, Out]) Remote(ctx context.Context, in In) Ref[Out] {
+	p := processOf(ctx)
+	return Ref[Out]{p.Submit(submission(ctx, p, t.compiled, t.input, &in))}
+}
+
+// RemoteRef is Remote with an input that is, or will be, an object's value.
+func (t *TaskFunc[In, Out]) RemoteRef(ctx context.Context, in Ref[In]) Ref[Out] {
+	p := processOf(ctx)
+	return Ref[Out]{p.Submit(submissionOf(p, t.compiled, in.o))}
+}
+
+// submission encodes an input; one too large for a frame becomes an object.
+func submission[In any](ctx context.Context, p *process.Process, opts *process.TaskOptions, c *codec.Codec[In], in *In) process.Submission {
+	s := process.Submission{Options: opts}
+	arg, refs, stored, err := p.Encode(ctx, boxed[In]{c, in})
+	switch {
+	case err != nil:
+		s.Err = encodingError(opts.Name, "input", err)
+	case stored != nil:
+		s.Direct = stored
+	default:
+		s.Arg, s.Refs = arg, refs
+	}
+	return s
+}
+
+func submissionOf(p *process.Process, opts *process.TaskOptions, in *process.Object) process.Submission {
+	s := process.Submission{Options: opts, Direct: in}
+	if in == nil {
+		s.Err = encodingError(opts.Name, "input", errZeroRef)
+	} else if in.Process() != p {
+		s.Err = encodingError(opts.Name, "input", foreign(p, in))
+	}
+	return s
+}
+
+func encodingError(name, part string, err error) *proto.Error {
+	e := &proto.Error{Kind: proto.Error_ENCODING, Function: name, Message: fmt.Sprintf("%s of %s: %v", part, name, err)}
+	var remote *process.RemoteError
+	if errors.As(err, &remote) {
+		e.Kind = remote.Detail.GetKind()
+	}
+	return e
+}
+
+// StreamFunc is a function that runs in the cluster and yields objects.
+type StreamFunc[In, Out any] struct {
+	input    *codec.Codec[In]
+	name     string
+	hash     uint64
+	opts     options
+	compiled *process.TaskOptions
+}
+
+// Stream declares fn as a task that yields any number of results, each an
+// object of its own, as they are made. yield waits while the consumer is too
+// far behind and returns false when no more is wanted. Like Task, it must
+// initialise a package-level variable.
+func Stream[In, Out any](fn func(ctx context.Context, in In, yield func(Out) bool) error, opts ...Option) *StreamFunc[In, Out] {
+	name := symbol(fn)
+	input := mustCodec[In]("Stream", name, "input")
+	output := mustCodec[Out]("Stream", name, "output")
+	name, hash := register("Stream", fn, func(string) func(context.Context, *process.Invocation) error {
+		return func(ctx context.Context, inv *process.Invocation) error {
+			var in In
+			if err := inv.Input(func(b []byte, d *process.Decoding) error { return input.Decode(b, &in, d) }); err != nil {
+				return err
+			}
+			var failed error
+			err := fn(ctx, in, func(out Out) bool {
+				more, err := inv.Yield(boxed[Out]{output, &out})
+				failed = errors.Join(failed, err)
+				return more
+			})
+			return errors.Join(failed, err)
+		}
+	})
+	s := &StreamFunc[In, Out]{input: input, name: name, hash: hash, opts: taskDefaults()}
+	return s.Options(opts...)
+}
+
+// Options returns the stream with other options; s itself is unchanged.
+func (s *StreamFunc[In, Out]) Options(opts ...Option) *StreamFunc[In, Out] {
+	u := *s
+	u.opts = s.opts.with(opts)
+	u.opts.check("a stream", false)
+	u.compiled = u.opts.compile(s.name, s.hash)
+	u.compiled.Streaming = true
+	return &u
+}
+
+// Remote submits the task and returns its items, complete, in order. An error
+// ends the sequence. The task starts at once; leaving the loop early cancels it. The
+// sequence can be ranged over once.
+func (s *StreamFunc[In, Out]) Remote(ctx context.Context, in In) iter.Seq2[Ref[Out], error] {
+	p := processOf(ctx)
+	st := p.SubmitStream(submission(ctx, p, s.compiled, s.input, &in))
+	return items[Out](ctx, st)
+}
+
+// RemoteRef is Remote with an input that is, or will be, an object's value.
+func (s *StreamFunc[In, Out]) RemoteRef(ctx context.Context, in Ref[In]) iter.Seq2[Ref[Out], error] {
+	p := processOf(ctx)
+	return items[Out](ctx, p.SubmitStream(submissionOf(p, s.compiled, in.o)))
+}
+
+func items[Out any](ctx context.Context, st *process.Stream) iter.Seq2[Ref[Out], error] {
+	return func(yield func(Ref[Out], error) bool) {
+		defer st.Close()
+		for {
+			o, err := st.Next(ctx)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(Ref[Out]{}, typed(err))
+				return
+			}
+			if !yield(Ref[Out]{o}, nil) {
+				return
+			}
+		}
+	}
+}

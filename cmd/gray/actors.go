@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newActors(t *terminal) *cobra.Command {
+	return listing[actor]{
+		use: "actors", short: "Show the actors", limited: true,
+		get:    func(ctx context.Context, c cluster, limit int) (page[actor], error) { return c.Actors(ctx, limit) },
+		header: []string{"ACTOR", "~CLASS", "~NAME", "STATE", "JOB", "NODE", "PID", "RESTARTS", "~REASON"},
+		row: func(a actor, _ time.Time) []any {
+			return []any{a.ID, a.Class, a.Name, a.State, a.Job, a.Node, number(a.PID), a.Restarts, a.Reason}
+		},
+		none: "no actors",
+	}.command(t)
+}
+
+// number is n, or nothing for 0.
+func number(n int) any {
+	if n == 0 {
+		return ""
+	}
+	return n
+}

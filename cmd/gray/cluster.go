@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gray-runtime/gray/internal/daemon"
+)
+
+// cluster is what the verbs ask of a head.
+type cluster interface {
+	Status(ctx context.Context) (overview, error)
+	Nodes(ctx context.Context) ([]node, error)
+	Jobs(ctx context.Context) ([]job, error)
+	Actors(ctx context.Context, limit int) (page[actor], error)
+	Tasks(ctx context.Context, limit int) (page[task], error)
+	Objects(ctx context.Context, limit int) (page[object], error)
+
+	Job(ctx context.Context, id string) (job, error)
+	Submit(ctx context.Context, s submission) (id string, err error)
+	// StopJob reports whether the job was running.
+	StopJob(ctx context.Context, id string) (bool, error)
+	Logs(ctx context.Context, id string) (string, error)
+	// FollowLogs writes what the job has written and writes, until it ends; lost
+	// is told when the head has gone away and is waited for.
+	FollowLogs(ctx context.Context, id string, w io.Writer, lost func(error)) error
+	// AwaitJob returns the job once it has ended.
+	AwaitJob(ctx context.Context, id string, lost func(error)) (job, error)
+	HasPackage(ctx context.Context, name string) (bool, error)
+	PutPackage(ctx context.Context, name string, content io.Reader, size int64) error
+}
+
+// The rows that the verbs show; with --json they're printed as they are.
+type (
+	node struct {
+		ID            string             `json:"node_id"`
+		State         string             `json:"state"` // ALIVE or DEAD
+		Address       string             `json:"address"`
+		Hostname      string             `json:"hostname"`
+		Head          bool               `json:"is_head_node"`
+		Platform      string             `json:"platform"`
+		Total         map[string]float64 `json:"resources_total"`
+		Available     map[string]float64 `json:"resources_available"`
+		Labels        map[string]string  `json:"labels"`
+		StoreCapacity int64              `json:"object_store_capacity"`
+		StoreUsed     int64              `json:"object_store_used"`
+		Workers       int                `json:"workers"`
+		PID           int                `json:"pid"`
+		Started       time.Time          `json:"start_time"`
+		Ended         time.Time          `json:"end_time,omitzero"`
+		DeathCause    string             `json:"death_cause,omitempty"`
+	}
+	demand struct {
+		Resources  map[string]float64 `json:"resources"`
+		Count      int                `json:"count"`
+		Job        string             `json:"job_id"`
+		What       string             `json:"what"`
+		Node       string             `json:"node_id,omitempty"` // where it waits
+		Reason     string             `json:"reason"`
+		Infeasible bool               `json:"infeasible"`
+	}
+	job struct {
+		ID           string            `json:"job_id"`
+		SubmissionID string            `json:"submission_id"`
+		Type         string            `json:"type"`
+		Status       string            `json:"status"`
+		Entrypoint   string            `json:"entrypoint"`
+		Message      string            `json:"message,omitempty"`
+		ExitCode     *int              `json:"driver_exit_code"`
+		Node         string            `json:"driver_node,omitempty"`
+		PID          int               `json:"driver_pid,omitempty"`
+		Started      time.Time         `json:"start_time,omitzero"`
+		Ended        time.Time         `json:"end_time,omitzero"`
+		Metadata     map[string]string `json:"metadata,omitempty"`
+	}
+	actor struct {
+		ID        string             `json:"actor_id"`
+		Class     string             `json:"class_name"`
+		Name      string             `json:"name"`
+		State     string             `json:"state"`
+		Job       string             `json:"job_id"`
+		Node      string             `json:"node_id"`
+		PID       int                `json:"pid"`
+		Restarts  int                `json:"restarts"`
+		Resources map[string]float64 `json:"resources,omitempty"`
+		Reason    string             `json:"reason,omitempty"` // why it waits or died
+	}
+	task struct {
+		ID       string `json:"task_id"`
+		Function string `json:"name"`
+		State    string `json:"state"`
+		Job      string `json:"job_id"`
+		Attempt  int    `json:"attempt"`
+		Node     string `json:"node_id"`
+		PID      int    `json:"pid"`
+		Actor    string `json:"actor_id,omitempty"`
+		Error    string `json:"error,omitempty"`
+	}
+	object struct {
+		ID      string   `json:"object_id"`
+		Size    int64    `json:"size"`
+		State   string   `json:"state"`
+		Node    string   `json:"node_id"`
+		Holders []string `json:"holders"`
+		Pins    int      `json:"pins"`
+	}
+)
+
+// overview is what the head knows at a glance.
+type overview struct {
+	Version  string
+	Insecure bool
+	Nodes    []node // that live, and those that died lately
+	Waiting  []demand
+}
+
+// page is the first rows of many.
+type page[T any] struct {
+	items   []T
+	total   int
+	warning string // what is missing, and why
+}
+
+// A submission is a job to run.
+type submission struct {
+	Name       string
+	Entrypoint string
+	Args       []string
+	Env        map[string]string
+	Binaries   []binary
+}
+
+type binary struct {
+	Platform, Package, SHA256 string
+	Size                      int64
+}
+
+// ended reports whether nothing more will happen to the job.
+func (j job) ended() bool {
+	return j.Status == "SUCCEEDED" || j.Status == "FAILED" || j.Status == "STOPPED"
+}
+
+// id is the name that a person uses for the job.
+func (j job) id() string {
+	if j.SubmissionID != "" {
+		return j.SubmissionID
+	}
+	return j.ID
+}
+
+// target is a flag: the cluster that a verb is about.
+type target struct{ address string }
+
+func (g *target) register(c *cobra.Command) {
+	c.Flags().StringVar(&g.address, "address", "", "control address of the cluster, `HOST:PORT` (default: GRAY_ADDRESS, then the one on this host)")
+}
+
+// resolve finds the cluster's address and the token for it.
+func (g *target) resolve() (address, token, source string, err error) {
+	address = g.address
+	if address == "" {
+		address = os.Getenv("GRAY_ADDRESS")
+	}
+	if address == "" || address == daemon.AddressAuto {
+		if address, _, err = daemon.FindCluster(); err != nil {
+			return "", "", "", err
+		}
+	}
+	token, source, err = daemon.FindToken(address)
+	return address, token, source, err
+}
+
+// open returns the cluster, and its address. Nothing is asked of it yet.
+func (g *target) open() (cluster, string, error) {
+	address, token, source, err := g.resolve()
+	if err != nil {
+		return nil, "", err
+	}
+	c, err := dial(address, token, source)
+	if err != nil {
+		return nil, "", err
+	}
+	return c, address, nil
+}

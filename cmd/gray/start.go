@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gray-runtime/gray/internal/daemon"
+	"github.com/gray-runtime/gray/internal/machine"
+	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/internal/version"
+)
+
+// startLimit is how long daemons may take to be ready.
+const startLimit = 30 * time.Second
+
+func newStart(t *terminal) *cobra.Command {
+	var f startFlags
+	c := &cobra.Command{
+		Use:   "start",
+		Short: "Begin a cluster on this machine, or join one",
+		Long: "gray start --head begins a cluster: a head and a node in the background.\n" +
+			"gray start --address HOST:PORT joins one with another node.\n\n" +
+			"It returns when the cluster accepts jobs. A head that died is started again by\n" +
+			"the same command: its data dir has the cluster and its jobs.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			if err := f.check(c.Flags().Changed); err != nil {
+				return err
+			}
+			shape, err := f.shape(machine.Memory())
+			if err != nil {
+				return err
+			}
+			root, err := f.dataRoot()
+			if err != nil {
+				return err
+			}
+			s := &starter{terminal: t, startFlags: f, nodeShape: shape, root: root}
+			if f.head {
+				return s.runHead(ctx)
+			}
+			return s.runNode(ctx)
+		},
+	}
+	f.register(c)
+	return c
+}
+
+// starter is one run of gray start, its command line found right.
+type starter struct {
+	*terminal
+	startFlags
+	nodeShape
+	root string
+}
+
+var errSlow = fmt.Errorf("not ready within %v", startLimit)
+
+// checkData returns a clear error if the data dir is another user's or can't be made.
+func (s *starter) checkData() error {
+	for _, dir := range []string{s.root, filepath.Join(s.root, "head"), filepath.Join(s.root, "node")} {
+		var owner *daemon.OwnerError
+		if err := daemon.CheckOwner(dir); errors.As(err, &owner) {
+			return fmt.Errorf("data dir: %w: choose another with --data-dir", owner)
+		}
+	}
+	if err := os.MkdirAll(s.root, 0o700); err != nil {
+		return fmt.Errorf("data dir: %w", err)
+	}
+	return nil
+}
+
+// runNode starts a node that joins the cluster at --address.
+func (s *starter) runNode(ctx context.Context) error {
+	text, source := s.token, "--token"
+	if text == "" {
+		var err error
+		if text, source, err = daemon.FindToken(s.address); err != nil {
+			return err
+		}
+	}
+	if _, err := pki.ParseToken(text); err != nil {
+		return fmt.Errorf("the token of %s is malformed: %w: copy the one that `gray start --head` printed", source, err)
+	}
+	if err := s.checkData(); err != nil {
+		return err
+	}
+	ip, err := dialHead(ctx, s.address)
+	if err != nil {
+		return err
+	}
+	if s.ip == "" {
+		s.ip = ip
+	}
+	dir, err := s.nodeDir()
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, startLimit, errSlow)
+	defer cancel()
+	node, err := daemon.Spawn(daemon.RoleNode, dir, s.block)
+	if err != nil {
+		return err
+	}
+	info, err := node.Run(limited, s.nodeConfig(dir, s.address, text, false))
+	if err != nil {
+		return fmt.Errorf("join the cluster at %s with the token of %s: %w", s.address, source, err)
+	}
+	s.printNode(info)
+	return s.leave(ctx, node)
+}
+
+// nodeDir is the new node's folder: in a data dir that was named, always the
+// same, otherwise one of its own, so that several nodes run on one host.
+func (s *starter) nodeDir() (string, error) {
+	if s.dataDir != "" {
+		dir := filepath.Join(s.root, "node")
+		infos, err := daemon.List()
+		if err != nil {
+			return "", err
+		}
+		for _, i := range infos {
+			if i.DataDir == dir {
+				return "", fmt.Errorf("node n%d (pid %d) runs on the data in %s: choose another folder with --data-dir", i.Node, i.PID, dir)
+			}
+		}
+		return dir, nil
+	}
+	forgetNodes(s.root, time.Now())
+	dir, err := os.MkdirTemp(s.root, "node-")
+	if err != nil {
+		return "", fmt.Errorf("data dir: %w", err)
+	}
+	return dir, nil
+}
+
+// forgetAfter is how long the folder of a node that has gone stays, for its logs.
+const forgetAfter = 7 * 24 * time.Hour
+
+// forgetNodes removes the folders of nodes that ended long ago.
+func forgetNodes(root string, now time.Time) {
+	infos, err := daemon.List()
+	if err != nil {
+		return
+	}
+	used := map[string]bool{}
+	for _, i := range infos {
+		used[i.DataDir] = true
+	}
+	dirs, _ := filepath.Glob(filepath.Join(root, "node-*"))
+	for _, dir := range dirs {
+		st, err := os.Stat(filepath.Join(dir, "logs", daemon.RoleNode+".log"))
+		if err == nil && !used[dir] && now.Sub(st.ModTime()) > forgetAfter {
+			os.RemoveAll(dir)
+		}
+	}
+}
+
+func (s *starter) nodeConfig(dir, head, token string, isHead bool) daemon.Config {
+	return daemon.Config{
+		Version: version.String(), DataDir: dir, Lifeline: s.block, IP: s.ip,
+		HeadAddress: head, Token: token, IsHead: isHead,
+		Resources: s.nodeShape.resources, Labels: s.nodeShape.labels, StoreBytes: s.storeBytes,
+	}
+}
+
+// dialHead returns this machine's address towards the head.
+func dialHead(ctx context.Context, address string) (ip string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return "", unreachable(address, err)
+	}
+	defer conn.Close()
+	ip, _, err = net.SplitHostPort(conn.LocalAddr().String())
+	return ip, err
+}
+
+// leave lets go of the daemons, or with --block stays until they're to end.
+func (s *starter) leave(ctx context.Context, daemons ...*daemon.Spawned) error {
+	if !s.block {
+		for _, d := range daemons {
+			d.Release()
+		}
+		return nil
+	}
+	ended := make(chan *daemon.Spawned, len(daemons))
+	for _, d := range daemons {
+		go func() {
+			<-d.Exited()
+			ended <- d
+		}()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		s.note("stopping")
+	case d := <-ended:
+		if !d.OK() {
+			err = fmt.Errorf("the %s has ended: %s", d.Role, d.LastWords())
+		}
+	}
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	for _, d := range daemons {
+		d.Stop(limited)
+		os.RemoveAll(d.Dir)
+	}
+	return err
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gray-runtime/gray/internal/daemon"
+)
+
+func (s *starter) printHead(head daemon.Info, node string) {
+	fmt.Fprintf(s.out, "The cluster at %s accepts jobs. %s\n\n", head.Address, node)
+	fmt.Fprintf(s.out, "Add a machine:    gray start --address %s --token %s\n", head.Address, head.Token)
+	fmt.Fprintf(s.out, "Run a job:        gray submit job.go\n")
+	fmt.Fprintf(s.out, "See what it does: gray status\n")
+	fmt.Fprintf(s.out, "End it:           gray stop\n\n")
+	if head.HTTPAddress != "" {
+		fmt.Fprintf(s.out, "HTTP:             http://%s (token needed)\n", head.HTTPAddress)
+	}
+	fmt.Fprintf(s.out, "Data and logs:    %s\n", s.root)
+}
+
+func (s *starter) printNode(node daemon.Info) {
+	fmt.Fprintf(s.out, "Node n%d has joined the cluster at %s and offers %s.\n\n", node.Node, s.address, s.offer())
+	fmt.Fprintf(s.out, "See the cluster:  gray status --address %s\n", s.address)
+	fmt.Fprintf(s.out, "End it:           gray stop\n\n")
+	fmt.Fprintf(s.out, "Data and logs:    %s\n", node.DataDir)
+}
+
+// offer is the node's resources in words.
+func (s *starter) offer() string {
+	var parts []string
+	for _, name := range sortedKeys(s.nodeShape.resources) {
+		parts = append(parts, formatQuantity(name, s.nodeShape.resources[name])+" "+name)
+	}
+	return strings.Join(append(parts, formatSize(s.storeBytes)+" object store"), ", ")
+}

@@ -1,0 +1,122 @@
+// Command bench measures gray on this machine, one JSON line a metric, and, on
+// request, a peer in the same run, with the ratios.
+//
+//	go run ./bench [-quick] [-sections tasks,actors,scale,cold,submit]
+//	go run ./bench -ray ~/venv/bin/python -ray-script ../shared/peers/ray_bench.py
+//
+// A metric's value is the median of its repetitions unless its name ends in p50
+// or p99; min and max stand beside it. Metrics have the peer's names, so that a
+// ratio is of like to like. Absolute figures of one machine say little: quote
+// the ratios.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	gray "github.com/gray-runtime/gray/sdk"
+)
+
+// Metric is one line of output.
+type Metric struct {
+	Metric string  `json:"metric"`
+	Value  float64 `json:"value"`
+	Unit   string  `json:"unit"`
+	Min    float64 `json:"min,omitempty"`
+	Max    float64 `json:"max,omitempty"`
+	N      int     `json:"n,omitempty"`
+	Reps   int     `json:"reps,omitempty"`
+	Note   string  `json:"note,omitempty"`
+}
+
+type bench struct {
+	quick   bool
+	metrics []Metric
+	out     *json.Encoder
+}
+
+func (b *bench) report(m Metric) {
+	b.metrics = append(b.metrics, m)
+	_ = b.out.Encode(m)
+}
+
+// section is a group of metrics. Those with run use a cluster, the others make
+// their own.
+type section struct {
+	name  string
+	run   func(context.Context, *bench) error
+	alone func(context.Context, *bench) error
+}
+
+var sections = []section{
+	{name: "tasks", run: benchTasks},
+	{name: "actors", run: benchActors},
+	{name: "scale", run: benchScale},
+	{name: "cold", alone: benchCold},
+	{name: "submit", alone: benchSubmit},
+}
+
+func main() {
+	gray.TakeRole()
+	if len(os.Args) == 2 && os.Args[1] == helloArgument {
+		helloMain()
+	}
+	quick := flag.Bool("quick", false, "fewer repetitions")
+	chosen := flag.String("sections", "tasks,actors,scale,cold,submit", "what to measure")
+	ray := flag.String("ray", "", "Python of an environment that has Ray: measure it, too")
+	script := flag.String("ray-script", "../shared/peers/ray_bench.py", "the script that measures Ray")
+	flag.Parse()
+	b := &bench{quick: *quick, out: json.NewEncoder(os.Stdout)}
+	if err := run(context.Background(), b, strings.Split(*chosen, ","), *ray, *script); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, b *bench, chosen []string, ray, script string) error {
+	for _, name := range chosen {
+		if !slices.ContainsFunc(sections, func(s section) bool { return s.name == name }) {
+			return fmt.Errorf("no section %q", name)
+		}
+	}
+	for _, s := range sections {
+		if s.run == nil || !slices.Contains(chosen, s.name) {
+			continue
+		}
+		if err := withSession(ctx, b, s); err != nil {
+			return fmt.Errorf("section %s: %w", s.name, err)
+		}
+	}
+	for _, s := range sections {
+		if s.alone == nil || !slices.Contains(chosen, s.name) {
+			continue
+		}
+		if err := s.alone(ctx, b); err != nil {
+			return fmt.Errorf("section %s: %w", s.name, err)
+		}
+	}
+	if ray == "" {
+		return nil
+	}
+	return compareRay(ctx, b, ray, script, chosen)
+}
+
+// withSession runs one section on a cluster of its own, as the peer's are run.
+func withSession(ctx context.Context, b *bench, s section) error {
+	session, err := gray.Init(ctx)
+	if err != nil {
+		return err
+	}
+	sctx, cancel := session.Context(ctx)
+	err = s.run(sctx, b)
+	cancel()
+	if cerr := session.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}

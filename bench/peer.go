@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Ratio is one line of comparison.
+type Ratio struct {
+	Metric string  `json:"metric"`
+	Gray   float64 `json:"gray"`
+	Ray    float64 `json:"ray"`
+	Unit   string  `json:"unit"`
+	Times  float64 `json:"times_better"`
+	Floor  float64 `json:"floor,omitempty"`
+	Goal   float64 `json:"goal,omitempty"`
+}
+
+// comparison names a metric here, the peer's, and what is aimed for.
+type comparison struct {
+	gray, ray   string
+	less        bool // less is better
+	floor, goal float64
+}
+
+var comparisons = []comparison{
+	{"task_noop_async_10k", "task_noop_async_10k", false, 30, 100},
+	{"task_noop_sync_p50", "task_noop_sync_p50", true, 10, 25},
+	{"task_noop_sync_p99", "task_noop_sync_p99", true, 10, 25},
+	{"task_arg_1KiB_async", "task_arg_1KiB_async", false, 0, 0},
+	{"nested_2_parents_x_1000_children", "nested_2_parents_x_1000_children", false, 0, 0},
+	{"streaming_generator_1000_items", "streaming_generator_1000_items", false, 0, 0},
+	{"actor_1to1_async", "actor_1to1_async", false, 20, 50},
+	{"actor_1to1_sync_p50", "actor_1to1_sync_p50", true, 8, 16},
+	{"actor_create_one_until_first_reply", "actor_create_one_until_first_reply", true, 0, 0},
+	{"chain_1000_dependent_tasks", "chain_1000_dependent_tasks", true, 10, 30},
+	{"queue_100k_total", "queue_100k_total", true, 20, 80},
+	{"cold_start_head_command", "cold_ray_start_head_command", true, 5, 10},
+	{"cold_start_head_to_first_task_result", "cold_ray_start_head_to_first_task_result", true, 5, 11},
+	{"init_local_process_start_to_first_task", "ray_init_local_process_start_to_first_task", true, 0, 0},
+	{"idle_pss_sum", "idle_pss_sum", true, 0, 0},
+	{"job_submit_cli_until_succeeded", "job_submit_cli_until_succeeded", true, 0, 0},
+}
+
+var raySections = map[string]string{"tasks": "tasks", "actors": "actors", "scale": "scale", "cold": "cold", "submit": "jobs"}
+
+// compareRay measures Ray now, on the same machine, and prints the ratios.
+func compareRay(ctx context.Context, b *bench, python, script string, chosen []string) error {
+	var names []string
+	for _, s := range chosen {
+		names = append(names, raySections[s])
+	}
+	dir, err := os.MkdirTemp("", "raybench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "ray.json")
+	args := []string{script, "--json", file, "--sections", strings.Join(names, ",")}
+	if b.quick {
+		args = append(args, "--quick")
+	}
+	cmd := exec.CommandContext(ctx, python, args...)
+	cmd.Stderr = os.Stderr
+	runErr := cmd.Run() // some sections may have failed; what was measured counts
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("measure Ray: %w", runErr)
+	}
+	var doc struct{ Metrics []Metric }
+	if err := decode(file, data, &doc); err != nil {
+		return err
+	}
+	for _, c := range comparisons {
+		g := slices.IndexFunc(b.metrics, func(m Metric) bool { return m.Metric == c.gray })
+		r := slices.IndexFunc(doc.Metrics, func(m Metric) bool { return m.Metric == c.ray })
+		if g < 0 || r < 0 {
+			continue
+		}
+		ratio := Ratio{Metric: c.gray, Gray: b.metrics[g].Value, Ray: doc.Metrics[r].Value, Unit: b.metrics[g].Unit, Floor: c.floor, Goal: c.goal}
+		ratio.Times = ratio.Gray / ratio.Ray
+		if c.less {
+			ratio.Times = ratio.Ray / ratio.Gray
+		}
+		_ = b.out.Encode(ratio)
+	}
+	return nil
+}

@@ -55,6 +55,11 @@ func TestHalfOpenRequests(t *testing.T) {
 	if code, text := rest(t, h, "GET", "/api/version", "", nil); code != http.StatusOK {
 		t.Errorf("%d %s", code, text)
 	}
+	began := time.Now()
+	stopHead(t, h)
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("the head took %v to close", took)
+	}
 }
 
 // TestRefusedBodyIsntAwaited: who has no token hears so before the body's end.

@@ -74,14 +74,16 @@ func (h *Head) ended(err error) {
 	h.fail(err)
 }
 
-// stopServing ends the servers: requests have until ctx ends, which h.ctx's end
-// makes short for streams.
+// stopServing ends the servers. Requests in flight have until ctx ends, or
+// closeLimit.
 func (h *Head) stopServing(ctx context.Context) {
 	if h.mux == nil {
 		return
 	}
 	h.mux.Close()
 	h.leader.end(ErrClosed)
+	ctx, cancel := context.WithTimeout(ctx, closeLimit)
+	defer cancel()
 	for _, s := range []*http.Server{h.https, h.http} {
 		if s == nil {
 			continue
@@ -98,14 +100,14 @@ func (h *Head) stopServing(ctx context.Context) {
 	})
 	select {
 	case <-stopped:
-	case <-time.After(streamsLimit):
 	case <-ctx.Done():
 	}
 	h.grpc.Stop()
 }
 
-// streamsLimit is how long requests in flight may take when the head closes.
-const streamsLimit = 200 * time.Millisecond
+// closeLimit is how long requests in flight may take when the head closes. h.ctx's
+// end makes those that wait for something short.
+const closeLimit = 200 * time.Millisecond
 
 // authorized lets members call, and everybody join.
 func authorized(ctx context.Context, method string) error {

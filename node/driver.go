@@ -152,7 +152,8 @@ func (n *Node) helloDriver(c *wire.Conn, h *proto.Hello) error {
 	j.exe, j.exePID = executable(int(h.Pid)), int(h.Pid)
 	n.introduceLocked(p, c, h)
 	n.mu.Unlock()
-	return n.admitDriver(p)
+	n.admitDriver(p)
+	return nil
 }
 
 func (n *Node) helloSubmitted(c *wire.Conn, h *proto.Hello) error {
@@ -170,16 +171,17 @@ func (n *Node) helloSubmitted(c *wire.Conn, h *proto.Hello) error {
 	}
 	n.mu.Unlock()
 	<-p.spawned
-	return n.admitDriver(p)
+	n.admitDriver(p)
+	return nil
 }
 
 // admitDriver welcomes a driver, and starts workers for what it is about to ask.
-func (n *Node) admitDriver(p *process) error {
+func (n *Node) admitDriver(p *process) {
 	if err := n.welcome(p); err != nil {
 		close(p.hello)
 		close(p.readDone)
-		n.disconnected(p)
-		return nil
+		n.disconnected(p) // its end is dealt with as that of any process
+		return
 	}
 	n.attach(p)
 	n.mu.Lock()
@@ -187,7 +189,6 @@ func (n *Node) admitDriver(p *process) error {
 		n.startWorkersLocked(p.job, min(n.idleKept(), maxReady))
 	}
 	n.mu.Unlock()
-	return nil
 }
 
 // executable is the path of a process's binary; deleted ones are run by the

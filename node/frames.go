@@ -48,7 +48,7 @@ func (r *reader) frame(m *proto.ToNode) error {
 	case *proto.ToNode_LeaseDemand:
 		return n.leaseDemand(p, b.LeaseDemand)
 	case *proto.ToNode_LeaseReturn:
-		n.leaseReturn(p, b.LeaseReturn.GetLease())
+		n.leaseReturn(p, b.LeaseReturn)
 	case *proto.ToNode_Blocked:
 		n.blocked(p, b.Blocked.GetBlocked())
 	case *proto.ToNode_HeadCall:

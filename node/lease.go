@@ -9,7 +9,6 @@ import (
 
 	protobuf "google.golang.org/protobuf/proto"
 
-	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/node/account"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -114,15 +113,20 @@ func (n *Node) ownerEndedLocked(p *process) {
 }
 
 // leaseReturn is a process's LeaseReturn.
-func (n *Node) leaseReturn(p *process, id uint64) {
+func (n *Node) leaseReturn(p *process, r *proto.LeaseReturn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l := p.held[id]
-	if l == nil {
-		return // it went with its worker
+	l := p.held[r.Lease]
+	switch {
+	case l == nil: // it went with its worker
+	case r.Broken && l.remote != nil:
+		l.remote.abandon()
+	case r.Broken:
+		l.worker.kill("its owner " + p.name() + " lost the connection to it")
+	default:
+		n.endLeaseLocked(l)
+		n.scheduleLocked()
 	}
-	n.endLeaseLocked(l)
-	n.scheduleLocked()
 }
 
 // blocked is a process's Blocked: its CPUs are lent out, or taken again.
@@ -307,12 +311,4 @@ func (n *Node) reclaimAfterLocked(wait time.Duration) {
 			n.reclaimLocked()
 		}
 	})
-}
-
-// nodeOf is the node that a lease's worker is on.
-func (l *lease) nodeOf() ids.NodeID {
-	if l.remote != nil {
-		return l.remote.node
-	}
-	return l.worker.id.Node
 }

@@ -43,13 +43,11 @@ func (n *Node) idleKept() int { return max(1, int(n.ledger.Total()[account.CPU]/
 // awaitWorkerLocked gives the ticket a worker: an idle one now, else the next
 // that is ready.
 func (n *Node) awaitWorkerLocked(t *ticket) {
-	for len(t.job.idle) > 0 {
-		p := n.popIdleLocked(t.job)
-		if n.fillLocked(t, p) {
-			return
+	if len(t.job.idle) > 0 {
+		if p := n.popIdleLocked(t.job); !n.fillLocked(t, p) {
+			n.readyLocked(p) // the ticket's reason is gone
 		}
-		n.readyLocked(p)
-		return // the ticket's reason is gone
+		return
 	}
 	t.job.waiting = append(t.job.waiting, t)
 	n.startWorkersLocked(t.job, len(t.job.waiting))

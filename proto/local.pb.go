@@ -1184,9 +1184,12 @@ func (x *LeaseGrant) GetPid() int32 {
 	return 0
 }
 
+// broken: the connection to the worker is lost, though the node hasn't said that it
+// died; the node ends the worker, and LeaseGone follows.
 type LeaseReturn struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lease         uint64                 `protobuf:"varint,1,opt,name=lease,proto3" json:"lease,omitempty"`
+	Broken        bool                   `protobuf:"varint,2,opt,name=broken,proto3" json:"broken,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1226,6 +1229,13 @@ func (x *LeaseReturn) GetLease() uint64 {
 		return x.Lease
 	}
 	return 0
+}
+
+func (x *LeaseReturn) GetBroken() bool {
+	if x != nil {
+		return x.Broken
+	}
+	return false
 }
 
 type LeaseGone struct {
@@ -2373,9 +2383,10 @@ const file_local_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x04 \x01(\rR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x05 \x01(\tR\aaddress\x12\x10\n" +
-	"\x03pid\x18\x06 \x01(\x05R\x03pid\"#\n" +
+	"\x03pid\x18\x06 \x01(\x05R\x03pid\";\n" +
 	"\vLeaseReturn\x12\x14\n" +
-	"\x05lease\x18\x01 \x01(\x04R\x05lease\"J\n" +
+	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12\x16\n" +
+	"\x06broken\x18\x02 \x01(\bR\x06broken\"J\n" +
 	"\tLeaseGone\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12'\n" +
 	"\x04died\x18\x02 \x01(\v2\x13.gray.v1.WorkerDiedR\x04died\"\x0f\n" +

@@ -118,22 +118,22 @@ type SystemError struct{ Message string }
 
 func (e *SystemError) Error() string { return e.Message }
 
-// taskEnded is an error that is also the context error it stands for.
-type taskEnded struct {
+// endedError is an error that is also the context error it stands for.
+type endedError struct {
 	message string
 	is      error
 }
 
-func (e *taskEnded) Error() string { return e.message }
-func (e *taskEnded) Unwrap() error { return e.is }
+func (e *endedError) Error() string { return e.message }
+func (e *endedError) Unwrap() error { return e.is }
 
 // ErrOtherCluster matches, by errors.Is, the error of using a reference outside of
 // its cluster.
 var ErrOtherCluster = errors.New("reference of another cluster")
 
-type otherCluster struct{ *process.OtherClusterError }
+type otherClusterError struct{ *process.OtherClusterError }
 
-func (e *otherCluster) Is(target error) bool { return target == ErrOtherCluster }
+func (e *otherClusterError) Is(target error) bool { return target == ErrOtherCluster }
 
 // typed turns what comes from beneath into this package's errors, keeping the
 // words wrapped around it.
@@ -143,7 +143,7 @@ func typed(err error) error {
 	}
 	var other *process.OtherClusterError
 	if errors.As(err, &other) {
-		return &otherCluster{other}
+		return &otherClusterError{other}
 	}
 	var remote *process.RemoteError
 	if !errors.As(err, &remote) {
@@ -168,9 +168,9 @@ func fromProto(e *proto.Error) error {
 			Node: e.GetNode(), PID: int(e.GetPid()), Attempt: int(e.GetAttempt()),
 		}
 	case proto.Error_CANCELLED:
-		return &taskEnded{e.GetFunction() + ": " + e.GetMessage(), context.Canceled}
+		return &endedError{e.GetFunction() + ": " + e.GetMessage(), context.Canceled}
 	case proto.Error_DEADLINE:
-		return &taskEnded{e.GetMessage(), context.DeadlineExceeded}
+		return &endedError{e.GetMessage(), context.DeadlineExceeded}
 	case proto.Error_WORKER_CRASHED, proto.Error_OUT_OF_MEMORY:
 		return &WorkerCrashedError{e.GetFunction(), int(e.GetAttempt()), death}
 	case proto.Error_ACTOR_DIED:

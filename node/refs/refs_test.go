@@ -77,6 +77,14 @@ func (n *notes) expect(t *testing.T, want ...string) {
 	n.said = nil
 }
 
+// forget drops what has been said so far.
+func (n *notes) forget() {
+	synctest.Wait()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.said = nil
+}
+
 const here ids.NodeID = 1
 
 func process1(n uint32) ids.ProcessID { return ids.ProcessID{Node: here, Number: n} }
@@ -153,7 +161,7 @@ func TestLossAsksTheOwnerToRebuild(t *testing.T) {
 		if got := resolved(t, d, x, 5).GetStored().GetNodes(); !slices.Equal(got, []uint32{6}) {
 			t.Errorf("stored on %v, want 6", got)
 		}
-		n.said = nil
+		n.forget() // that it was lost, if Resolve came before the publication
 		d.ReleaseBy(process1(1), x)
 		n.expect(t)
 		d.ReleaseBy(process1(2), x)
@@ -228,7 +236,7 @@ func TestHomeDies(t *testing.T) {
 		}()
 		failure(t, d, x, proto.Error_OWNER_DIED)
 		must(t)(w, nil)
-		n.said = nil
+		n.forget()
 		d.ReleaseBy(process1(1), x)
 		n.expect(t, "delete 5 on n1")
 	})
@@ -293,8 +301,7 @@ func TestCyclesEndWithTheJob(t *testing.T) {
 		d.ReleaseBy(process1(2), x, y)
 		d.ReleaseBy(p, x, y, z)
 		d.ProcessDied(p)
-		synctest.Wait()
-		n.said = nil
+		n.forget()
 		if l := d.List(); len(l) != 3 || l[2].State != "SEALED" ||
 			!slices.Equal(l[2].Holders, []string{"in " + y.String(), "n1.p2"}) {
 			t.Errorf("list: %+v", l)

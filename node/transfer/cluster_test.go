@@ -123,11 +123,10 @@ func (m *memory) idle(t testing.TB) {
 
 // hosts is some nodes on loopback.
 type hosts struct {
-	t       testing.TB
-	tls     *tls.Config // nil: plain
-	addr    map[ids.NodeID]string
-	servers []*Server
-	wg      sync.WaitGroup
+	t    testing.TB
+	tls  *tls.Config // nil: plain
+	addr map[ids.NodeID]string
+	wg   sync.WaitGroup
 }
 
 // listen has f called with each connection made to node.

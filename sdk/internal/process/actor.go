@@ -38,7 +38,8 @@ type actorClient struct {
 	queue       taskQueue // not pushed yet
 	inflight    taskQueue
 	conn        *wire.Conn
-	incarnation uint32 // connected to, or last known
+	incarnation uint32 // connected to last
+	over        uint32 // the latest incarnation that is known to be over
 	connecting  bool
 	dead        *graypb.Error
 	hold        []*Object // inputs of the constructor that this process created it with
@@ -269,7 +270,10 @@ func (a *actorClient) connect() {
 }
 
 func (a *actorClient) serve() (again bool, err error) {
-	info, err := a.locate(a.p.ctx)
+	a.mu.Lock()
+	over := a.over
+	a.mu.Unlock()
+	info, err := a.locate(a.p.ctx, over)
 	if err != nil {
 		return false, err
 	}
@@ -278,12 +282,12 @@ func (a *actorClient) serve() (again bool, err error) {
 	}
 	w := ids.ProcessID{Node: ids.NodeID(info.GetNode()), Number: info.GetProcess()}
 	conn, err := a.p.dialWorker(w, info.GetAddress())
+	if err != nil { // it has died since, or its node can't be reached just now: not the caller's to know
+		again = pause(a.p.ctx, redialDelay)
+		return again, nil //nolint:nilerr // looked for again
+	}
 	a.mu.Lock()
 	a.incarnation = info.GetIncarnation()
-	if err != nil { // died since
-		a.mu.Unlock()
-		return a.p.ctx.Err() == nil, nil
-	}
 	a.conn = conn
 	a.connecting = false
 	a.pushReady()
@@ -306,10 +310,11 @@ func (a *actorClient) serve() (again bool, err error) {
 	return a.broken()
 }
 
-func (a *actorClient) locate(ctx context.Context) (*graypb.ActorInfo, error) {
+// locate waits for an incarnation of the actor after the given one.
+func (a *actorClient) locate(ctx context.Context, after uint32) (*graypb.ActorInfo, error) {
 	a.p.actors.creating.Wait() // our own creations come first
 	a.mu.Lock()
-	request := &graypb.WaitActorRequest{Id: a.id.Bytes(), After: a.incarnation}
+	request := &graypb.WaitActorRequest{Id: a.id.Bytes(), After: after}
 	dead := a.dead
 	a.mu.Unlock()
 	if dead != nil {
@@ -388,13 +393,16 @@ func (a *actorClient) broken() (again bool, err error) {
 		return false, a.p.doneErr()
 	}
 	ctx, cancel := context.WithTimeout(a.p.ctx, deathWait)
-	info, err := a.locate(ctx)
+	info, err := a.locate(ctx, a.incarnation)
 	cancel()
 	cause := deathOf(info)
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		cause = asError(err)
 	}
 	a.mu.Lock()
+	if err == nil {
+		a.over = a.incarnation // else it may live, and the line alone have broken
+	}
 	var failed, retried []*Task
 	for t := a.inflight.pop(); t != nil; t = a.inflight.pop() {
 		if t.mayRetry() && info.GetState() != graypb.ActorInfo_DEAD {
@@ -429,7 +437,7 @@ const deathWait = 3 * time.Second
 func deathOf(info *graypb.ActorInfo) *graypb.Error {
 	e := info.GetCause()
 	if e == nil {
-		return &graypb.Error{Kind: graypb.Error_ACTOR_DIED, Message: "the actor's process is gone"}
+		return &graypb.Error{Kind: graypb.Error_ACTOR_DIED, Message: "the connection to its process is lost"}
 	}
 	if e.Kind == graypb.Error_TASK || e.Kind == graypb.Error_PANIC || e.Kind == graypb.Error_ALREADY_EXISTS {
 		return e // the constructor's own failure

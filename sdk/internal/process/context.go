@@ -62,7 +62,6 @@ type taskContext struct {
 	after    map[*func()]struct{}
 	deadline time.Time
 	timer    *time.Timer
-	unhook   func() bool
 }
 
 func (c *taskContext) Deadline() (time.Time, bool) {

@@ -231,7 +231,8 @@ func (w *worker) invoke(in *Invocation) error {
 type UnknownFunctionError struct{ Hash uint64 }
 
 func (e *UnknownFunctionError) Error() string {
-	return fmt.Sprintf("this worker's binary registers no function %016x: tasks, actors and their methods must be registered, by package-level variables, in every process alike", e.Hash)
+	return fmt.Sprintf("this worker's binary registers no function %016x: tasks, actors and their methods must be registered, "+
+		"by package-level variables, in every process alike", e.Hash)
 }
 
 // awaitBorrows waits until the homes of the input's references know of this

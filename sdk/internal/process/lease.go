@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"sort"
@@ -49,7 +50,8 @@ type class struct {
 
 	mu        sync.Mutex
 	queue     taskQueue
-	load      time.Duration // that the queue is estimated to take
+	withdrawn int           // of queue: cancelled since
+	load      time.Duration // that the rest is estimated to take
 	leases    []*lease
 	announced int // leases that the node was last asked for and has not granted
 }
@@ -139,12 +141,12 @@ func (c *class) enqueue(t *Task) {
 	}
 	t.estimate = t.opts.estimate()
 	var l *lease
-	if c.queue.len() == 0 {
+	if c.backlog() == 0 {
 		l = c.roomiest()
 	}
 	if l == nil {
 		c.queue.push(t)
-		c.load += time.Duration(t.estimate)
+		c.queued(t)
 		c.announce()
 		c.mu.Unlock()
 		return
@@ -157,6 +159,44 @@ func (c *class) enqueue(t *Task) {
 	} else {
 		l.flushSoon()
 	}
+}
+
+// backlog is how many tasks wait for a lease. It and what follows is called with
+// mu held.
+func (c *class) backlog() int { return c.queue.len() - c.withdrawn }
+
+// queued notes that t is in the queue.
+func (c *class) queued(t *Task) {
+	t.queued = true
+	c.load += time.Duration(t.estimate)
+}
+
+// next takes the first task that is still wanted, nil when there is none.
+func (c *class) next() *Task {
+	for t := c.queue.pop(); t != nil; t = c.queue.pop() {
+		t.queued = false
+		if !t.cancelled {
+			c.load = max(c.load-time.Duration(t.estimate), 0)
+			return t
+		}
+		c.withdrawn--
+	}
+	return nil
+}
+
+// withdraw takes a cancelled task off the demand, and the queue's cancelled tasks
+// off its memory once they are the most of it.
+func (c *class) withdraw(t *Task) {
+	if !t.queued {
+		return
+	}
+	c.withdrawn++
+	c.load = max(c.load-time.Duration(t.estimate), 0)
+	if 2*c.withdrawn > c.queue.len() {
+		c.queue.keep(func(t *Task) bool { return !t.cancelled })
+		c.withdrawn = 0
+	}
+	c.announce()
 }
 
 // roomiest returns the lease with the least to do, nil when all are full.
@@ -197,15 +237,10 @@ func (l *lease) flushSoon() {
 // refill pushes queued tasks as far as l has room. Called with class.mu held.
 func (c *class) refill(l *lease) (pushed bool) {
 	for l.room() {
-		t := c.queue.pop()
+		t := c.next()
 		if t == nil {
 			break
 		}
-		c.load -= time.Duration(t.estimate)
-		if t.cancelled {
-			continue
-		}
-		c.load = max(c.load, 0)
 		t.estimate = t.opts.estimate()
 		l.push(t)
 		pushed = true
@@ -217,8 +252,8 @@ func (c *class) refill(l *lease) (pushed bool) {
 // changed enough. Called with mu held.
 func (c *class) announce() {
 	want := 0
-	if c.queue.len() > 0 {
-		want = min(int(c.load/pipelineTime)+1, c.queue.len(), maxDemand)
+	if n := c.backlog(); n > 0 {
+		want = min(int(c.load/pipelineTime)+1, n, maxDemand)
 	}
 	if want == c.announced || want > c.announced && c.announced > 0 && want < 2*c.announced || want < c.announced && want > c.announced/2 {
 		return
@@ -226,7 +261,7 @@ func (c *class) announce() {
 	c.announced = want
 	c.p.node.send(&proto.ToNode{Body: &proto.ToNode_LeaseDemand{LeaseDemand: &proto.LeaseDemand{
 		Class: c.number, Resources: &proto.Resources{Quantity: c.resources}, Strategy: c.strategy,
-		Want: uint32(want), Backlog: uint32(c.queue.len()),
+		Want: uint32(want), Backlog: uint32(c.backlog()),
 	}}})
 }
 
@@ -252,7 +287,7 @@ func (lt *leaseTable) granted(g *proto.LeaseGrant) {
 	lt.mu.Unlock()
 	c.mu.Lock()
 	c.announced = max(c.announced-1, 0)
-	useless := c.queue.len() == 0
+	useless := c.backlog() == 0
 	if !useless {
 		c.leases = append(c.leases, l)
 	}
@@ -268,7 +303,7 @@ func (lt *leaseTable) granted(g *proto.LeaseGrant) {
 func (lt *leaseTable) run(l *lease, address string) {
 	conn, err := lt.p.dialWorker(l.process, address)
 	if err != nil {
-		l.readerEnded()
+		lt.unreachable(l)
 		return
 	}
 	c := l.class
@@ -301,6 +336,39 @@ func (lt *leaseTable) run(l *lease, address string) {
 	close(stop)
 	conn.Close()
 	l.readerEnded()
+}
+
+// redialDelay is how long a worker that can't be reached is left alone.
+const redialDelay = 50 * time.Millisecond
+
+// unreachable returns a lease whose worker took no connection, and asks for
+// another after a while. If the worker is dead its node knows better, and drops
+// the returned lease.
+func (lt *leaseTable) unreachable(l *lease) {
+	c := l.class
+	c.mu.Lock()
+	c.drop(l)
+	c.mu.Unlock()
+	lt.giveBack(l)
+	if !pause(lt.p.ctx, redialDelay) {
+		return
+	}
+	c.mu.Lock()
+	c.announced = 0
+	c.announce()
+	c.mu.Unlock()
+}
+
+// pause waits, and reports false when ctx ends meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (lt *leaseTable) isClosed() bool {
@@ -375,7 +443,7 @@ func (lt *leaseTable) returnIdle(idle time.Duration) {
 		for _, l := range c.leases {
 			empty := l.conn != nil && l.inflight.len() == 0 && l.gone == nil && !l.ended
 			switch {
-			case empty && c.queue.len() == 0 && now.Sub(l.idle) >= idle:
+			case empty && c.backlog() == 0 && now.Sub(l.idle) >= idle:
 				back = append(back, l)
 				continue
 			case idle == 0 && !drained && now.Sub(l.since) > leaseTurn:
@@ -442,7 +510,10 @@ func (lt *leaseTable) close() {
 // the caller's to complete.
 func (c *class) cancel(t *Task) {
 	c.mu.Lock()
-	t.cancelled = true
+	if !t.cancelled {
+		t.cancelled = true
+		c.withdraw(t)
+	}
 	l := t.lease
 	var conn *wire.Conn
 	if l != nil {

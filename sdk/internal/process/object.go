@@ -31,10 +31,9 @@ type Object struct {
 	mu       sync.Mutex
 	content  *content // nil while pending
 	waiters  *waiter
-	task     *Task   // makes this object; kept after completion as lineage of a stored object
-	trace    *trace  // what the reaper needs; nil while no other process or store knows the object
-	resolver bool    // a goroutine asks the home for the outcome
-	stream   *Stream // of a stream's control object
+	task     *Task  // makes this object; kept after completion as lineage of a stored object
+	trace    *trace // what the reaper needs; nil while no other process or store knows the object
+	resolver bool   // a goroutine asks the home for the outcome
 }
 
 // waiter is told of one object's completion.
@@ -92,9 +91,6 @@ func (o *Object) setContent(c *content) {
 		o.watch()
 	}
 }
-
-// fail completes o with an error.
-func (o *Object) fail(e *proto.Error) { o.complete(&content{err: e}) }
 
 // subscribe has w told when o is complete; it reports false, and w is not
 // told, when o already is.

@@ -3,6 +3,7 @@ package process
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -33,8 +34,8 @@ func (l *lease) read() {
 		}
 		c.mu.Lock()
 		batch, err = l.takeReplies(batch[:0], frame)
-		pushed := l.requeue(batch)
-		pushed = c.refill(l) || pushed
+		l.requeue(batch)
+		pushed := c.refill(l)
 		if l.inflight.len() == 0 {
 			l.idle = time.Now()
 		}
@@ -93,26 +94,25 @@ func (l *lease) takeReplies(batch []outcome, frame []byte) ([]outcome, error) {
 
 // requeue puts what the worker handed back in front of the queue and pushes it
 // to other leases. Called with class.mu held.
-func (l *lease) requeue(batch []outcome) (pushed bool) {
+func (l *lease) requeue(batch []outcome) {
 	c := l.class
 	returned := 0
 	for _, o := range slices.Backward(batch) {
 		if o.reply.kind == frameReturned && !o.task.cancelled {
 			c.queue.pushFront(o.task)
-			c.load += time.Duration(o.task.estimate)
+			c.queued(o.task)
 			returned++
 		}
 	}
 	l.stalled = returned > 0 && l.inflight.len() > 0
 	if returned == 0 {
-		return false
+		return
 	}
 	for _, other := range c.leases {
 		if other != l && c.refill(other) {
 			other.flushSoon()
 		}
 	}
-	return false
 }
 
 // drop takes l off the class's list. Called with mu held.
@@ -210,14 +210,32 @@ func (p *Process) inputsLost(t *Task, lost []ids.ObjectID) {
 	p.awaitInputs(t)
 }
 
-// readerEnded is called once when l's connection is over.
+// readerEnded is called once, by l's own goroutine, when its connection is over.
 func (l *lease) readerEnded() {
 	c := l.class
 	c.mu.Lock()
 	l.ended = true
 	c.mu.Unlock()
 	l.bury()
+	if !l.orphaned() || !pause(c.p.ctx, brokenGrace) {
+		return
+	}
+	if l.orphaned() {
+		c.p.node.send(&graypb.ToNode{Body: &graypb.ToNode_LeaseReturn{LeaseReturn: &graypb.LeaseReturn{Lease: l.id, Broken: true}}})
+	}
 }
+
+// orphaned reports whether the connection ended and nobody has said why.
+func (l *lease) orphaned() bool {
+	l.class.mu.Lock()
+	defer l.class.mu.Unlock()
+	return l.ended && l.gone == nil && !l.returned
+}
+
+// brokenGrace is how long the node may take to say how a worker died whose
+// connection has ended. After that the connection alone broke: the node ends the
+// worker, which may be running what nobody would hear of.
+const brokenGrace = time.Second
 
 // gone is the node's word that a lease's worker has died.
 func (lt *leaseTable) gone(g *graypb.LeaseGone) {
@@ -244,6 +262,10 @@ func (lt *leaseTable) gone(g *graypb.LeaseGone) {
 	l.bury()
 }
 
+// unknownTask as the task that a worker had begun last says that it can't be told:
+// any of those in flight may have been begun.
+const unknownTask = math.MaxUint64
+
 // bury settles the tasks of a dead worker, once the connection has been read to
 // its end and the node has said how the worker died. Tasks up to the one that
 // it had begun last spend an attempt; the others are pushed elsewhere.
@@ -257,6 +279,9 @@ func (l *lease) bury() {
 	l.returned = true
 	c.drop(l)
 	begun := -1
+	if l.gone.GetLastStarted() == unknownTask {
+		begun = l.inflight.len() - 1
+	}
 	for i := range l.inflight.len() {
 		if l.inflight.peek(i).obj.id.Number == l.gone.GetLastStarted() {
 			begun = i
@@ -283,7 +308,7 @@ func (l *lease) bury() {
 	}
 	for _, t := range slices.Backward(again) {
 		c.queue.pushFront(t)
-		c.load += time.Duration(t.estimate)
+		c.queued(t)
 	}
 	for _, other := range c.leases {
 		if c.refill(other) {
@@ -317,12 +342,9 @@ func (lt *leaseTable) failDemand(e *graypb.Error) {
 	for _, c := range classes {
 		var failed []*Task
 		c.mu.Lock()
-		for t := c.queue.pop(); t != nil; t = c.queue.pop() {
-			if !t.cancelled {
-				failed = append(failed, t)
-			}
+		for t := c.next(); t != nil; t = c.next() {
+			failed = append(failed, t)
 		}
-		c.load = 0
 		c.announced = 0
 		c.mu.Unlock()
 		for _, t := range failed {

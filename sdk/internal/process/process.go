@@ -269,10 +269,10 @@ func (p *Process) wanted(w *proto.WantedObject) {
 	}
 	v, ok := p.escaped.Load(id.Number)
 	if !ok {
-		p.node.send(&proto.ToNode{Body: &proto.ToNode_PublishObject{PublishObject: &proto.PublishObject{State: &proto.ObjectState{
-			Id:   w.GetId(),
-			Body: &proto.ObjectState_Error{Error: &proto.Error{Kind: proto.Error_OBJECT_LOST, Message: fmt.Sprintf("object %s is not known to its owner %s any more", id, p.self)}},
-		}}}})
+		e := &proto.Error{Kind: proto.Error_OBJECT_LOST, Message: fmt.Sprintf("object %s is not known to its owner %s any more", id, p.self)}
+		p.node.send(&proto.ToNode{Body: &proto.ToNode_PublishObject{PublishObject: &proto.PublishObject{
+			State: &proto.ObjectState{Id: w.GetId(), Body: &proto.ObjectState_Error{Error: e}},
+		}}})
 		return
 	}
 	t := v.(*trace)

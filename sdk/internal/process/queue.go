@@ -72,6 +72,16 @@ func (q *taskQueue) find(number uint64) *Task {
 	return nil
 }
 
+// keep drops the tasks that keep refuses.
+func (q *taskQueue) keep(keep func(*Task) bool) {
+	n := q.count
+	for range n {
+		if t := q.pop(); keep(t) {
+			q.push(t)
+		}
+	}
+}
+
 func (q *taskQueue) resize(n int) {
 	ring := make([]*Task, n)
 	for i := range q.count {

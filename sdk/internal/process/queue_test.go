@@ -39,6 +39,10 @@ func TestTaskQueue(t *testing.T) {
 				t.Fatalf("step %d: take of the %d-th gives another", step, at)
 			}
 			model = slices.Delete(model, at, at+1)
+		case op == 2 && r.IntN(50) == 0:
+			keep := func(t *Task) bool { return t.obj.id.Number%3 != 0 }
+			q.keep(keep)
+			model = slices.DeleteFunc(model, func(t *Task) bool { return !keep(t) })
 		case op == 1:
 			if q.take(1<<60) != nil || q.find(1<<60) != nil {
 				t.Fatalf("step %d: a task that isn't there is found", step)

@@ -45,6 +45,7 @@ type Task struct {
 	estimate  uint32 // ns, as added to the lease's load
 	attempt   uint16
 	cancelled bool
+	queued    bool // in its class's queue
 	direct    bool // the argument is deps[0]'s value; constant
 }
 
@@ -380,7 +381,8 @@ func (p *Process) lost(t *trace, nodes []uint32) {
 	t.mu.Unlock()
 	o := t.weak.Value()
 	if o == nil {
-		t.publish(&content{err: &proto.Error{Kind: proto.Error_OBJECT_LOST, Message: fmt.Sprintf("object %s was lost with its node and its owner holds it no more", t.id)}})
+		e := &proto.Error{Kind: proto.Error_OBJECT_LOST, Message: fmt.Sprintf("object %s was lost with its node and its owner holds it no more", t.id)}
+		t.publish(&content{err: e})
 		return
 	}
 	if c == nil {

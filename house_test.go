@@ -144,12 +144,15 @@ func TestNothingIsLeftForLater(t *testing.T) {
 	}
 }
 
-// TestNamedFilesExist: documents and comments name Go files that are there.
+// TestNamedFilesExist: documents and comments name Go files that are there, by
+// the end of their paths.
 func TestNamedFilesExist(t *testing.T) {
-	paths, names := map[string]bool{}, map[string]bool{}
+	ends := map[string]bool{}
 	texts := map[string]string{}
 	for _, s := range sources(t) {
-		paths[s.path], names[filepath.Base(s.path)] = true, true
+		for end, more := s.path, true; more; _, end, more = strings.Cut(end, "/") {
+			ends[end] = true
+		}
 		for _, group := range s.file.Comments {
 			if !s.generated {
 				texts[s.path] += group.Text()
@@ -170,7 +173,7 @@ func TestNamedFilesExist(t *testing.T) {
 	named := regexp.MustCompile(`[\w./-]*\w\.go\b`)
 	for path, text := range texts {
 		for _, name := range named.FindAllString(text, -1) {
-			if !paths[name] && !paths[filepath.Join(filepath.Dir(path), name)] && (strings.Contains(name, "/") || !names[name]) {
+			if !ends[strings.TrimPrefix(name, "./")] {
 				t.Errorf("%s names %s, which doesn't exist", path, name)
 			}
 		}

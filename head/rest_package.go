@@ -1,6 +1,7 @@
 package head
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,5 +50,9 @@ func (p *progressing) Read(b []byte) (int, error) {
 	if err := p.c.SetReadDeadline(time.Now().Add(uploadPause)); err != nil {
 		return 0, err
 	}
-	return p.r.Read(b)
+	n, err := p.r.Read(b)
+	if errors.Is(err, io.EOF) { // the server watches the connection now, and what follows may take long
+		p.c.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }

@@ -2,8 +2,10 @@ package node
 
 import (
 	"context"
+	"crypto/rand"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	protobuf "google.golang.org/protobuf/proto"
 
 	"github.com/gray-runtime/gray/internal/ids"
@@ -37,6 +39,8 @@ func (n *Node) headCall(ctx context.Context, p *process, h *proto.HeadCall) *pro
 			return &proto.HeadResult{Error: problem(proto.Error_INVALID, "CreateActor: %v", err)}
 		}
 	}
+	// A retry after a lost answer has its effect once.
+	ctx = metadata.AppendToOutgoingContext(ctx, proto.RequestKey, rand.Text())
 	var reply rawMessage
 	err := retry(ctx, func() error {
 		return n.head.conn.Invoke(ctx, method, &rawMessage{body}, &reply, grpc.ForceCodecV2(rawCodec{}), grpc.WaitForReady(true))

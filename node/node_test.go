@@ -1,0 +1,106 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/wire"
+	"github.com/gray-runtime/gray/node/refs"
+	"github.com/gray-runtime/gray/node/transfer"
+	"github.com/gray-runtime/gray/objectstore"
+	"github.com/gray-runtime/gray/proto"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// lonely is a node that has everything but a head and other nodes.
+func lonely(t testing.TB) *Node {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "graynode")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := newNode(Config{
+		DataDir: dir, RunDir: dir, HeadAddress: "127.0.0.1:1", Resources: map[string]float64{"CPU": 2}, StoreBytes: 1 << 20,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		n.mu.Lock()
+		for _, p := range n.processes {
+			p.out.close()
+		}
+		n.mu.Unlock()
+		n.release()
+		os.RemoveAll(dir)
+	})
+	n.id, n.cluster = 1, 1
+	if n.store, err = objectstore.Open(objectstore.Config{Capacity: n.cfg.StoreBytes}); err != nil {
+		t.Fatal(err)
+	}
+	if n.progress, err = newProgress(); err != nil {
+		t.Fatal(err)
+	}
+	n.peers = newPeers(nil)
+	n.packages = &packages{
+		dir: dir, fetches: map[string]*fetch{}, peer: n.peers.clientSoon, self: func() ids.NodeID { return n.id },
+		head: func(context.Context, *proto.FetchPackageRequest) (grpc.ServerStreamingClient[proto.Chunk], error) {
+			return nil, ErrNoBinary
+		},
+	}
+	if n.head, err = dialHead(n.cfg.HeadAddress, &tls.Config{MinVersion: tls.VersionTLS13}); err != nil {
+		t.Fatal(err)
+	}
+	n.refs = refs.New(n.id, n.cluster, refPeers{n})
+	objects := transfer.Of(n.store, n.id)
+	n.puller = transfer.NewPuller(transfer.PullerConfig{Store: objects, Dial: n.peers.dial})
+	n.streams = transfer.NewServer(transfer.ServerConfig{Node: n.id, Store: objects, Socket: n.socketOf})
+	return n
+}
+
+// join makes a driver that somebody else started, of a job of its own.
+func join(t testing.TB, n *Node, job uint32) *process {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	go io.Copy(io.Discard, theirs)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	j, err := n.jobLocked(&proto.JobSpec{Id: job, Origin: uint32(n.id)}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := n.newProcessLocked(j, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.conn, p.state, j.driver = wire.New(ours), idle, p
+	n.refs.ProcessStarted(p.id)
+	close(p.hello)
+	close(p.readDone)
+	n.spawn(func() { p.out.run(p.conn) })
+	return p
+}
+
+func until(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(10 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}

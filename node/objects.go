@@ -163,9 +163,7 @@ func storeProblem(err error) *proto.Error {
 		e.Kind = proto.Error_STORE_FULL
 	case errors.Is(err, objectstore.ErrExists):
 		e.Kind = proto.Error_ALREADY_EXISTS
-	case errors.Is(err, errNotHere):
-		e.Kind = proto.Error_NOT_FOUND
-	case errors.As(err, &missing):
+	case errors.Is(err, errNotHere), errors.As(err, &missing):
 		e.Kind = proto.Error_OBJECT_LOST
 	}
 	return e
@@ -194,6 +192,15 @@ func (n *Node) bring(ctx context.Context, p ids.ProcessID, id ids.ObjectID, size
 		place, ok := n.store.Acquire(id, p)
 		if ok {
 			return place, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return place, err
+		}
+		switch err := n.store.WaitMade(ctx, id); {
+		case err == nil:
+			continue // its maker's word that it's sealed came after the question for it
+		case !errors.Is(err, objectstore.ErrNotFound) && !errors.Is(err, objectstore.ErrAborted):
+			return place, err
 		}
 		elsewhere := make([]ids.NodeID, 0, len(nodes))
 		for _, o := range nodes {

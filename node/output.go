@@ -54,12 +54,12 @@ func (n *Node) deliver(l *proto.LogLines, driver *process, origin ids.NodeID) {
 	if origin == 0 || origin == n.id || uint32(origin) == l.Node && l.Node != uint32(n.id) {
 		return // nobody to show them to; the file has them
 	}
-	client, err := n.peers.client(origin)
+	ctx, cancel := context.WithTimeout(n.ctx, deliverTimeout)
+	defer cancel()
+	client, err := n.peers.clientSoon(ctx, origin)
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(n.ctx, deliverTimeout)
-	defer cancel()
 	if _, err := client.DeliverLogs(ctx, l); err != nil {
 		n.log.Debug("pass on a worker's output", "node", origin, "error", err)
 	}

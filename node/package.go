@@ -63,7 +63,7 @@ func runnable(exe string, pid int) string {
 type packages struct {
 	dir  string
 	head func(ctx context.Context, r *proto.FetchPackageRequest) (grpc.ServerStreamingClient[proto.Chunk], error)
-	peer func(id ids.NodeID) (proto.NodeClient, error)
+	peer func(ctx context.Context, id ids.NodeID) (proto.NodeClient, error)
 	self func() ids.NodeID
 
 	mu      sync.Mutex
@@ -103,7 +103,7 @@ func (p *packages) find(ctx context.Context, spec *proto.JobSpec, origin ids.Nod
 	open := p.head
 	if foreign && binary.GetPackage() == "" {
 		open = func(ctx context.Context, r *proto.FetchPackageRequest) (grpc.ServerStreamingClient[proto.Chunk], error) {
-			c, err := p.peer(origin)
+			c, err := p.peer(ctx, origin)
 			if err != nil {
 				return nil, err
 			}

@@ -25,11 +25,13 @@ type peers struct {
 	dead      map[ids.NodeID]bool
 	conns     map[ids.NodeID]*grpc.ClientConn
 	closed    bool
+	news      chan struct{} // closed, and another made, when any of this changes
 }
 
 func newPeers(identity *pki.Identity) *peers {
 	return &peers{
 		identity: identity, addresses: map[ids.NodeID]string{}, dead: map[ids.NodeID]bool{}, conns: map[ids.NodeID]*grpc.ClientConn{},
+		news: make(chan struct{}),
 	}
 }
 
@@ -42,6 +44,36 @@ func (p *peers) learn(nodes []*proto.NodeInfo) {
 			p.addresses[ids.NodeID(i.Id)] = i.Address
 		}
 	}
+	p.tell()
+}
+
+// tell wakes who waits for news. It's called with mu held.
+func (p *peers) tell() {
+	close(p.news)
+	p.news = make(chan struct{})
+}
+
+// viewWait is how long a node that another spoke of may take to show in a view:
+// two that just joined may hear of each other by their work first.
+const viewWait = 5 * time.Second
+
+// known waits until a view has shown a node, or it's dead.
+func (p *peers) known(ctx context.Context, id ids.NodeID) error {
+	ctx, cancel := context.WithTimeout(ctx, viewWait)
+	defer cancel()
+	for {
+		p.mu.Lock()
+		ok, news := p.closed || p.dead[id] || p.addresses[id] != "", p.news
+		p.mu.Unlock()
+		if ok {
+			return nil // address says which
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return fmt.Errorf("node %s isn't known here: %w", id, ctx.Err())
+		}
+	}
 }
 
 // bury drops a dead node's connection.
@@ -51,6 +83,7 @@ func (p *peers) bury(id ids.NodeID) {
 	delete(p.conns, id)
 	delete(p.addresses, id)
 	p.dead[id] = true
+	p.tell()
 	p.mu.Unlock()
 	if conn != nil {
 		conn.Close()
@@ -71,6 +104,14 @@ func (p *peers) address(id ids.NodeID) (string, error) {
 		return "", fmt.Errorf("node %s isn't known here yet", id)
 	}
 	return p.addresses[id], nil
+}
+
+// clientSoon is client of a node that need not have been shown yet.
+func (p *peers) clientSoon(ctx context.Context, id ids.NodeID) (proto.NodeClient, error) {
+	if err := p.known(ctx, id); err != nil {
+		return nil, err
+	}
+	return p.client(id)
 }
 
 // client returns the Node service of another node.
@@ -94,6 +135,9 @@ func (p *peers) client(id ids.NodeID) (proto.NodeClient, error) {
 
 // dial opens a connection for a stream (node/transfer).
 func (p *peers) dial(ctx context.Context, id ids.NodeID) (net.Conn, error) {
+	if err := p.known(ctx, id); err != nil {
+		return nil, err
+	}
 	address, err := p.address(id)
 	if err != nil {
 		return nil, err
@@ -121,6 +165,7 @@ func (p *peers) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
+	p.tell()
 	for id, c := range p.conns {
 		c.Close()
 		delete(p.conns, id)

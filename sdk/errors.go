@@ -32,7 +32,7 @@ func (e *TaskError) Error() string {
 // Death says how a process ended.
 type Death struct {
 	Message  string // one sentence
-	ExitCode int
+	ExitCode int    // -n if signal n ended it
 	Signal   string // "killed", if a signal ended it
 	Node     uint32
 	PID      int

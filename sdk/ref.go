@@ -179,9 +179,14 @@ var ErrViewWritten = errors.New("write to a viewed value: it lies in the object 
 func Put[T any](ctx context.Context, v T) (Ref[T], error) {
 	c, err := codec.For[T]()
 	if err != nil {
-		return Ref[T]{}, fmt.Errorf("put: %w", err)
+		return Ref[T]{}, &EncodingError{Message: "put: " + err.Error()}
 	}
 	o, err := processOf(ctx).Put(ctx, boxed[T]{c, &v})
+	var bad *codec.EncodeError
+	var other *process.OtherClusterError
+	if errors.As(err, &bad) && !errors.As(err, &other) {
+		return Ref[T]{}, &EncodingError{Message: "put: " + err.Error()}
+	}
 	if err != nil {
 		return Ref[T]{}, typed(fmt.Errorf("put: %w", err))
 	}
@@ -221,8 +226,8 @@ func Completed[T any](ctx context.Context, refs []Ref[T]) iter.Seq2[T, error] {
 }
 
 // Wait waits until n of the objects are complete, or ctx ends, and tells which
-// are and which aren't, each in the order given. It returns ctx's error when
-// fewer than n are.
+// are and which aren't, each in the order given; more than n may be. It returns
+// ctx's error when ctx ended first.
 func Wait[T any](ctx context.Context, refs []Ref[T], n int) (ready, pending []Ref[T], err error) {
 	objects, err := objectsOf(refs)
 	if err != nil {
@@ -245,7 +250,7 @@ func Wait[T any](ctx context.Context, refs []Ref[T], n int) (ready, pending []Re
 		}
 	}
 	for _, r := range refs {
-		if done[r.o] {
+		if done[r.o] || r.o.Complete() {
 			ready = append(ready, r)
 		} else {
 			pending = append(pending, r)
@@ -257,7 +262,8 @@ func Wait[T any](ctx context.Context, refs []Ref[T], n int) (ready, pending []Re
 // Cancel ends the task or actor call that makes the object. One that hasn't
 // begun never will; one that runs has its context cancelled. Its reference then
 // fails with an error that is context.Canceled, unless the task was already
-// complete. Only the process that submitted a task can cancel it.
+// complete. The tasks that it submitted and that aren't complete are cancelled with it.
+// Only the process that submitted a task can cancel it.
 func Cancel[T any](ctx context.Context, r Ref[T]) error {
 	if r.o == nil {
 		return fmt.Errorf("cancel: %w", errZeroRef)

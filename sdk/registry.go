@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"path"
 	"reflect"
 	"runtime"
 	"strings"
@@ -68,13 +69,23 @@ func registered() []*proto.Function {
 	return list
 }
 
-// symbol returns a function's name as the linker knows it.
+// symbol returns a function's name as the linker knows it. An anonymous function
+// of package level, which the linker knows by a number only, is named by its
+// place: main.func@job.go:13.
 func symbol(fn any) string {
 	v := reflect.ValueOf(fn)
 	if v.IsNil() {
 		return "nil"
 	}
-	return runtime.FuncForPC(v.Pointer()).Name()
+	f := runtime.FuncForPC(v.Pointer())
+	name := f.Name()
+	dot := strings.LastIndexByte(name, '/') + 1
+	dot += strings.IndexByte(name[dot:], '.')
+	if in := name[dot+1:]; strings.HasPrefix(in, "init.") || strings.HasPrefix(in, "glob.") {
+		file, line := f.FileLine(f.Entry())
+		return fmt.Sprintf("%s.func@%s:%d", name[:dot], path.Base(file), line)
+	}
+	return name
 }
 
 // initialising reports whether package variables are being initialised.
@@ -87,11 +98,13 @@ func initialising() bool {
 	return found
 }
 
-// callSite returns where the user's code called this package.
+// callSite returns where the user's code called this package. Frames are told by
+// their files, as an inlined function bears its caller's name.
 func callSite() string {
 	site := "an unknown place"
+	_, here, _, _ := runtime.Caller(0)
 	eachFrame(func(f runtime.Frame) bool {
-		if strings.HasPrefix(f.Function, "github.com/gray-runtime/gray/sdk.") && !strings.HasSuffix(f.File, "_test.go") {
+		if path.Dir(f.File) == path.Dir(here) && !strings.HasSuffix(f.File, "_test.go") {
 			return true
 		}
 		site = fmt.Sprintf("%s:%d", f.File, f.Line)

@@ -31,6 +31,9 @@ const (
 type Session struct {
 	process *process.Process
 	cluster *embed.Cluster // nil unless embedded
+
+	end    sync.Once
+	endErr error
 }
 
 // Init makes the program a driver: of the job that it was submitted as, else of
@@ -103,10 +106,16 @@ func (s *Session) Context(parent context.Context) (context.Context, context.Canc
 	}
 }
 
-// Close ends the job, its tasks and its actors, and an embedded cluster.
+// Close ends the job, its tasks and its actors, and an embedded cluster. Closing
+// again returns the same.
 func (s *Session) Close() error { return s.finish(0, "") }
 
 func (s *Session) finish(code int, message string) error {
+	s.end.Do(func() { s.endErr = s.leave(code, message) })
+	return s.endErr
+}
+
+func (s *Session) leave(code int, message string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	err := s.process.Finish(ctx, code, message)

@@ -72,13 +72,13 @@ func (o *options) compile(name string, hash uint64) *process.TaskOptions {
 // wait; what goes wrong shows when the reference is read.
 func (t *TaskFunc[In, Out]) Remote(ctx context.Context, in In) Ref[Out] {
 	p := processOf(ctx)
-	return Ref[Out]{p.Submit(submission(ctx, p, t.compiled, t.input, &in))}
+	return Ref[Out]{p.Submit(ctx, submission(ctx, p, t.compiled, t.input, &in))}
 }
 
 // RemoteRef is Remote with an input that is, or will be, an object's value.
 func (t *TaskFunc[In, Out]) RemoteRef(ctx context.Context, in Ref[In]) Ref[Out] {
 	p := processOf(ctx)
-	return Ref[Out]{p.Submit(submissionOf(p, t.compiled, in.o))}
+	return Ref[Out]{p.Submit(ctx, submissionOf(p, t.compiled, in.o))}
 }
 
 // submission encodes an input; one too large for a frame becomes an object.
@@ -89,7 +89,7 @@ func submission[In any](ctx context.Context, p *process.Process, opts *process.T
 	case err != nil:
 		s.Err = encodingError(opts.Name, "input", err)
 	case stored != nil:
-		s.Direct = stored
+		s.Direct, s.Refs = stored, refs
 	default:
 		s.Arg, s.Refs = arg, refs
 	}
@@ -166,14 +166,14 @@ func (s *StreamFunc[In, Out]) Options(opts ...Option) *StreamFunc[In, Out] {
 // sequence can be ranged over once.
 func (s *StreamFunc[In, Out]) Remote(ctx context.Context, in In) iter.Seq2[Ref[Out], error] {
 	p := processOf(ctx)
-	st := p.SubmitStream(submission(ctx, p, s.compiled, s.input, &in))
+	st := p.SubmitStream(ctx, submission(ctx, p, s.compiled, s.input, &in))
 	return items[Out](ctx, st)
 }
 
 // RemoteRef is Remote with an input that is, or will be, an object's value.
 func (s *StreamFunc[In, Out]) RemoteRef(ctx context.Context, in Ref[In]) iter.Seq2[Ref[Out], error] {
 	p := processOf(ctx)
-	return items[Out](ctx, p.SubmitStream(submissionOf(p, s.compiled, in.o)))
+	return items[Out](ctx, p.SubmitStream(ctx, submissionOf(p, s.compiled, in.o)))
 }
 
 func items[Out any](ctx context.Context, st *process.Stream) iter.Seq2[Ref[Out], error] {

@@ -168,8 +168,8 @@ func (c *Child) Exited() <-chan struct{} { return c.exited }
 
 // Kill ends the process at once.
 func (c *Child) Kill() {
-	c.config.Close()
 	c.cmd.Process.Kill()
+	c.config.Close() // after: at the end of its lifeline it would begin to stop in order
 }
 
 // Stop asks the process to end and waits for it; when ctx ends, it's killed.

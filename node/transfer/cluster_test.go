@@ -136,7 +136,7 @@ func (h *hosts) listen(node ids.NodeID, f func(net.Conn)) {
 		h.t.Fatal(err)
 	}
 	h.addr[node] = ln.Addr().String()
-	h.t.Cleanup(func() { _ = ln.Close(); h.wg.Wait() })
+	h.t.Cleanup(func() { _ = ln.Close() })
 	h.wg.Go(func() {
 		for {
 			conn, err := ln.Accept()
@@ -171,6 +171,7 @@ func (h *hosts) dial(ctx context.Context, node ids.NodeID) (net.Conn, error) {
 
 func newHosts(t testing.TB, secure bool) *hosts {
 	h := &hosts{t: t, addr: map[ids.NodeID]string{}}
+	t.Cleanup(h.wg.Wait) // the last, when no listener is open
 	if secure {
 		h.tls = mutual(t)
 	}

@@ -120,7 +120,7 @@ func (s *Server) pull(conn net.Conn, name []byte) error {
 	if err != nil || len(name) != ids.Size {
 		return errors.Join(err, refuse(conn, proto.Error_INVALID, "object id of a wrong length"))
 	}
-	data, ok := s.cfg.Store.Acquire(id)
+	data, ok := s.acquire(id)
 	if !ok {
 		return refuse(conn, proto.Error_NOT_FOUND, fmt.Sprintf("node %s does not have object %s", s.cfg.Node, id))
 	}
@@ -138,6 +138,22 @@ func (s *Server) pull(conn net.Conn, name []byte) error {
 		}
 	}
 	return nil
+}
+
+// sealWait is how long an object that is being made may take to be sealed: its
+// maker's word for it may be under way yet when a reference has come far.
+const sealWait = 5 * time.Second
+
+func (s *Server) acquire(id ids.ObjectID) ([]byte, bool) {
+	if data, ok := s.cfg.Store.Acquire(id); ok {
+		return data, true
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, sealWait)
+	defer cancel()
+	if err := s.cfg.Store.Wait(ctx, id); err != nil {
+		return nil, false
+	}
+	return s.cfg.Store.Acquire(id)
 }
 
 // tunnel joins the connection with a worker's socket.

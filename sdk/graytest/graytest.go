@@ -26,7 +26,7 @@ import (
 
 // Main runs a package's tests; in a process that was started as a worker, head
 // or node of a test's cluster, it serves as that instead. Call it in TestMain.
-func Main(m *testing.M) {
+func Main(m interface{ Run() int }) {
 	gray.TakeRole()
 	os.Exit(m.Run())
 }

@@ -19,8 +19,6 @@ type actorTable struct {
 	p  *Process
 	mu sync.Mutex
 	m  map[ids.ActorID]*actorClient
-
-	creating sync.WaitGroup // creations that the head has not acknowledged
 }
 
 func (at *actorTable) init(p *Process) {
@@ -34,12 +32,17 @@ type actorClient struct {
 	p  *Process
 	id ids.ActorID
 
+	// Of an actor that this process created, constant.
+	created chan struct{} // closed when the head has acknowledged it, or it failed
+	name    actorName
+
 	mu          sync.Mutex
 	queue       taskQueue // not pushed yet
 	inflight    taskQueue
 	conn        *wire.Conn
-	incarnation uint32 // connected to last
-	over        uint32 // the latest incarnation that is known to be over
+	node        ids.NodeID // at the other end of conn
+	incarnation uint32     // connected to last
+	over        uint32     // the latest incarnation that is known to be over
 	connecting  bool
 	dead        *graypb.Error
 	hold        []*Object // inputs of the constructor that this process created it with
@@ -59,6 +62,51 @@ func (at *actorTable) client(id ids.ActorID) *actorClient {
 		at.m[id] = a
 	}
 	return a
+}
+
+// actorName is a name in its namespace.
+type actorName struct{ namespace, name string }
+
+// created returns the line to an actor that this process is about to create.
+func (at *actorTable) created(id ids.ActorID, name actorName) *actorClient {
+	a := &actorClient{p: at.p, id: id, wake: make(chan struct{}, 1), created: make(chan struct{}), name: name}
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	at.m[id] = a
+	return a
+}
+
+// awaitCreation waits until the head knows of an actor of this process's.
+func (a *actorClient) awaitCreation(ctx context.Context) error {
+	if a.created == nil {
+		return nil
+	}
+	select {
+	case <-a.created:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-a.p.done:
+		return a.p.doneErr()
+	}
+}
+
+// awaitNamed waits for the actors of that name that this process created.
+func (at *actorTable) awaitNamed(ctx context.Context, name actorName) error {
+	var named []*actorClient
+	at.mu.Lock()
+	for _, a := range at.m {
+		if a.created != nil && a.name == name {
+			named = append(named, a)
+		}
+	}
+	at.mu.Unlock()
+	for _, a := range named {
+		if err := a.awaitCreation(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (at *actorTable) close() {
@@ -83,15 +131,15 @@ type Creation struct {
 // told to its callers.
 func (p *Process) CreateActor(c Creation) ids.ActorID {
 	id := ids.ActorID(p.numbered(p.next.Add(1)))
-	a := p.actors.client(id)
+	a := p.actors.created(id, actorName{c.Spec.GetNamespace(), c.Spec.GetName()})
 	c.Spec.Id, c.Spec.Job, c.Spec.CreatorNode = id.Bytes(), uint32(p.job), uint32(p.self.Node)
 	if c.Submission.Err != nil {
 		a.die(c.Submission.Err)
+		close(a.created)
 		return id
 	}
-	p.actors.creating.Add(1)
 	p.spawn(func() {
-		defer p.actors.creating.Done()
+		defer close(a.created)
 		if err := a.create(c); err != nil {
 			a.die(asError(err))
 		}
@@ -101,15 +149,13 @@ func (p *Process) CreateActor(c Creation) ids.ActorID {
 
 func (a *actorClient) create(c Creation) error {
 	t := &Task{obj: &Object{p: a.p}, opts: c.Submission.Options, arg: c.Submission.Arg}
-	if d := c.Submission.Direct; d != nil {
-		t.direct, t.deps = true, []input{{obj: d}}
-	} else if c.Submission.Refs != nil {
-		t.deps = c.Submission.Refs.inputs
-	}
+	t.takeInputs(c.Submission)
 	for i := range t.deps {
 		in := &t.deps[i]
 		in.obj.escape()
+		a.mu.Lock()
 		a.hold = append(a.hold, in.obj)
+		a.mu.Unlock()
 		if in.lazy {
 			continue
 		}
@@ -120,7 +166,7 @@ func (a *actorClient) create(c Creation) error {
 			return &RemoteError{k.err}
 		}
 	}
-	k := t.callOf()
+	k := t.callOf(0)
 	k.flags |= flagCreation
 	c.Spec.Payload = appendCall(nil, &k)
 	err := a.p.HeadCall(a.p.ctx, "CreateActor", &graypb.CreateActorRequest{Spec: c.Spec}, &graypb.Ack{})
@@ -132,7 +178,9 @@ func (a *actorClient) create(c Creation) error {
 
 // FindActor returns what the head knows of a named actor.
 func (p *Process) FindActor(ctx context.Context, namespace, name string) (*graypb.ActorInfo, error) {
-	p.actors.creating.Wait() // our own creations come first
+	if err := p.actors.awaitNamed(ctx, actorName{namespace, name}); err != nil {
+		return nil, err
+	}
 	info := &graypb.ActorInfo{}
 	if err := p.HeadCall(ctx, "FindActor", &graypb.FindActorRequest{Namespace: namespace, Name: name}, info); err != nil {
 		return nil, err
@@ -142,7 +190,9 @@ func (p *Process) FindActor(ctx context.Context, namespace, name string) (*grayp
 
 // KillActor ends an actor for good.
 func (p *Process) KillActor(ctx context.Context, id ids.ActorID) error {
-	p.actors.creating.Wait()
+	if err := p.actors.client(id).awaitCreation(ctx); err != nil {
+		return err
+	}
 	return p.HeadCall(ctx, "KillActor", &graypb.KillActorRequest{Id: id.Bytes(), Reason: "killed by gray.Kill"}, &graypb.Ack{})
 }
 
@@ -154,7 +204,7 @@ func (p *Process) SubmitCall(id ids.ActorID, s Submission) *Object {
 	if s.Err == nil {
 		a.mu.Lock()
 		if a.dead != nil {
-			s.Err = a.dead
+			s.Err = a.deathFor(a.dead, t)
 		} else if s.Direct == nil && (s.Refs == nil || len(s.Refs.inputs) == 0) {
 			p.counts.submitted.Add(1)
 			t.obj.task = t
@@ -233,7 +283,7 @@ func (a *actorClient) pushReady() (pushed bool) {
 		}
 		a.queue.pop()
 		a.inflight.push(t)
-		k := t.callOf()
+		k := t.callOf(a.node)
 		_ = a.conn.Append(func(b []byte) []byte { return appendCall(append(b, framePush), &k) })
 		pushed = true
 	}
@@ -288,7 +338,7 @@ func (a *actorClient) serve() (again bool, err error) {
 	}
 	a.mu.Lock()
 	a.incarnation = info.GetIncarnation()
-	a.conn = conn
+	a.conn, a.node = conn, w.Node
 	a.connecting = false
 	a.pushReady()
 	a.mu.Unlock()
@@ -312,7 +362,9 @@ func (a *actorClient) serve() (again bool, err error) {
 
 // locate waits for an incarnation of the actor after the given one.
 func (a *actorClient) locate(ctx context.Context, after uint32) (*graypb.ActorInfo, error) {
-	a.p.actors.creating.Wait() // our own creations come first
+	if err := a.awaitCreation(ctx); err != nil {
+		return nil, err
+	}
 	a.mu.Lock()
 	request := &graypb.WaitActorRequest{Id: a.id.Bytes(), After: after}
 	dead := a.dead
@@ -419,9 +471,7 @@ func (a *actorClient) broken() (again bool, err error) {
 	a.connecting = again
 	a.mu.Unlock()
 	for _, t := range failed {
-		e := proto.CloneOf(cause)
-		e.Function = t.opts.Name
-		a.p.finish(t, &content{err: e})
+		a.p.finish(t, &content{err: a.deathFor(cause, t)})
 	}
 	if info.GetState() == graypb.ActorInfo_DEAD {
 		a.die(cause)
@@ -465,6 +515,19 @@ func (a *actorClient) die(e *graypb.Error) {
 	}
 	a.mu.Unlock()
 	for _, t := range failed {
-		a.p.finish(t, &content{err: e})
+		a.p.finish(t, &content{err: a.deathFor(e, t)})
 	}
+}
+
+// deathFor is what a call fails with because of its actor's death.
+func (a *actorClient) deathFor(cause *graypb.Error, t *Task) *graypb.Error {
+	if cause.GetKind() != graypb.Error_ACTOR_DIED {
+		return cause // the constructor's own failure
+	}
+	e := proto.CloneOf(cause)
+	e.Function = t.opts.Name
+	if len(e.Actor) == 0 {
+		e.Actor = a.id.Bytes()
+	}
+	return e
 }

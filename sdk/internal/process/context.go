@@ -124,15 +124,16 @@ func (c *taskContext) setTimeout(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deadline = time.Now().Add(d)
-	c.timer = time.AfterFunc(d, func() { c.cancel(context.DeadlineExceeded) })
+	c.timer = time.AfterFunc(d, func() { c.in.abort(context.DeadlineExceeded) })
 }
 
-// cancel ends the context; the first reason stays.
-func (c *taskContext) cancel(err error) {
+// cancel ends the context, and reports whether it hadn't ended: the first reason
+// stays.
+func (c *taskContext) cancel(err error) bool {
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	c.err = err
 	if c.done != nil {
@@ -147,4 +148,5 @@ func (c *taskContext) cancel(err error) {
 	for f := range after {
 		go (*f)()
 	}
+	return true
 }

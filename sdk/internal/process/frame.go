@@ -14,7 +14,7 @@ import (
 //
 //	owner to worker
 //	  open   owner's process ID (4+4), cluster (4)
-//	  push   number 8, function 8, attempt 2, flags 1, timeout uv ns, n uv, n × dependency, argument
+//	  push   number 8, function 8, attempt 2, flags 1, timeout uv ns, skip uv (of a stream only), n uv, n × dependency, argument
 //	  cancel number 8
 //	  credit number 8, items uv          the stream may be so many items ahead in all
 //	  ack    number 8                    references inside that result are borrowed now
@@ -77,6 +77,7 @@ type call struct {
 	attempt  uint16
 	flags    byte
 	timeout  time.Duration
+	skip     uint64 // items of a stream that earlier attempts have delivered
 	deps     []dependency
 	arg      []byte
 }
@@ -232,6 +233,27 @@ func (r *reader) dependency() dependency {
 	return d
 }
 
+// appendOpen lays out what an owner says first.
+func appendOpen(b []byte, owner ids.ProcessID, cluster ids.ClusterID) []byte {
+	b = append(b, frameOpen)
+	b = binary.LittleEndian.AppendUint32(b, uint32(owner.Node))
+	b = binary.LittleEndian.AppendUint32(b, owner.Number)
+	return binary.LittleEndian.AppendUint32(b, uint32(cluster))
+}
+
+func parseOpen(b []byte) (owner ids.ProcessID, cluster ids.ClusterID, err error) {
+	r := reader{b: b}
+	if kind := r.u8(); kind != frameOpen {
+		r.fail(fmt.Errorf("kind %d", kind))
+	}
+	owner = ids.ProcessID{Node: ids.NodeID(r.u32()), Number: r.u32()}
+	cluster = ids.ClusterID(r.u32())
+	if r.err != nil {
+		return ids.ProcessID{}, 0, fmt.Errorf("open frame: %w", r.err)
+	}
+	return owner, cluster, nil
+}
+
 // appendCall lays out a task's body, which is also an actor's creation payload.
 func appendCall(b []byte, c *call) []byte {
 	b = binary.LittleEndian.AppendUint64(b, c.number)
@@ -239,6 +261,9 @@ func appendCall(b []byte, c *call) []byte {
 	b = binary.LittleEndian.AppendUint16(b, c.attempt)
 	b = append(b, c.flags)
 	b = binary.AppendUvarint(b, uint64(c.timeout))
+	if c.flags&flagStream != 0 {
+		b = binary.AppendUvarint(b, c.skip)
+	}
 	b = binary.AppendUvarint(b, uint64(len(c.deps)))
 	for i := range c.deps {
 		b = appendDependency(b, &c.deps[i])
@@ -250,6 +275,9 @@ func appendCall(b []byte, c *call) []byte {
 func parseCall(b []byte) (call, error) {
 	r := reader{b: b}
 	c := call{number: r.u64(), function: r.u64(), attempt: r.u16(), flags: r.u8(), timeout: time.Duration(r.uv())}
+	if c.flags&flagStream != 0 {
+		c.skip = r.uv()
+	}
 	if n := r.count(ids.Size + 1); n > 0 {
 		c.deps = make([]dependency, n)
 		for i := range c.deps {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,21 +18,23 @@ import (
 // Invocation is one task as its worker runs it.
 type Invocation struct {
 	w       *worker
+	serial  uint64
 	peer    *peer // nil for an actor's constructor
 	call    call
 	ctx     *taskContext
 	fn      *Function
 	credit  credit
 	yielded uint64
-	value   reply // set by Return
+	direct  *Object // the borrowed input, until the task has ended
+	value   reply   // set by Return
 	borrows chan *graypb.ToProcess
 	started func(*graypb.Error) // of a constructor
 }
 
 func newInvocation(w *worker, p *peer, c call) *Invocation {
-	in := &Invocation{w: w, peer: p, call: c}
+	in := &Invocation{w: w, serial: w.serials.Add(1), peer: p, call: c}
 	in.ctx = &taskContext{in: in, parent: w.p.ctx}
-	in.credit.limit = streamWindow
+	in.credit.limit = c.skip + streamWindow
 	return in
 }
 
@@ -67,7 +70,20 @@ func (in *Invocation) Input(f func(data []byte, d *Decoding) error) error {
 }
 
 func (in *Invocation) storedInput(dep *dependency, f func([]byte, *Decoding) error) error {
-	err := in.w.p.readStored(in.ctx, dep.id, dep.size, dep.nodes, f)
+	d := &Decoding{p: in.w.p, deps: in.call.deps}
+	if !slices.Contains(dep.nodes, in.w.p.self.Node) {
+		// It's pulled here, and the copy is to go when the object goes: this process
+		// borrows it, by which its home knows of the copy.
+		o, err := d.Reference(dep.id.Bytes())
+		if err == nil {
+			err = d.settle(in.ctx)
+		}
+		if err != nil {
+			return err
+		}
+		in.direct = o
+	}
+	err := in.w.p.readStored(in.ctx, dep.id, dep.size, dep.nodes, d, f)
 	if isLost(err) {
 		return &inputLostError{[]ids.ObjectID{dep.id}}
 	}
@@ -104,6 +120,9 @@ func (in *Invocation) Yield(v Value) (bool, error) {
 		return false, nil
 	}
 	in.yielded++
+	if in.yielded <= in.call.skip {
+		return in.ctx.Err() == nil, nil
+	}
 	number := in.call.number + in.yielded
 	r, refs, err := in.encode(number, v, frameItem, frameItemStored)
 	if err != nil {
@@ -196,10 +215,11 @@ func (w *worker) run(in *Invocation) (ok bool) {
 	finished = true
 	if err != nil {
 		in.failWith(err)
+		in.ctx.cancel(context.Canceled)
 	} else {
+		in.ctx.cancel(context.Canceled) // first: from its reply on, its tasks are its owner's business
 		in.succeed(clock() - start)
 	}
-	in.ctx.cancel(context.Canceled)
 	return true
 }
 
@@ -298,11 +318,17 @@ func (in *Invocation) describe(err error) *graypb.Error {
 	return e
 }
 
+// maxMessage is how much of an error's text travels, in bytes.
+const maxMessage = 1 << 20
+
 func (in *Invocation) fail(e *graypb.Error) {
 	if in.fn != nil {
 		e.Function = in.fn.Name
 	}
 	e.Node, e.Pid, e.Attempt = uint32(in.w.p.self.Node), int32(os.Getpid()), uint32(in.call.attempt)
+	if len(e.Message) > maxMessage {
+		e.Message = fmt.Sprintf("%s… (%d bytes)", e.Message[:maxMessage], len(e.Message))
+	}
 	if in.started != nil {
 		in.started(e)
 		return

@@ -223,7 +223,7 @@ func (l *lease) push(t *Task) {
 	t.lease = l
 	l.load += time.Duration(t.estimate)
 	l.inflight.push(t)
-	k := t.callOf()
+	k := t.callOf(l.node)
 	_ = l.conn.Append(func(b []byte) []byte { return appendCall(append(b, framePush), &k) })
 }
 
@@ -390,12 +390,7 @@ func (p *Process) dialWorker(w ids.ProcessID, address string) (*wire.Conn, error
 	if err != nil {
 		return nil, fmt.Errorf("connect to worker %s: %w", w, err)
 	}
-	err = conn.Append(func(b []byte) []byte {
-		b = append(b, frameOpen)
-		b = binary.LittleEndian.AppendUint32(b, uint32(p.self.Node))
-		b = binary.LittleEndian.AppendUint32(b, p.self.Number)
-		return binary.LittleEndian.AppendUint32(b, uint32(p.cluster))
-	})
+	err = conn.Append(func(b []byte) []byte { return appendOpen(b, p.self, p.cluster) })
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to worker %s: %w", w, err)
@@ -428,14 +423,8 @@ func (p *Process) dialTunnel(w ids.ProcessID) (*wire.Conn, error) {
 // returnIdle gives back leases without work for at least the given time. Zero
 // means that others wait: then leases held for a turn are emptied, too.
 func (lt *leaseTable) returnIdle(idle time.Duration) {
-	lt.mu.Lock()
-	classes := make([]*class, 0, len(lt.classes))
-	for _, c := range lt.classes {
-		classes = append(classes, c)
-	}
-	lt.mu.Unlock()
 	now := time.Now()
-	for _, c := range classes {
+	for _, c := range lt.list() {
 		c.mu.Lock()
 		var back []*lease
 		kept := c.leases[:0]

@@ -62,13 +62,13 @@ func (p *Process) numbered(n uint64) ids.ObjectID {
 	return ids.ObjectID{Cluster: p.cluster, Owner: p.self, Number: n}
 }
 
-// complete gives o its outcome and wakes who waits for it. Later calls are
-// ignored.
-func (o *Object) complete(c *content) {
+// complete gives o its outcome and wakes who waits for it. It reports false, and
+// does nothing, when there is one already.
+func (o *Object) complete(c *content) bool {
 	o.mu.Lock()
 	if o.content != nil {
 		o.mu.Unlock()
-		return
+		return false
 	}
 	o.setContent(c)
 	w := o.waiters
@@ -77,6 +77,7 @@ func (o *Object) complete(c *content) {
 	for ; w != nil; w = w.next {
 		w.w.ready(o)
 	}
+	return true
 }
 
 // setContent is called with mu held.
@@ -130,6 +131,9 @@ func (o *Object) peek() *content {
 	defer o.mu.Unlock()
 	return o.content
 }
+
+// Complete reports whether the outcome is known.
+func (o *Object) Complete() bool { return o.peek() != nil }
 
 // gate waits for several objects.
 type gate struct {

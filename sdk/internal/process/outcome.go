@@ -150,12 +150,20 @@ func (p *Process) settle(conn *wire.Conn, o *outcome) {
 		t.stream.end(r.items)
 		p.finish(t, &content{value: []byte{}})
 	default:
+		deliver := func(c *content) { p.finish(t, c) }
+		if r.kind == frameItem || r.kind == frameItemStored {
+			item := t.stream.item(r.number) // now: the items' order is that of their frames
+			if item == nil {
+				return
+			}
+			deliver = func(c *content) { item.complete(c) }
+		}
 		if len(r.contains) == 0 {
-			p.deliver(t, r, p.replyContent(r, nil))
+			deliver(p.replyContent(r, nil))
 			return
 		}
 		out := *o
-		p.spawn(func() { p.settleContaining(conn, out) })
+		p.spawn(func() { p.settleContaining(conn, out, deliver) })
 	}
 }
 
@@ -169,27 +177,19 @@ func (p *Process) replyContent(r *reply, contains []*Object) *content {
 	return &content{value: r.value, contains: contains}
 }
 
-func (p *Process) deliver(t *Task, r *reply, c *content) {
-	if r.kind == frameItem || r.kind == frameItemStored {
-		t.stream.item(r.number, c)
-		return
-	}
-	p.finish(t, c)
-}
-
 // settleContaining registers the references inside a result before the worker
 // may let go of them.
-func (p *Process) settleContaining(conn *wire.Conn, o outcome) {
+func (p *Process) settleContaining(conn *wire.Conn, o outcome, deliver func(*content)) {
 	raw := make([][]byte, len(o.reply.contains))
 	for i, id := range o.reply.contains {
 		raw[i] = id.Bytes()
 	}
 	objects, err := p.borrowIDs(raw)
 	if err != nil {
-		p.finish(o.task, &content{err: asError(err)})
+		deliver(&content{err: asError(err)})
 		return
 	}
-	p.deliver(o.task, &o.reply, p.replyContent(&o.reply, objects))
+	deliver(p.replyContent(&o.reply, objects))
 	_ = conn.Append(func(b []byte) []byte {
 		return binary.LittleEndian.AppendUint64(append(b, frameAck), o.reply.number)
 	})
@@ -333,13 +333,7 @@ func (lt *leaseTable) failDemand(e *graypb.Error) {
 	if e == nil {
 		e = &graypb.Error{Kind: graypb.Error_WORKER_CRASHED, Message: "the node can't start workers for this job"}
 	}
-	lt.mu.Lock()
-	classes := make([]*class, 0, len(lt.classes))
-	for _, c := range lt.classes {
-		classes = append(classes, c)
-	}
-	lt.mu.Unlock()
-	for _, c := range classes {
+	for _, c := range lt.list() {
 		var failed []*Task
 		c.mu.Lock()
 		for t := c.next(); t != nil; t = c.next() {
@@ -348,6 +342,8 @@ func (lt *leaseTable) failDemand(e *graypb.Error) {
 		c.announced = 0
 		c.mu.Unlock()
 		for _, t := range failed {
+			e := proto.CloneOf(e)
+			e.Function, e.Attempt = t.opts.Name, uint32(t.attempt)
 			lt.p.finish(t, &content{err: e})
 		}
 	}

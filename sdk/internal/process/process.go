@@ -36,6 +36,7 @@ type Process struct {
 	job     ids.JobID
 	welcome *proto.Welcome
 	store   *objectstore.Mapping
+	readers readers
 	slot    []byte // this process's progress slot; nil in a driver without one
 	pages   []byte
 
@@ -45,7 +46,7 @@ type Process struct {
 	wg     sync.WaitGroup
 
 	next    atomic.Uint64 // object and actor numbers
-	reaped  atomic.Uint64
+	moves   atomic.Uint64 // of what the reaper cares for
 	tracked atomic.Int64
 	escaped sync.Map // number → *trace: own objects known elsewhere
 	reap    reaper
@@ -85,11 +86,13 @@ func Connect(ctx context.Context, cfg Config) (*Process, error) {
 	p.leases.init(p)
 	p.actors.init(p)
 	p.streams.init()
+	if cfg.Listener != nil {
+		p.worker = newWorker(p) // before the link: the node may have an actor for it at once
+	}
 	p.spawn(p.runLink)
 	p.spawn(p.runReaper)
 	p.spawn(p.leases.runIdle)
 	if cfg.Listener != nil {
-		p.worker = newWorker(p)
 		p.spawn(func() { p.worker.accept(cfg.Listener) })
 	}
 	return p, nil
@@ -202,7 +205,7 @@ var ErrClosed = errors.New("this process has left the cluster")
 func (p *Process) Close() error {
 	p.end(ErrClosed)
 	p.wg.Wait()
-	err := p.store.Close()
+	err := p.readers.close(p.store)
 	if uerr := unix.Munmap(p.pages); err == nil {
 		err = uerr
 	}

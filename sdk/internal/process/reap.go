@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 	"weak"
@@ -32,6 +33,7 @@ type trace struct {
 func (o *Object) watch() {
 	o.trace = &trace{p: o.p, id: o.id, weak: weak.Make(o), content: o.content, borrowed: o.borrowed}
 	o.p.tracked.Add(1)
+	o.p.moves.Add(1)
 	runtime.AddCleanup(o, func(t *trace) { t.p.reap.add(t) }, o.trace)
 }
 
@@ -125,11 +127,11 @@ func (r *reaper) add(t *trace) {
 
 // collectEvery bounds how long a tracked object outlives its last reference
 // in a process that allocates too little to collect by itself; with no task
-// made or object let go for idleTicks of it, collections become rare.
+// made or ended and no object met or let go for idleTicks of it, collections become rare.
 const (
 	collectEvery = 500 * time.Millisecond
 	idleTicks    = 4
-	rareTicks    = 20
+	rareTicks    = 6
 )
 
 func (p *Process) runReaper() {
@@ -147,7 +149,7 @@ func (p *Process) runReaper() {
 			p.reap.mu.Unlock()
 			p.letGo(dead)
 		case now := <-tick.C:
-			if activity := p.next.Load() + p.reaped.Load(); activity != seen {
+			if activity := p.next.Load() + p.moves.Load(); activity != seen {
 				seen, idle = activity, 0
 			} else {
 				idle++
@@ -169,7 +171,7 @@ func (p *Process) letGo(dead []*trace) {
 	var release [][]byte
 	for _, t := range dead {
 		p.tracked.Add(-1)
-		p.reaped.Add(1) // what it contained may be free after the next collection
+		p.moves.Add(1) // what it contained may be free after the next collection
 		t.mu.Lock()
 		t.gone = true
 		escaped, c := t.escaped, t.content
@@ -182,13 +184,23 @@ func (p *Process) letGo(dead []*trace) {
 		case escaped:
 			release = append(release, t.id.Bytes())
 		case c != nil && c.stored:
-			free = append(free, &proto.Location{Id: t.id.Bytes(), Nodes: nodeNumbers(c.nodes)})
+			free = append(free, p.location(t.id, c))
 		}
 	}
 	if len(release) > 0 {
 		p.node.send(&proto.ToNode{Body: &proto.ToNode_ReleaseObjects{ReleaseObjects: &proto.ReleaseObjects{Ids: release}}})
 	}
 	p.free(free)
+}
+
+// location is where an own object may be: where it was made, and here, where this
+// process may have read it.
+func (p *Process) location(id ids.ObjectID, c *content) *proto.Location {
+	nodes := c.nodes
+	if !slices.Contains(nodes, p.self.Node) {
+		nodes = append(slices.Clone(nodes), p.self.Node)
+	}
+	return &proto.Location{Id: id.Bytes(), Nodes: nodeNumbers(nodes)}
 }
 
 func (p *Process) free(objects []*proto.Location) {
@@ -212,7 +224,7 @@ func (p *Process) dropped(list [][]byte) {
 		t := v.(*trace)
 		t.mu.Lock()
 		if c := t.content; c != nil && c.stored && !t.wanted {
-			free = append(free, &proto.Location{Id: b, Nodes: nodeNumbers(c.nodes)})
+			free = append(free, p.location(id, c))
 		}
 		t.mu.Unlock()
 	}

@@ -47,13 +47,7 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 			list.Tasks = append(list.Tasks, info)
 		}
 	}
-	p.leases.mu.Lock()
-	classes := make([]*class, 0, len(p.leases.classes))
-	for _, c := range p.leases.classes {
-		classes = append(classes, c)
-	}
-	p.leases.mu.Unlock()
-	for _, c := range classes {
+	for _, c := range p.leases.list() {
 		c.mu.Lock()
 		for _, l := range c.leases {
 			add(&l.inflight, "SUBMITTED_TO_WORKER", l)

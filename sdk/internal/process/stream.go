@@ -34,28 +34,34 @@ type streamTable struct{}
 func (*streamTable) init() {}
 
 // SubmitStream submits a task that yields items.
-func (p *Process) SubmitStream(s Submission) *Stream {
+func (p *Process) SubmitStream(ctx context.Context, s Submission) *Stream {
 	last := p.next.Add(streamNumbers)
-	t := &Task{obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg}
+	t := &Task{obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg, parent: p.parentOf(ctx)}
 	t.stream = &Stream{p: p, task: t, wake: make(chan struct{}, 1)}
 	p.submit(t, s)
 	return t.stream
 }
 
-// item takes an item that arrived; a repetition by a later attempt is dropped.
-func (st *Stream) item(number uint64, c *content) {
-	index := number - st.task.obj.id.Number - 1
+// item makes the object of the item with this number, in the order of arrival; nil
+// for a repetition.
+func (st *Stream) item(number uint64) *Object {
 	st.mu.Lock()
-	if index == st.arrived {
-		o := &Object{p: st.p, id: st.p.numbered(number)}
-		o.mu.Lock()
-		o.setContent(c)
-		o.mu.Unlock()
-		st.items = append(st.items, o)
-		st.arrived++
+	defer st.mu.Unlock()
+	if number-st.task.obj.id.Number-1 != st.arrived {
+		return nil
 	}
-	st.mu.Unlock()
+	o := &Object{p: st.p, id: st.p.numbered(number)}
+	st.items = append(st.items, o)
+	st.arrived++
 	st.signal()
+	return o
+}
+
+// received is how many items have arrived: the next attempt begins after them.
+func (st *Stream) received() uint64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.arrived
 }
 
 func (st *Stream) end(items uint64) {
@@ -102,7 +108,7 @@ func (st *Stream) Next(ctx context.Context) (*Object, error) {
 			if credit {
 				st.credit(taken + streamWindow)
 			}
-			return o, nil
+			return o, st.p.Wait(ctx, o)
 		}
 		complete, err := st.complete && st.taken >= st.total, st.err
 		st.mu.Unlock()
@@ -132,7 +138,7 @@ func (st *Stream) credit(items uint64) {
 	l := st.task.lease
 	c.mu.Unlock()
 	if l == nil {
-		return // not running; an attempt begins with a window beyond what it repeats
+		return // not running; an attempt begins with a window of its own
 	}
 	_ = l.conn.Append(func(b []byte) []byte {
 		b = binary.LittleEndian.AppendUint64(append(b, frameCredit), st.task.obj.id.Number)

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -38,6 +40,7 @@ type Task struct {
 	deps    []input
 	actor   *actorClient // of an actor's call
 	stream  *Stream
+	parent  uint64       // serial of the task here that submitted it
 	waiting atomic.Int32 // inputs that aren't complete, plus one while counting
 
 	// Guarded by the class's or actor's lock.
@@ -47,6 +50,7 @@ type Task struct {
 	cancelled bool
 	queued    bool // in its class's queue
 	direct    bool // the argument is deps[0]'s value; constant
+	kept      bool // as lineage
 }
 
 // input is a reference inside a task's input. Of a completed task kept as
@@ -67,14 +71,15 @@ type past struct {
 type Submission struct {
 	Options *TaskOptions
 	Arg     []byte       // encoded input, aliased until the task is complete
-	Refs    *Collector   // references in Arg; nil for none
+	Refs    *Collector   // references in the input; nil for none
 	Direct  *Object      // instead of Arg: the input is this object's value
 	Err     *proto.Error // the input could not be encoded: the task fails with it
 }
 
 // Submit makes a task and returns its first result. It never waits.
-func (p *Process) Submit(s Submission) *Object {
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg}
+// When ctx is a task's that is cancelled or times out, the new task is cancelled too.
+func (p *Process) Submit(ctx context.Context, s Submission) *Object {
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, parent: p.parentOf(ctx)}
 	return p.submit(t, s)
 }
 
@@ -84,15 +89,24 @@ func (p *Process) submit(t *Task, s Submission) *Object {
 		p.finish(t, &content{err: s.Err})
 		return t.obj
 	}
-	if s.Direct != nil {
-		t.direct = true
-		t.deps = []input{{obj: s.Direct}}
-	} else if s.Refs != nil {
-		t.deps = s.Refs.inputs
-	}
+	t.takeInputs(s)
 	t.obj.task = t
 	p.awaitInputs(t)
 	return t.obj
+}
+
+// takeInputs takes the references of a submission: of a direct one the object
+// itself comes first, then those inside, if known.
+func (t *Task) takeInputs(s Submission) {
+	var refs []input
+	if s.Refs != nil {
+		refs = s.Refs.inputs
+	}
+	if s.Direct != nil {
+		t.direct = true
+		refs = append([]input{{obj: s.Direct}}, refs...)
+	}
+	t.deps = refs
 }
 
 // awaitInputs dispatches t once its inputs are complete.
@@ -165,42 +179,78 @@ func (p *Process) failTask(t *Task, e *proto.Error) {
 }
 
 // finish completes t's object and lets go of t's inputs, unless a stored
-// result makes them lineage.
+// result makes them lineage. Only the first outcome counts: a cancelled task's
+// worker answers, too.
 func (p *Process) finish(t *Task, c *content) {
+	count := &p.counts.finished
 	if c.err != nil {
-		p.counts.failed.Add(1)
-	} else {
-		p.counts.finished.Add(1)
+		count = &p.counts.failed
 	}
+	count.Add(1) // before anyone who waits is told
 	if t.stream != nil {
 		t.stream.finish(c)
 	}
-	if c.stored && t.actor == nil && t.opts.MaxRetries != 0 && p.keepLineage(t) {
-		t.deps = slices.Clone(t.deps)
-		for i := range t.deps {
-			in := &t.deps[i]
-			if in.lazy || in.obj == nil {
-				continue
-			}
-			if ic := in.obj.peek(); ic != nil && ic.stored {
-				in.past = &past{id: in.obj.id, weak: weak.Make(in.obj), task: in.obj.lineage()}
-				in.obj = nil
-			}
-		}
-	} else if t.obj.task == t {
+	switch {
+	case !c.stored: // the object lets go of the task by itself
+	case t.actor == nil && t.opts.MaxRetries != 0 && p.keepLineage(t):
+		t.weaken()
+	default:
 		t.obj.mu.Lock()
 		t.obj.task = nil
 		t.obj.mu.Unlock()
 	}
-	t.obj.complete(c)
+	if t.obj.complete(c) {
+		return
+	}
+	count.Add(-1)
+	if c.stored {
+		p.free([]*proto.Location{p.location(t.obj.id, c)})
+	}
+}
+
+// weaken has t remember its stored inputs without keeping them alive.
+func (t *Task) weaken() {
+	t.deps = slices.Clone(t.deps)
+	for i := range t.deps {
+		in := &t.deps[i]
+		if in.lazy || in.obj == nil {
+			continue
+		}
+		if c := in.obj.peek(); c != nil && c.stored {
+			in.past = &past{id: in.obj.id, weak: weak.Make(in.obj), task: in.obj.lineage()}
+			in.obj = nil
+		}
+	}
 }
 
 // maxLineage bounds what completed tasks are kept for rebuilding their
-// results, in bytes of encoded input.
-const maxLineage = 256 << 20
+// results, in bytes.
+const (
+	maxLineage  = 256 << 20
+	taskAtLeast = 512 // bytes of a task, whatever its input
+)
 
+// keepLineage counts t, until it's collected, among what is kept for rebuilding;
+// false when that would be too much.
 func (p *Process) keepLineage(t *Task) bool {
-	return p.counts.lineage.Add(int64(len(t.arg))) <= maxLineage
+	if t.kept {
+		return true // since an earlier run
+	}
+	n := int64(taskAtLeast + len(t.arg))
+	for i := range t.deps {
+		if o := t.deps[i].obj; o != nil {
+			if c := o.peek(); c != nil {
+				n += int64(len(c.value))
+			}
+		}
+	}
+	if p.counts.lineage.Add(n) > maxLineage {
+		p.counts.lineage.Add(-n)
+		return false
+	}
+	t.kept = true
+	runtime.AddCleanup(t, func(n int64) { p.counts.lineage.Add(-n) }, n)
+	return true
 }
 
 func (o *Object) lineage() *Task {
@@ -229,6 +279,9 @@ func (p *Process) Cancel(o *Object) error {
 		p.leases.classOf(t.opts).cancel(t)
 	}
 	p.finish(t, &content{err: e})
+	if t.actor != nil {
+		t.actor.dispatchable() // the calls behind it need not wait for its inputs
+	}
 	return nil
 }
 
@@ -266,7 +319,6 @@ func (p *Process) recover(o *Object, lost *content) {
 		tr.mu.Unlock()
 	}
 	o.mu.Unlock()
-	p.counts.lineage.Add(-int64(len(t.arg)))
 	t.attempt++
 	t.lease = nil
 	for i := range t.deps {
@@ -280,7 +332,7 @@ func (p *Process) recover(o *Object, lost *content) {
 }
 
 func (p *Process) lostError(o *Object, lost *content, t *Task) *proto.Error {
-	why := "it was put, not made by a task"
+	why := "it is no task's result, or its task's input is kept no more"
 	if t != nil {
 		why = fmt.Sprintf("its task %s has no retries left", t.opts.Name)
 	}
@@ -320,8 +372,12 @@ func (t *Task) mayRetry() bool {
 	return t.opts.MaxRetries < 0 || int(t.attempt) < t.opts.MaxRetries
 }
 
-// callOf lays t out for the wire.
-func (t *Task) callOf() call {
+// maxInlined is how many bytes of its inputs' values travel with a task. One
+// value always may: see InlineLimit.
+const maxInlined = 4 << 20
+
+// callOf lays t out for the wire to a worker on a node, 0 when that isn't known.
+func (t *Task) callOf(to ids.NodeID) call {
 	c := call{number: t.obj.id.Number, function: t.opts.Function, attempt: t.attempt, timeout: t.opts.Timeout, arg: t.arg}
 	if t.direct {
 		c.flags |= flagDirect
@@ -331,14 +387,24 @@ func (t *Task) callOf() call {
 	}
 	if t.opts.Streaming {
 		c.flags |= flagStream
+		c.skip = t.stream.received()
 	}
 	if t.actor != nil {
 		c.flags |= flagActor
 	}
 	if len(t.deps) > 0 {
 		c.deps = make([]dependency, len(t.deps))
+		inlined := 0
 		for i := range t.deps {
-			c.deps[i] = t.deps[i].dependency()
+			d := t.deps[i].dependency()
+			if i == 0 && t.direct && d.kind == depStored && !slices.Contains(d.nodes, to) {
+				t.deps[0].obj.escape() // it will be pulled there: its home has to know of the copy
+			}
+			if inlined += len(d.value); inlined > maxInlined && len(d.value) > 0 {
+				inlined -= len(d.value)
+				d = dependency{id: d.id} // the worker asks for it
+			}
+			c.deps[i] = d
 		}
 	}
 	return c

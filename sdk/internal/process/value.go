@@ -116,9 +116,10 @@ func (p *Process) putStored(ctx context.Context, o *Object, v Value, size int, c
 func (p *Process) writeStore(ctx context.Context, id ids.ObjectID, v Value, size int, c *Collector) (int64, error) {
 	// The exact length is known only after encoding: the place is as long as the
 	// bound, and what is left of it goes back when the object is sealed.
-	answer, err := p.node.call(ctx, &graypb.ToNode{Body: &graypb.ToNode_CreateObject{
+	abort := &graypb.ToNode{Body: &graypb.ToNode_AbortObject{AbortObject: &graypb.AbortObject{Id: id.Bytes()}}}
+	place, err := p.place(ctx, &graypb.ToNode{Body: &graypb.ToNode_CreateObject{
 		CreateObject: &graypb.CreateObject{Id: id.Bytes(), Size: int64(size)},
-	}})
+	}}, abort)
 	if err != nil {
 		var remote *RemoteError
 		if errors.As(err, &remote) && remote.Detail.Kind == graypb.Error_ALREADY_EXISTS {
@@ -126,8 +127,11 @@ func (p *Process) writeStore(ctx context.Context, id ids.ObjectID, v Value, size
 		}
 		return 0, err
 	}
-	place := answer.GetObjectPlace()
-	dst, err := p.store.Write(objectstore.Extent{Offset: place.GetOffset(), Size: place.GetSize()})
+	if !p.readers.enter() {
+		return 0, ErrClosed
+	}
+	defer p.readers.leave()
+	dst, err := p.store.Write(place)
 	var out []byte
 	if err == nil {
 		if out, err = v.Append(dst[:0:len(dst)], c); err == nil && len(out) > len(dst) {
@@ -135,7 +139,7 @@ func (p *Process) writeStore(ctx context.Context, id ids.ObjectID, v Value, size
 		}
 	}
 	if err != nil {
-		p.node.send(&graypb.ToNode{Body: &graypb.ToNode_AbortObject{AbortObject: &graypb.AbortObject{Id: id.Bytes()}}})
+		p.node.send(abort)
 		return 0, fmt.Errorf("write object %s: %w", id, err)
 	}
 	p.node.send(&graypb.ToNode{Body: &graypb.ToNode_SealObject{SealObject: &graypb.SealObject{Id: id.Bytes(), Size: int64(len(out))}}})
@@ -162,9 +166,9 @@ func (p *Process) Read(ctx context.Context, o *Object, f func(data []byte, d *De
 		case c.err != nil:
 			return &RemoteError{c.err}
 		case !c.stored:
-			return p.decodeWith(ctx, c.value, false, f)
+			return (&Decoding{p: p}).read(ctx, c.value, f)
 		}
-		err := p.readStored(ctx, o.id, c.size, c.nodes, f)
+		err := p.readStored(ctx, o.id, c.size, c.nodes, &Decoding{p: p}, f)
 		if isLost(err) {
 			p.recover(o, c)
 			continue
@@ -173,31 +177,63 @@ func (p *Process) Read(ctx context.Context, o *Object, f func(data []byte, d *De
 	}
 }
 
+// place asks the node for a place in the store. An answer that comes when ctx
+// has ended is undone.
+func (p *Process) place(ctx context.Context, ask, undo *graypb.ToNode) (objectstore.Extent, error) {
+	ch, err := p.node.start(ask)
+	if err != nil {
+		return objectstore.Extent{}, err
+	}
+	select {
+	case answer, ok := <-ch:
+		if !ok {
+			return objectstore.Extent{}, ErrNodeLost
+		}
+		if e := answer.GetError(); e != nil {
+			return objectstore.Extent{}, &RemoteError{e}
+		}
+		o := answer.GetObjectPlace()
+		return objectstore.Extent{Offset: o.GetOffset(), Size: o.GetSize()}, nil
+	case <-ctx.Done():
+		p.spawn(func() {
+			if answer := <-ch; answer.GetObjectPlace() != nil {
+				p.node.send(undo)
+			}
+		})
+		return objectstore.Extent{}, context.Cause(ctx)
+	}
+}
+
 func isLost(err error) bool {
 	var remote *RemoteError
 	return errors.As(err, &remote) && remote.Detail.Kind == graypb.Error_OBJECT_LOST
 }
 
-// readStored gives f an object's bytes in this node's store, brought there if
+// readStored gives f, with d, an object's bytes in this node's store, brought there if
 // need be.
-func (p *Process) readStored(ctx context.Context, id ids.ObjectID, size int64, nodes []ids.NodeID, f func([]byte, *Decoding) error) error {
-	answer, err := p.node.call(ctx, &graypb.ToNode{Body: &graypb.ToNode_FetchObject{
+func (p *Process) readStored(ctx context.Context, id ids.ObjectID, size int64, nodes []ids.NodeID, d *Decoding, f func([]byte, *Decoding) error) error {
+	unpin := &graypb.ToNode{Body: &graypb.ToNode_UnpinObject{UnpinObject: &graypb.UnpinObject{Ids: [][]byte{id.Bytes()}}}}
+	place, err := p.place(ctx, &graypb.ToNode{Body: &graypb.ToNode_FetchObject{
 		FetchObject: &graypb.FetchObject{Id: id.Bytes(), Nodes: nodeNumbers(nodes), Size: size},
-	}})
+	}}, unpin)
 	if err != nil {
 		return err
 	}
-	defer p.node.send(&graypb.ToNode{Body: &graypb.ToNode_UnpinObject{UnpinObject: &graypb.UnpinObject{Ids: [][]byte{id.Bytes()}}}})
-	place := answer.GetObjectPlace()
-	data, err := p.store.Read(objectstore.Extent{Offset: place.GetOffset(), Size: place.GetSize()})
+	defer p.node.send(unpin)
+	if !p.readers.enter() {
+		return ErrClosed
+	}
+	defer p.readers.leave()
+	data, err := p.store.Read(place)
 	if err != nil {
 		return fmt.Errorf("read object %s: %w", id, err)
 	}
-	return p.decodeWith(ctx, data, true, f)
+	d.InStore = true
+	return d.read(ctx, data, f)
 }
 
-func (p *Process) decodeWith(ctx context.Context, data []byte, inStore bool, f func([]byte, *Decoding) error) error {
-	d := &Decoding{p: p, InStore: inStore}
+// read gives f the bytes, and sees to the references that it found in them.
+func (d *Decoding) read(ctx context.Context, data []byte, f func([]byte, *Decoding) error) error {
 	if err := f(data, d); err != nil {
 		return err
 	}

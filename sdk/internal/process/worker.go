@@ -48,7 +48,8 @@ type worker struct {
 	class    string
 	closed   bool
 
-	began   atomic.Int64 // when the current run began, ns of the process clock; 0 while idle
+	serials atomic.Uint64 // numbers of invocations
+	began   atomic.Int64  // when the current run began, ns of the process clock; 0 while idle
 	monitor chan struct{}
 }
 
@@ -58,6 +59,7 @@ const (
 	monitorPeriod = time.Millisecond       // replies wait at most about two of these
 	handBackAfter = 5 * time.Millisecond   // a task that runs longer loses what is queued behind it
 	flushBytes    = 32 << 10
+	exactCalls    = 16 // calls of an actor in line from which replies are batched
 )
 
 var clockStart = time.Now()
@@ -132,10 +134,9 @@ func (p *peer) open(cluster ids.ClusterID) bool {
 	if err != nil {
 		return false
 	}
-	r := reader{b: frame}
-	kind := r.u8()
-	p.owner = ids.ProcessID{Node: ids.NodeID(r.u32()), Number: r.u32()}
-	return kind == frameOpen && ids.ClusterID(r.u32()) == cluster && r.err == nil
+	owner, theirs, err := parseOpen(frame)
+	p.owner = owner
+	return err == nil && theirs == cluster
 }
 
 func (w *worker) handle(p *peer, frame []byte) error {
@@ -204,7 +205,7 @@ func (w *worker) cancel(p *peer, number uint64) {
 	}
 	for in := range w.running {
 		if in.peer == p && in.call.number == number {
-			in.ctx.cancel(context.Canceled)
+			in.abort(context.Canceled)
 		}
 	}
 	w.mu.Unlock()
@@ -225,7 +226,7 @@ func (w *worker) forget(p *peer) {
 	w.queue, w.head = kept, 0
 	for in := range w.running {
 		if in.peer == p {
-			in.ctx.cancel(context.Canceled)
+			in.abort(context.Canceled)
 		}
 	}
 }
@@ -250,7 +251,7 @@ func (w *worker) execute() {
 		w.queue[w.head] = nil
 		w.head++
 		w.running[in] = struct{}{}
-		exact := in.call.flags&flagExact != 0
+		exact := w.exact(in)
 		if exact && len(w.dirty) > 0 {
 			w.flushLocked()
 		}
@@ -269,6 +270,7 @@ func (w *worker) execute() {
 		if !w.run(in) {
 			return // the goroutine is ending (runtime.Goexit); another goes on
 		}
+		w.p.moves.Add(1) // what the task held may be garbage
 		w.mu.Lock()
 		delete(w.running, in)
 		if exact || clock()-now > replyDelay || time.Since(w.flushed) > replyDelay {
@@ -276,6 +278,17 @@ func (w *worker) execute() {
 		}
 		w.mu.Unlock()
 	}
+}
+
+// exact reports whether no reply may be kept back around a call: what isn't to be
+// retried must not be taken for lost because the call behind it killed the
+// process. Calls of an actor in a long line are not that exact: a write for each
+// would cost more than the call.
+func (w *worker) exact(in *Invocation) bool {
+	if in.call.flags&flagExact == 0 {
+		return false
+	}
+	return in.call.flags&flagActor == 0 || len(w.queue)-w.head < exactCalls
 }
 
 // progress tells the node what runs, in shared memory, which outlives this process.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -81,7 +82,18 @@ func (c *consensus) start(d *dataDir, machine raft.FSM, log *slog.Logger) error 
 	if c.raft, err = raft.NewRaft(cfg, machine, c.store, c.store, snapshots, trans); err != nil {
 		return fmt.Errorf("start Raft: %w", err)
 	}
+	if !c.member(cfg.LocalID) { // it would wait for a leader for ever
+		_ = c.raft.Shutdown().Error()
+		return fmt.Errorf("%w: %s is of %s, but its Raft log is of other heads: they belong to different data dirs",
+			ErrBadDataDir, d.path, d.info.Head)
+	}
 	return nil
+}
+
+// member reports whether the log has a head of this name.
+func (c *consensus) member(id raft.ServerID) bool {
+	f := c.raft.GetConfiguration()
+	return f.Error() != nil || slices.ContainsFunc(f.Configuration().Servers, func(s raft.Server) bool { return s.ID == id })
 }
 
 // lead waits until this head leads and has applied what was committed. Alone,

@@ -18,6 +18,9 @@ const (
 	nodeLease = 4 * time.Second
 	// probeTimeout is how long a node may take to accept a connection.
 	probeTimeout = time.Second
+	// A node without a session is probed so often before it has just its lease.
+	probes     = 5
+	probePause = 200 * time.Millisecond
 )
 
 // tick declares dead who was silent for too long, and settles what is missing.
@@ -50,26 +53,40 @@ func (l *leader) tick(at time.Time) {
 }
 
 // probe asks a node that lost its session whether its process lives: nobody
-// listens at a dead one's address.
+// listens at a dead one's address. It asks more than once: of a process that was
+// killed the system may close the session first and the listener later.
 func (l *leader) probe(id uint32, address string) {
+	for range probes {
+		refused := l.refuses(address)
+		l.mu.Lock()
+		m := l.members[id]
+		back := m == nil || m.session != nil
+		l.mu.Unlock()
+		switch {
+		case back:
+			return
+		case refused:
+			l.h.declareDead(id, "its process has ended")
+			return
+		}
+		select {
+		case <-l.h.ctx.Done():
+			return
+		case <-time.After(probePause):
+		}
+	}
+}
+
+// refuses reports whether nobody listens at an address.
+func (l *leader) refuses(address string) bool {
 	ctx, cancel := context.WithTimeout(l.h.ctx, probeTimeout)
 	defer cancel()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", address)
 	if err == nil {
 		conn.Close()
-		return // it has the rest of its lease to come back
 	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return
-	}
-	l.mu.Lock()
-	m := l.members[id]
-	back := m != nil && m.session != nil
-	l.mu.Unlock()
-	if !back {
-		l.h.declareDead(id, "its process has ended")
-	}
+	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
 // declareDead makes a node's death known to all.

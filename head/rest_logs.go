@@ -81,6 +81,9 @@ func (h *Head) readLog(ctx context.Context, j *fsm.Job, offset int64, follow boo
 		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
+		if status.Code(err) == codes.Canceled && ctx.Err() == nil { // by us, when the node died
+			return n, problem(proto.Error_INTERNAL, "the log of job %s was on node %s, which is dead", j.Spec.SubmissionId, ids.NodeID(j.Node))
+		}
 		if err != nil {
 			return n, err
 		}

@@ -185,10 +185,14 @@ func nodeRow(i *proto.NodeInfo) api.NodeRow {
 	if labels == nil {
 		labels = map[string]string{}
 	}
+	var available map[string]float64 // unknown until the node has reported to this leader
+	if i.Available != nil {
+		available = resources(i.Available)
+	}
 	return api.NodeRow{
 		NodeID: ids.NodeID(i.Id).String(), NodeIP: i.Ip, IsHeadNode: i.Head, State: state, StateMessage: text(i.DeathCause),
 		NodeName: i.Ip, ResourcesTotal: resources(i.Total), Labels: labels, StartTimeMs: i.StartedUnixMs, EndTimeMs: i.EndedUnixMs,
-		Address: i.Address, Hostname: i.Hostname, PID: int(i.Pid), Platform: i.Platform, ResourcesAvailable: resources(i.Available),
+		Address: i.Address, Hostname: i.Hostname, PID: int(i.Pid), Platform: i.Platform, ResourcesAvailable: available,
 		StoreCapacity: i.ObjectStoreCapacity, StoreUsed: i.ObjectStoreUsed, Workers: int(i.Workers),
 	}
 }

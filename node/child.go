@@ -44,7 +44,7 @@ type child struct {
 
 // exitStatus is how a process ended.
 type exitStatus struct {
-	code   int
+	code   int    // -n if signal n ended it, as Ray has it
 	signal string // empty, or its name: "killed"
 }
 
@@ -121,7 +121,7 @@ func (c *child) wait(cmd *exec.Cmd) {
 
 func statusOf(s *os.ProcessState) exitStatus {
 	if ws, ok := s.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		return exitStatus{code: -1, signal: ws.Signal().String()}
+		return exitStatus{code: -int(ws.Signal()), signal: ws.Signal().String()}
 	}
 	return exitStatus{code: s.ExitCode()}
 }

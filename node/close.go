@@ -5,6 +5,8 @@ import (
 	"os"
 	"time"
 
+	"google.golang.org/grpc/connectivity"
+
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -49,6 +51,9 @@ func (n *Node) drain(ctx context.Context) {
 		all = append(all, p)
 		if !p.worker && p.child != nil {
 			drivers = append(drivers, p)
+			if p.killed == "" {
+				p.killed = "its node was stopped"
+			}
 		}
 	}
 	n.mu.Unlock()
@@ -73,13 +78,21 @@ func (n *Node) drain(ctx context.Context) {
 	n.flushReports(ctx)
 }
 
-// flushReports waits for the head to know what ended, as long as ctx allows.
+// flushReports waits for the head to know what ended, as long as ctx allows and
+// there is a head.
 func (n *Node) flushReports(ctx context.Context) {
 	for {
+		left := n.ending.Load() > 0
+		n.mu.Lock()
+		for _, j := range n.jobs {
+			left = left || j.submitted != nil // its end will be reported
+		}
+		n.mu.Unlock()
 		n.reportMu.Lock()
-		left := len(n.reports)
+		left = left || len(n.reports) > 0
 		n.reportMu.Unlock()
-		if left == 0 || !pause(ctx, 5*time.Millisecond) || n.ctx.Err() != nil {
+		gone := n.head.conn.GetState() == connectivity.TransientFailure
+		if !left || gone || !pause(ctx, 5*time.Millisecond) || n.ctx.Err() != nil {
 			return
 		}
 	}

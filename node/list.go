@@ -127,6 +127,9 @@ func (s *service) ListObjects(_ context.Context, r *proto.ListRequest) (*proto.O
 	infos := map[ids.ObjectID]*proto.ObjectInfo{}
 	for o := range n.store.List() {
 		infos[o.ID] = &proto.ObjectInfo{Id: o.ID.String(), Size: o.Size, State: storeState(o), Node: uint32(n.id), Pins: uint32(o.Pins)}
+		if !o.Deleted { // the directory has no entry for what its owner alone holds
+			infos[o.ID].Holders = []string{o.ID.Owner.String() + " (owner)"}
+		}
 	}
 	for _, e := range n.refs.List() {
 		i := infos[e.ID]

@@ -82,6 +82,7 @@ type Node struct {
 	grpc     *grpc.Server
 	tunnels  atomic.Int64
 
+	ending   atomic.Int64 // calls of ended under way
 	reportMu sync.Mutex
 	reports  map[reportKey][]func(context.Context) error
 
@@ -159,7 +160,13 @@ func (n *Node) start(ctx context.Context) error {
 			return fmt.Errorf("make the node's folders: %w", err)
 		}
 	}
+	if err := n.checkClaim(); err != nil {
+		return err
+	}
 	if err := n.join(ctx); err != nil {
+		return err
+	}
+	if err := n.claim(); err != nil {
 		return err
 	}
 	var err error
@@ -170,7 +177,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.peers = newPeers(n.identity)
-	n.packages = &packages{dir: filepath.Join(n.cfg.DataDir, "packages"), fetches: map[string]*fetch{}, peer: n.peers.client,
+	n.packages = &packages{dir: filepath.Join(n.cfg.DataDir, "packages"), fetches: map[string]*fetch{}, peer: n.peers.clientSoon,
 		self: func() ids.NodeID { return n.id }, head: func(ctx context.Context, r *proto.FetchPackageRequest) (chunkStream, error) {
 			return n.head.control.FetchPackage(ctx, r, grpc.WaitForReady(true))
 		}}

@@ -205,6 +205,8 @@ func (n *Node) causeOf(p *process) *proto.Error {
 func (n *Node) ended(p *process) {
 	cause := n.causeOf(p)
 	died := &proto.WorkerDied{Error: cause, LastStarted: n.progress.lastStarted(p.slot)}
+	n.ending.Add(1) // before the context ends: whoever waits for that may want the report, too
+	defer n.ending.Add(-1)
 	p.cancel()
 	p.out.close()
 	if p.conn != nil {

@@ -22,7 +22,7 @@ type layer struct {
 	cause string   // why no more
 }
 
-// layers is the table of docs/ARCHITECTURE.md. The first that fits a package counts.
+// layers is the table of who may import whom. The first that fits a package counts.
 var layers = []layer{
 	{path: "cmd", may: []string{""}},
 	{path: "bench", may: []string{"sdk", "internal"}, cause: "what it measures is what users have"},
@@ -49,6 +49,7 @@ var layers = []layer{
 	{path: "proto", cause: "what everybody speaks depends on nobody"},
 	{path: "sched", std: []string{"net", "os", "os/exec", "math/rand", "math/rand/v2", "crypto/rand", "sync", "io"},
 		cause: "pure: no clock, no I/O, no goroutine; a frozen view and requests in, decisions and reasons out"},
+	{path: "e2e", cause: "it uses the program as users do"},
 	{path: "", cause: "the root holds the rules of the house"},
 }
 

@@ -173,6 +173,9 @@ func (f *follower) outcome(j job) error {
 			return signalStatus(f.stopSig)
 		}
 		return statusError(exitFailure)
+	case j.ExitCode != nil && *j.ExitCode < 0 && *j.ExitCode > -128:
+		f.note("job %s failed: its driver was ended by signal: %v", f.id, syscall.Signal(-*j.ExitCode))
+		return signalStatus(syscall.Signal(-*j.ExitCode))
 	case j.ExitCode != nil && *j.ExitCode > 0 && *j.ExitCode < 256:
 		f.note("job %s failed with exit status %d", f.id, *j.ExitCode)
 		return statusError(*j.ExitCode)

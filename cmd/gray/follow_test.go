@@ -69,7 +69,7 @@ func TestOutcome(t *testing.T) {
 		{job{Status: "SUCCEEDED", ExitCode: code(0)}, nil, 0},
 		{job{Status: "SUCCEEDED", ExitCode: code(0)}, os.Interrupt, 0},
 		{job{Status: "FAILED", ExitCode: code(7)}, nil, 7},
-		{job{Status: "FAILED", ExitCode: code(-1)}, nil, -1},
+		{job{Status: "FAILED", ExitCode: code(-9)}, nil, 137},
 		{job{Status: "FAILED"}, nil, -1},
 		{job{Status: "STOPPED"}, nil, 1},
 		{job{Status: "STOPPED"}, os.Interrupt, 130},

@@ -75,10 +75,13 @@ func printJob(w io.Writer, j job, now time.Time) {
 	if j.ID != j.id() {
 		line("Number", "%s", j.ID)
 	}
-	if j.ExitCode != nil {
-		line("Status", "%s (exit status %d)", j.Status, *j.ExitCode)
-	} else {
+	switch {
+	case j.ExitCode == nil:
 		line("Status", "%s", j.Status)
+	case *j.ExitCode < 0:
+		line("Status", "%s (ended by signal %d)", j.Status, -*j.ExitCode)
+	default:
+		line("Status", "%s (exit status %d)", j.Status, *j.ExitCode)
 	}
 	line("Entrypoint", "%s", j.Entrypoint)
 	switch {

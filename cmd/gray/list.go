@@ -88,9 +88,19 @@ func all[T any](get func(c cluster, ctx context.Context) ([]T, error)) func(cont
 func used(total, available map[string]float64) string {
 	var parts []string
 	for _, name := range sortedKeys(total) {
-		parts = append(parts, fmt.Sprintf("%s/%s %s", formatQuantity(name, total[name]-available[name]), formatQuantity(name, total[name]), name))
+		parts = append(parts, usedOf(name, total, available)+" "+name)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// usedOf is how much of one resource is in use: "1/2", or "?/2" while the head
+// hasn't heard from the node.
+func usedOf(name string, total, available map[string]float64) string {
+	inUse := "?"
+	if available != nil {
+		inUse = formatQuantity(name, total[name]-available[name])
+	}
+	return inUse + "/" + formatQuantity(name, total[name])
 }
 
 // pairs is a map for people: "a=b,c=d".

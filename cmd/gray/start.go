@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -90,13 +92,14 @@ func (s *starter) runNode(ctx context.Context) error {
 			return err
 		}
 	}
-	if _, err := pki.ParseToken(text); err != nil {
+	token, err := pki.ParseToken(text)
+	if err != nil {
 		return fmt.Errorf("the token of %s is malformed: %w: copy the one that `gray start --head` printed", source, err)
 	}
 	if err := s.checkData(); err != nil {
 		return err
 	}
-	ip, err := dialHead(ctx, s.address)
+	ip, err := dialHead(ctx, s.address, token)
 	if err != nil {
 		return err
 	}
@@ -175,8 +178,9 @@ func (s *starter) nodeConfig(dir, head, token string, isHead bool) daemon.Config
 	}
 }
 
-// dialHead returns this machine's address towards the head.
-func dialHead(ctx context.Context, address string) (ip string, err error) {
+// dialHead returns this machine's address towards the head. It fails if nothing
+// answers there; a wrong answer is left to the node, which knows better.
+func dialHead(ctx context.Context, address string, token pki.Token) (ip string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -184,6 +188,14 @@ func dialHead(ctx context.Context, address string) (ip string, err error) {
 		return "", unreachable(address, err)
 	}
 	defer conn.Close()
+	err = tls.Client(conn, pki.TokenTLS(token, "h2")).HandshakeContext(ctx)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return "", unreachable(address, ctx.Err())
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return "", unreachable(address, errors.New("the connection is closed at once"))
+	}
 	ip, _, err = net.SplitHostPort(conn.LocalAddr().String())
 	return ip, err
 }

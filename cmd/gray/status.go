@@ -68,6 +68,10 @@ func summarize(address string, o overview, jobs []job) summary {
 		}
 		for name, v := range n.Total {
 			s.Total[name] += v
+			if n.Available == nil { // nothing is known to be in use
+				s.Available[name] += v
+				continue
+			}
 			s.Available[name] += n.Available[name]
 		}
 		s.StoreUsed += n.StoreUsed
@@ -133,7 +137,7 @@ func (s summary) printNodes(t *terminal, now time.Time) {
 	for _, n := range s.Nodes {
 		cpu := ""
 		if n.State == alive {
-			cpu = formatQuantity("CPU", n.Total["CPU"]-n.Available["CPU"]) + "/" + formatQuantity("CPU", n.Total["CPU"])
+			cpu = usedOf("CPU", n.Total, n.Available)
 		}
 		tab.row(nodeName(n), n.State, n.Address, n.Hostname, formatAge(n.Started, now), cpu, n.Workers, n.DeathCause)
 	}

@@ -35,9 +35,9 @@ func newSubmit(t *terminal) *cobra.Command {
 			"nobody is asked: the first Ctrl-C stops the job, the second leaves; SIGTERM is\n" +
 			"as good as Ctrl-C. The job gets SIGTERM, and what is left of it 3 seconds later\n" +
 			"SIGKILL. It goes on when this program is killed or its terminal is closed.\n\n" +
-			"The exit status is that of the job's driver; 1 when the job couldn't be run or\n" +
-			"was stopped by somebody else, 2 for a wrong command line, 130 when Ctrl-C\n" +
-			"stopped it (143 for SIGTERM).",
+			"The exit status is that of the job's driver, 128 and N when signal N ended it;\n" +
+			"1 when the job couldn't be run or was stopped by somebody else, 2 for a wrong\n" +
+			"command line, 130 when Ctrl-C stopped it (143 for SIGTERM).",
 		Example: "  gray submit job.go\n" +
 			"  gray submit ./cmd/train --name train-7 --env BATCH=64 -- --epochs 3\n" +
 			"  id=$(gray submit --no-wait job.go)",

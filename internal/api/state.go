@@ -49,10 +49,11 @@ type NodeRow struct {
 	StartTimeMs    int64              `json:"start_time_ms"`
 	EndTimeMs      int64              `json:"end_time_ms"`
 
-	Address            string             `json:"address"`
-	Hostname           string             `json:"hostname"`
-	PID                int                `json:"pid"`
-	Platform           string             `json:"platform"`
+	Address  string `json:"address"`
+	Hostname string `json:"hostname"`
+	PID      int    `json:"pid"`
+	Platform string `json:"platform"`
+	// Null while a new leader hasn't heard from the node.
 	ResourcesAvailable map[string]float64 `json:"resources_available"`
 	StoreCapacity      int64              `json:"object_store_capacity"`
 	StoreUsed          int64              `json:"object_store_used"`

@@ -7,7 +7,8 @@
 //
 // Invariants:
 //
-//  1. A file holds a process's output byte for byte, in order; past its limit
+//  1. A file holds a process's output byte for byte, in order, or says how much the
+//     disk didn't take; past its limit
 //     it is renamed to NAME.1 once more and begun anew.
 //  2. Lines of one pipe reach the sink in order; a line longer than MaxLine is cut.
 //  3. When Output.Done is closed every line read was handed to the sink.

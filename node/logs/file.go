@@ -20,6 +20,7 @@ type File struct {
 	f       *os.File
 	base    int64 // logical offset of f's first byte
 	end     int64 // logical offset past the last byte
+	lost    int   // bytes that the disk didn't take, not told of yet
 	closed  bool
 	changed chan struct{} // closed at the next write or at Close
 }
@@ -56,13 +57,27 @@ func (l *File) Rename(path string) error {
 	return nil
 }
 
-// Write appends p.
+// Write appends p. What the disk doesn't take is lost, and the file says so once
+// the disk takes something again.
 func (l *File) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return 0, os.ErrClosed
 	}
+	if l.lost > 0 {
+		if _, err := l.append(fmt.Appendf(nil, "\n… %d bytes of output lost: they couldn't be written\n", l.lost)); err != nil {
+			l.lost += len(p)
+			return 0, err
+		}
+		l.lost = 0
+	}
+	n, err := l.append(p)
+	l.lost += len(p) - n
+	return n, err
+}
+
+func (l *File) append(p []byte) (int, error) {
 	if l.end-l.base > 0 && l.end-l.base+int64(len(p)) > l.limit {
 		if err := l.rotate(); err != nil {
 			return 0, err

@@ -184,3 +184,34 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+// TestFileTellsWhatIsLost fills a disk that takes nothing for a while.
+func TestFileTellsWhatIsLost(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	f, err := Open(path, DefaultLimit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Release()
+	disk := f.f
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no /dev/full here: ", err)
+	}
+	defer full.Close()
+	f.Write([]byte("one\n"))
+	f.f = full
+	for range 3 {
+		if n, err := f.Write([]byte("lost\n")); err == nil || n != 0 {
+			t.Fatalf("a full disk takes %d bytes, %v", n, err)
+		}
+	}
+	f.f = disk
+	if _, err := f.Write([]byte("two\n")); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := os.ReadFile(path)
+	if want := "one\n\n… 15 bytes of output lost: they couldn't be written\ntwo\n"; string(got) != want {
+		t.Errorf("the file has %q, want %q", got, want)
+	}
+}

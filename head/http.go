@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/gray-runtime/gray/internal/errcode"
 )
 
 const (
@@ -90,25 +91,9 @@ func writeError(w http.ResponseWriter, err error) {
 	case errors.Is(err, ErrPackageName):
 		code = http.StatusBadRequest
 	case isStatus:
-		code, text = httpCode(s.Code()), s.Message()
+		code, text = errcode.HTTP(s.Code()), s.Message()
 	}
 	writeText(w, code, text)
-}
-
-func httpCode(c codes.Code) int {
-	switch c {
-	case codes.NotFound:
-		return http.StatusNotFound
-	case codes.AlreadyExists, codes.InvalidArgument, codes.FailedPrecondition:
-		return http.StatusBadRequest
-	case codes.Unavailable:
-		return http.StatusServiceUnavailable
-	case codes.ResourceExhausted:
-		return http.StatusInsufficientStorage
-	case codes.DeadlineExceeded:
-		return http.StatusGatewayTimeout
-	}
-	return http.StatusInternalServerError
 }
 
 // validUTF8 replaces what JSON and protobuf can't carry.

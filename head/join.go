@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -25,7 +26,7 @@ func (c *controlService) Join(_ context.Context, r *proto.JoinRequest) (*proto.J
 func (c *controlService) RenewCertificate(ctx context.Context, r *proto.RenewRequest) (*proto.JoinReply, error) {
 	role, ok := pki.PeerRole(ctx)
 	if !ok {
-		return nil, errNoCertificate
+		return nil, rpc.ErrNoCertificate
 	}
 	return c.certificate(r.Csr, role, "")
 }

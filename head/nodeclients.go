@@ -6,11 +6,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -43,15 +42,7 @@ func (n *nodeClients) get(id uint32, address string) (proto.NodeClient, error) {
 	if c != nil && c.address == address {
 		return proto.NewNodeClient(c.conn), nil
 	}
-	conn, err := grpc.NewClient("passthrough:///"+address,
-		grpc.WithTransportCredentials(credentials.NewTLS(n.identity.ClientTLS(protocolGRPC))),
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
-			MinConnectTimeout: 2 * time.Second,
-		}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
-		grpc.WithDisableServiceConfig(), grpc.WithNoProxy(), grpc.WithIdleTimeout(time.Minute),
-	)
+	conn, err := rpc.Dial("passthrough:///"+address, n.identity.ClientTLS(rpc.Protocol), grpc.WithIdleTimeout(time.Minute))
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", ids.NodeID(id), err)
 	}

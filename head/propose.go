@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -39,38 +40,11 @@ func resultError(r *fsm.Result) error {
 	if r.GetError() == nil {
 		return nil
 	}
-	return problemStatus(r.Error)
-}
-
-// problemStatus makes a status that carries e.
-func problemStatus(e *proto.Error) error {
-	s := status.New(codeOf(e.Kind), e.Message)
-	if d, err := s.WithDetails(e); err == nil {
-		return d.Err()
-	}
-	return s.Err()
+	return errcode.Status(r.Error)
 }
 
 func problem(kind proto.Error_Kind, format string, args ...any) error {
-	return problemStatus(&proto.Error{Kind: kind, Message: fmt.Sprintf(format, args...)})
-}
-
-func codeOf(k proto.Error_Kind) codes.Code {
-	switch k {
-	case proto.Error_NOT_FOUND:
-		return codes.NotFound
-	case proto.Error_ALREADY_EXISTS:
-		return codes.AlreadyExists
-	case proto.Error_INVALID:
-		return codes.InvalidArgument
-	case proto.Error_UNAVAILABLE:
-		return codes.Unavailable
-	case proto.Error_NODE_DIED, proto.Error_JOB_ENDED:
-		return codes.FailedPrecondition
-	case proto.Error_STORE_FULL:
-		return codes.ResourceExhausted
-	}
-	return codes.Internal
+	return errcode.Status(&proto.Error{Kind: kind, Message: fmt.Sprintf(format, args...)})
 }
 
 // asStatus turns an error of this head into one that the caller understands:

@@ -9,26 +9,19 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
 const (
-	protocolGRPC = "h2"
 	protocolREST = "http/1.1"
 
-	maxMessage  = 64 << 20
-	maxStreams  = 10_000
 	headerLimit = 10 * time.Second
 	idleLimit   = 2 * time.Minute
 	maxHeader   = 64 << 10
 )
-
-var errNoCertificate = status.Error(codes.Unauthenticated, "this call needs a certificate of the cluster: join first")
 
 // controlService serves proto.Control.
 type controlService struct {
@@ -38,16 +31,10 @@ type controlService struct {
 
 // serve begins to answer on all ports.
 func (h *Head) serve() {
-	h.mux = pki.Split(h.control, h.identity.ServerTLS(), protocolGRPC, protocolREST)
-	h.grpc = grpc.NewServer(
-		grpc.Creds(pki.GRPCServerCredentials()), grpc.WaitForHandlers(true), grpc.ConnectionTimeout(headerLimit),
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
-		grpc.ChainUnaryInterceptor(memberOnly), grpc.ChainStreamInterceptor(memberOnlyStream),
-	)
+	h.mux = pki.Split(h.control, h.identity.ServerTLS(), rpc.Protocol, protocolREST)
+	h.grpc = rpc.NewServer(proto.Control_Join_FullMethodName)
 	proto.RegisterControlServer(h.grpc, &controlService{h: h})
-	h.spawn(func() { h.ended(h.grpc.Serve(h.mux.Listener(protocolGRPC))) })
+	h.spawn(func() { h.ended(h.grpc.Serve(h.mux.Listener(rpc.Protocol))) })
 
 	handler := h.handler()
 	h.https = h.newHTTPServer(handler)
@@ -108,28 +95,3 @@ func (h *Head) stopServing(ctx context.Context) {
 // closeLimit is how long requests in flight may take when the head closes. h.ctx's
 // end makes those that wait for something short.
 const closeLimit = 200 * time.Millisecond
-
-// authorized lets members call, and everybody join.
-func authorized(ctx context.Context, method string) error {
-	if method == proto.Control_Join_FullMethodName {
-		return nil
-	}
-	if role, ok := pki.PeerRole(ctx); !ok || role != pki.RoleNode && role != pki.RoleHead {
-		return errNoCertificate
-	}
-	return nil
-}
-
-func memberOnly(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if err := authorized(ctx, info.FullMethod); err != nil {
-		return nil, err
-	}
-	return next(ctx, req)
-}
-
-func memberOnlyStream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	if err := authorized(s.Context(), info.FullMethod); err != nil {
-		return err
-	}
-	return next(srv, s)
-}

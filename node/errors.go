@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
+	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -69,13 +67,8 @@ func problem(kind proto.Error_Kind, format string, args ...any) *proto.Error {
 
 // asProblem turns err into what travels, with the kind that fits it best.
 func asProblem(err error) *proto.Error {
-	if s, ok := status.FromError(err); ok && s.Code() != codes.OK {
-		for _, d := range s.Details() {
-			if e, ok := d.(*proto.Error); ok {
-				return e
-			}
-		}
-		return &proto.Error{Kind: kindOfCode(s.Code()), Message: s.Message()}
+	if e, ok := errcode.From(err); ok {
+		return e
 	}
 	kind := proto.Error_INTERNAL
 	switch {
@@ -91,26 +84,6 @@ func asProblem(err error) *proto.Error {
 		kind = proto.Error_INVALID
 	}
 	return &proto.Error{Kind: kind, Message: err.Error()}
-}
-
-func kindOfCode(c codes.Code) proto.Error_Kind {
-	switch c {
-	case codes.NotFound:
-		return proto.Error_NOT_FOUND
-	case codes.AlreadyExists:
-		return proto.Error_ALREADY_EXISTS
-	case codes.InvalidArgument, codes.FailedPrecondition, codes.PermissionDenied, codes.Unauthenticated:
-		return proto.Error_INVALID
-	case codes.DeadlineExceeded:
-		return proto.Error_DEADLINE
-	case codes.Canceled:
-		return proto.Error_CANCELLED
-	case codes.Unavailable:
-		return proto.Error_UNAVAILABLE
-	case codes.ResourceExhausted:
-		return proto.Error_STORE_FULL
-	}
-	return proto.Error_INTERNAL
 }
 
 // nodeDied is the Error of what was lost with a node.

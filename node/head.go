@@ -9,24 +9,15 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
-)
-
-const (
-	retryFirst = 50 * time.Millisecond
-	retryMost  = time.Second
-	// maxMessage bounds gRPC messages: values up to a frame's size travel in them.
-	maxMessage = 64 << 20
 )
 
 // headClient is the node's connection to the heads. Any head answers.
@@ -43,26 +34,12 @@ func dialHead(address string, cfg *tls.Config) (*headClient, error) {
 	r := manual.NewBuilderWithScheme("gray")
 	h := &headClient{resolver: r, addresses: []string{address}}
 	r.InitialState(h.state())
-	conn, err := grpc.NewClient("gray:///heads", append(dialOptions(cfg), grpc.WithResolvers(r))...)
+	conn, err := rpc.Dial("gray:///heads", cfg, grpc.WithResolvers(r))
 	if err != nil {
 		return nil, fmt.Errorf("connect to the head: %w", err)
 	}
 	h.conn, h.control = conn, proto.NewControlClient(conn)
 	return h, nil
-}
-
-func dialOptions(cfg *tls.Config) []grpc.DialOption {
-	return []grpc.DialOption{
-		grpc.WithTransportCredentials(credentials.NewTLS(cfg)),
-		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: retryFirst, Multiplier: 1.6, Jitter: 0.2, MaxDelay: retryMost},
-			MinConnectTimeout: 3 * time.Second,
-		}),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
-		grpc.WithDisableServiceConfig(),
-		grpc.WithNoProxy(),
-	}
 }
 
 func (h *headClient) state() resolver.State {
@@ -105,7 +82,7 @@ func (h *headClient) registerDriver(ctx context.Context, r *proto.RegisterDriver
 
 // retry repeats do, with growing pauses, while no head or no leader answers.
 func retry(ctx context.Context, do func() error) error {
-	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+	for wait := rpc.RetryFirst; ; wait = min(2*wait, rpc.RetryMost) {
 		err := do()
 		if err == nil || !mayRetry(err) {
 			return err

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -27,8 +28,8 @@ func (n *Node) join(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the node's key: %w", err)
 	}
-	creds := &stranger{TransportCredentials: credentials.NewTLS(pki.TokenTLS(n.cfg.Token, protocolGRPC)), refused: &atomic.Pointer[error]{}}
-	conn, err := grpc.NewClient("passthrough:///"+n.cfg.HeadAddress, append(dialOptions(nil), grpc.WithTransportCredentials(creds))...)
+	creds := &stranger{TransportCredentials: credentials.NewTLS(pki.TokenTLS(n.cfg.Token, rpc.Protocol)), refused: &atomic.Pointer[error]{}}
+	conn, err := rpc.Dial("passthrough:///"+n.cfg.HeadAddress, nil, grpc.WithTransportCredentials(creds))
 	if err != nil {
 		return &JoinError{Address: n.cfg.HeadAddress, Err: err}
 	}

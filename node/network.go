@@ -1,43 +1,24 @@
 package node
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
-	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
-// What the node's port speaks, by ALPN: the Node service, and streams
-// (node/transfer).
-const (
-	protocolGRPC   = "h2"
-	protocolStream = "gray-stream"
-)
-
-// maxStreams bounds the streams of one peer, pulls and tunnels not counted.
-const maxStreams = 10_000
+// protocolStream is what streams (node/transfer) are called in ALPN.
+const protocolStream = "gray-stream"
 
 // serveNetwork answers other nodes and heads.
 func (n *Node) serveNetwork() {
-	n.mux = pki.Split(n.network, n.identity.ServerTLS(), protocolGRPC, protocolStream)
-	n.grpc = grpc.NewServer(
-		grpc.Creds(pki.GRPCServerCredentials()), grpc.WaitForHandlers(true),
-		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxSendMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
-		grpc.ChainUnaryInterceptor(membersOnly), grpc.ChainStreamInterceptor(membersOnlyStream),
-	)
+	n.mux = pki.Split(n.network, n.identity.ServerTLS(), rpc.Protocol, protocolStream)
+	n.grpc = rpc.NewServer()
 	proto.RegisterNodeServer(n.grpc, &service{n: n})
 	n.spawn(func() {
-		if err := n.grpc.Serve(n.mux.Listener(protocolGRPC)); err != nil && n.ctx.Err() == nil {
+		if err := n.grpc.Serve(n.mux.Listener(rpc.Protocol)); err != nil && n.ctx.Err() == nil {
 			n.log.Error("serve other nodes", "error", err)
 		}
 	})
@@ -50,7 +31,7 @@ func (n *Node) acceptStreams(l net.Listener) {
 		if err != nil {
 			return // the listener is closed: that's its only error
 		}
-		if t, ok := conn.(*tls.Conn); !ok || !isMember(pki.StateRole(t.ConnectionState())) {
+		if t, ok := conn.(*tls.Conn); !ok || !rpc.IsMember(pki.StateRole(t.ConnectionState())) {
 			conn.Close()
 			continue
 		}
@@ -60,22 +41,4 @@ func (n *Node) acceptStreams(l net.Listener) {
 			}
 		})
 	}
-}
-
-func isMember(role string, ok bool) bool { return ok && (role == pki.RoleNode || role == pki.RoleHead) }
-
-var errNoMember = status.Error(codes.Unauthenticated, "this call needs a certificate of the cluster")
-
-func membersOnly(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	if !isMember(pki.PeerRole(ctx)) {
-		return nil, errNoMember
-	}
-	return next(ctx, req)
-}
-
-func membersOnlyStream(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	if !isMember(pki.PeerRole(s.Context())) {
-		return errNoMember
-	}
-	return next(srv, s)
 }

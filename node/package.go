@@ -14,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -204,15 +205,15 @@ func (s *service) FetchPackage(r *proto.FetchPackageRequest, stream grpc.ServerS
 	j := n.jobs[ids.JobID(r.Job)]
 	n.mu.Unlock()
 	if j == nil {
-		return problemStatus(problem(proto.Error_NOT_FOUND, "job %d isn't known on %s", r.Job, n.id))
+		return errcode.Status(problem(proto.Error_NOT_FOUND, "job %d isn't known on %s", r.Job, n.id))
 	}
 	path, err := n.programOf(stream.Context(), j)
 	if err != nil {
-		return problemStatus(asProblem(err))
+		return errcode.Status(asProblem(err))
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return problemStatus(asProblem(err))
+		return errcode.Status(asProblem(err))
 	}
 	defer f.Close()
 	buf := make([]byte, chunkSize)
@@ -227,7 +228,7 @@ func (s *service) FetchPackage(r *proto.FetchPackageRequest, stream grpc.ServerS
 			return nil
 		}
 		if err != nil {
-			return problemStatus(asProblem(err))
+			return errcode.Status(asProblem(err))
 		}
 	}
 }

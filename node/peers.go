@@ -12,6 +12,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -124,7 +125,7 @@ func (p *peers) client(id ids.NodeID) (proto.NodeClient, error) {
 	defer p.mu.Unlock()
 	conn := p.conns[id]
 	if conn == nil {
-		conn, err = grpc.NewClient("passthrough:///"+address, dialOptions(p.identity.ClientTLS("h2"))...)
+		conn, err = rpc.Dial("passthrough:///"+address, p.identity.ClientTLS(rpc.Protocol))
 		if err != nil {
 			return nil, fmt.Errorf("connect to %s: %w", id, err)
 		}

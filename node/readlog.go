@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/node/logs"
 	"github.com/gray-runtime/gray/proto"
@@ -20,7 +21,7 @@ func (s *service) ReadLog(r *proto.ReadLogRequest, stream grpc.ServerStreamingSe
 	n := s.n
 	file, path := n.logOf(ids.JobID(r.Job), r.File)
 	if path == "" {
-		return problemStatus(problem(proto.Error_NOT_FOUND, "no log of job %d on %s", r.Job, n.id))
+		return errcode.Status(problem(proto.Error_NOT_FOUND, "no log of job %d on %s", r.Job, n.id))
 	}
 	ctx, stop := n.endWith(stream.Context())
 	defer stop()
@@ -31,10 +32,10 @@ func (s *service) ReadLog(r *proto.ReadLogRequest, stream grpc.ServerStreamingSe
 		err = sendFile(path, r.Offset, stream)
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return problemStatus(problem(proto.Error_NOT_FOUND, "no log %s on %s", filepath.Base(path), n.id))
+		return errcode.Status(problem(proto.Error_NOT_FOUND, "no log %s on %s", filepath.Base(path), n.id))
 	}
 	if err != nil {
-		return problemStatus(asProblem(err))
+		return errcode.Status(asProblem(err))
 	}
 	return nil
 }

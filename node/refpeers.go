@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -92,7 +93,7 @@ func (n *Node) deleteStored(node ids.NodeID, objects []ids.ObjectID) {
 
 // tell calls another node until it answers or is dead.
 func (n *Node) tell(ctx context.Context, node ids.NodeID, call func(context.Context, proto.NodeClient) error) {
-	for wait := retryFirst; ctx.Err() == nil; wait = min(2*wait, retryMost) {
+	for wait := rpc.RetryFirst; ctx.Err() == nil; wait = min(2*wait, rpc.RetryMost) {
 		c, err := n.peers.clientSoon(ctx, node)
 		if err != nil {
 			return

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -62,7 +63,7 @@ func (n *Node) sendQueue(key reportKey) {
 		send := queue[0]
 		n.reports[key] = queue[1:]
 		n.reportMu.Unlock()
-		for wait := retryFirst; ; wait = min(2*wait, retryMost) {
+		for wait := rpc.RetryFirst; ; wait = min(2*wait, rpc.RetryMost) {
 			ctx, cancel := context.WithTimeout(n.reportCtx, reportTimeout)
 			err := send(ctx)
 			cancel()

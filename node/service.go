@@ -3,9 +3,7 @@ package node
 import (
 	"context"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
+	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -14,28 +12,6 @@ import (
 type service struct {
 	proto.UnimplementedNodeServer
 	n *Node
-}
-
-// problemStatus makes a gRPC error of what travels; asProblem reads it.
-func problemStatus(e *proto.Error) error {
-	code := codes.Internal
-	switch e.Kind {
-	case proto.Error_NOT_FOUND:
-		code = codes.NotFound
-	case proto.Error_INVALID:
-		code = codes.InvalidArgument
-	case proto.Error_UNAVAILABLE:
-		code = codes.Unavailable
-	case proto.Error_CANCELLED:
-		code = codes.Canceled
-	case proto.Error_DEADLINE:
-		code = codes.DeadlineExceeded
-	}
-	s := status.New(code, e.Message)
-	if d, err := s.WithDetails(e); err == nil {
-		s = d
-	}
-	return s.Err()
 }
 
 func (s *service) Borrow(_ context.Context, r *proto.BorrowRequest) (*proto.Ack, error) {
@@ -56,7 +32,7 @@ func (s *service) Unborrow(_ context.Context, r *proto.BorrowRequest) (*proto.Ac
 
 func acked(err error) (*proto.Ack, error) {
 	if err != nil {
-		return nil, problemStatus(asProblem(err))
+		return nil, errcode.Status(asProblem(err))
 	}
 	return &proto.Ack{}, nil
 }
@@ -64,13 +40,13 @@ func acked(err error) (*proto.Ack, error) {
 func (s *service) Resolve(ctx context.Context, r *proto.ResolveRequest) (*proto.ObjectState, error) {
 	id, err := objectID(r.Id)
 	if err != nil {
-		return nil, problemStatus(asProblem(err))
+		return nil, errcode.Status(asProblem(err))
 	}
 	ctx, stop := s.n.endWith(ctx)
 	defer stop()
 	state, err := s.n.refs.Resolve(ctx, id, nodeIDs(r.LostOn))
 	if err != nil {
-		return nil, problemStatus(asProblem(err))
+		return nil, errcode.Status(asProblem(err))
 	}
 	return state, nil
 }

@@ -13,6 +13,7 @@ import (
 	protobuf "google.golang.org/protobuf/proto"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -32,7 +33,7 @@ func (n *Node) changed() {
 
 // runSession keeps a session with the leader, for ever.
 func (n *Node) runSession() {
-	for wait := retryFirst; ; {
+	for wait := rpc.RetryFirst; ; {
 		began := time.Now()
 		err := n.session()
 		if n.ctx.Err() != nil {
@@ -44,12 +45,12 @@ func (n *Node) runSession() {
 		}
 		n.log.Warn("session with the head ended", "error", err)
 		if time.Since(began) > 5*time.Second {
-			wait = retryFirst
+			wait = rpc.RetryFirst
 		}
 		if !n.pause(wait/2 + rand.N(wait/2)) {
 			return
 		}
-		wait = min(2*wait, retryMost)
+		wait = min(2*wait, rpc.RetryMost)
 	}
 }
 

@@ -45,6 +45,7 @@ const (
 	Error_JOB_ENDED      Error_Kind = 15
 	Error_OUT_OF_MEMORY  Error_Kind = 16
 	Error_UNAVAILABLE    Error_Kind = 17 // no leader, node unreachable: may be tried again
+	Error_OTHER_CLUSTER  Error_Kind = 18 // a reference was used outside of its cluster
 )
 
 // Enum value maps for Error_Kind.
@@ -68,6 +69,7 @@ var (
 		15: "JOB_ENDED",
 		16: "OUT_OF_MEMORY",
 		17: "UNAVAILABLE",
+		18: "OTHER_CLUSTER",
 	}
 	Error_Kind_value = map[string]int32{
 		"INTERNAL":       0,
@@ -88,6 +90,7 @@ var (
 		"JOB_ENDED":      15,
 		"OUT_OF_MEMORY":  16,
 		"UNAVAILABLE":    17,
+		"OTHER_CLUSTER":  18,
 	}
 )
 
@@ -5253,7 +5256,7 @@ var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xc0\x04\n" +
+	"\rcluster.proto\x12\agray.v1\"\xd3\x04\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -5266,7 +5269,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\rR\aattempt\x12\x19\n" +
 	"\blog_tail\x18\n" +
 	" \x01(\tR\alogTail\x12\x14\n" +
-	"\x05actor\x18\v \x01(\fR\x05actor\"\x9b\x02\n" +
+	"\x05actor\x18\v \x01(\fR\x05actor\"\xae\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -5289,7 +5292,8 @@ const file_cluster_proto_rawDesc = "" +
 	"STORE_FULL\x10\x0e\x12\r\n" +
 	"\tJOB_ENDED\x10\x0f\x12\x11\n" +
 	"\rOUT_OF_MEMORY\x10\x10\x12\x0f\n" +
-	"\vUNAVAILABLE\x10\x11\"\x86\x01\n" +
+	"\vUNAVAILABLE\x10\x11\x12\x11\n" +
+	"\rOTHER_CLUSTER\x10\x12\"\x86\x01\n" +
 	"\tResources\x12<\n" +
 	"\bquantity\x18\x01 \x03(\v2 .gray.v1.Resources.QuantityEntryR\bquantity\x1a;\n" +
 	"\rQuantityEntry\x12\x10\n" +

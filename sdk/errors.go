@@ -118,22 +118,18 @@ type SystemError struct{ Message string }
 
 func (e *SystemError) Error() string { return e.Message }
 
-// endedError is an error that is also the context error it stands for.
-type endedError struct {
+// markedError is an error that is also, to errors.Is, the one it stands for.
+type markedError struct {
 	message string
 	is      error
 }
 
-func (e *endedError) Error() string { return e.message }
-func (e *endedError) Unwrap() error { return e.is }
+func (e *markedError) Error() string { return e.message }
+func (e *markedError) Unwrap() error { return e.is }
 
 // ErrOtherCluster matches, by errors.Is, the error of using a reference outside of
 // its cluster.
 var ErrOtherCluster = errors.New("reference of another cluster")
-
-type otherClusterError struct{ *process.OtherClusterError }
-
-func (e *otherClusterError) Is(target error) bool { return target == ErrOtherCluster }
 
 // typed turns what comes from beneath into this package's errors, keeping the
 // words wrapped around it.
@@ -143,7 +139,7 @@ func typed(err error) error {
 	}
 	var other *process.OtherClusterError
 	if errors.As(err, &other) {
-		return &otherClusterError{other}
+		return &markedError{err.Error(), ErrOtherCluster}
 	}
 	var remote *process.RemoteError
 	if !errors.As(err, &remote) {
@@ -168,9 +164,11 @@ func fromProto(e *proto.Error) error {
 			Node: e.GetNode(), PID: int(e.GetPid()), Attempt: int(e.GetAttempt()),
 		}
 	case proto.Error_CANCELLED:
-		return &endedError{e.GetFunction() + ": " + e.GetMessage(), context.Canceled}
+		return &markedError{e.GetFunction() + ": " + e.GetMessage(), context.Canceled}
 	case proto.Error_DEADLINE:
-		return &endedError{e.GetMessage(), context.DeadlineExceeded}
+		return &markedError{e.GetMessage(), context.DeadlineExceeded}
+	case proto.Error_OTHER_CLUSTER:
+		return &markedError{e.GetMessage(), ErrOtherCluster}
 	case proto.Error_WORKER_CRASHED, proto.Error_OUT_OF_MEMORY:
 		return &WorkerCrashedError{e.GetFunction(), int(e.GetAttempt()), death}
 	case proto.Error_ACTOR_DIED:

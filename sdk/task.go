@@ -109,8 +109,12 @@ func submissionOf(p *process.Process, opts *process.TaskOptions, in *process.Obj
 func encodingError(name, part string, err error) *proto.Error {
 	e := &proto.Error{Kind: proto.Error_ENCODING, Function: name, Message: fmt.Sprintf("%s of %s: %v", part, name, err)}
 	var remote *process.RemoteError
-	if errors.As(err, &remote) {
+	var other *process.OtherClusterError
+	switch {
+	case errors.As(err, &remote):
 		e.Kind = remote.Detail.GetKind()
+	case errors.As(err, &other):
+		e.Kind = proto.Error_OTHER_CLUSTER
 	}
 	return e
 }

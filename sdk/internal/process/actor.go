@@ -222,21 +222,7 @@ func (p *Process) SubmitCall(id ids.ActorID, s Submission) *Object {
 // enqueueReady is entered with mu held and leaves it unlocked.
 func (a *actorClient) enqueueReady(t *Task) {
 	a.queue.push(t)
-	idle := a.inflight.len() == 0
-	pushed := a.pushReady()
-	conn, connect := a.conn, a.conn == nil && !a.connecting && a.dead == nil
-	if connect {
-		a.connecting = true
-	}
-	a.mu.Unlock()
-	switch {
-	case connect:
-		a.p.spawn(a.connect)
-	case pushed && idle:
-		_ = conn.Flush()
-	case pushed:
-		a.flushSoon()
-	}
+	a.advance()
 }
 
 func (a *actorClient) flushSoon() {
@@ -249,6 +235,12 @@ func (a *actorClient) flushSoon() {
 // dispatchable is called as a call's inputs are complete, or it failed.
 func (a *actorClient) dispatchable() {
 	a.mu.Lock()
+	a.advance()
+}
+
+// advance pushes what is ready, over a line that is opened if there is none. It
+// is entered with mu held and leaves it unlocked.
+func (a *actorClient) advance() {
 	idle := a.inflight.len() == 0
 	pushed := a.pushReady()
 	conn, connect := a.conn, a.conn == nil && !a.connecting && a.dead == nil && a.queue.len() > 0

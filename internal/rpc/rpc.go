@@ -1,0 +1,85 @@
+// Package rpc is how heads and nodes speak gRPC: the limits and keepalives of
+// servers and connections, and who may call. It owns no connection and no
+// listener, and decides only whether a caller is a member of the cluster.
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"github.com/gray-runtime/gray/internal/pki"
+)
+
+const (
+	// Protocol is gRPC's name in TLS (ALPN).
+	Protocol = "h2"
+	// MaxMessage bounds messages, in bytes: values up to a frame's size travel in them.
+	MaxMessage = 64 << 20
+
+	maxStreams     = 10_000 // of one connection
+	handshakeLimit = 10 * time.Second
+	pingEvery      = 10 * time.Second
+	pingLimit      = 5 * time.Second
+
+	// RetryFirst and RetryMost bound the pauses between attempts to connect.
+	RetryFirst = 50 * time.Millisecond
+	RetryMost  = time.Second
+)
+
+// ErrNoCertificate turns away who isn't a member.
+var ErrNoCertificate = status.Error(codes.Unauthenticated, "this call needs a certificate of the cluster: join first")
+
+// NewServer makes a server for connections that pki.Split hands on. Members may
+// call, and everybody the open methods (full names).
+func NewServer(open ...string) *grpc.Server {
+	allowed := func(ctx context.Context, method string) error {
+		if slices.Contains(open, method) || IsMember(pki.PeerRole(ctx)) {
+			return nil
+		}
+		return ErrNoCertificate
+	}
+	return grpc.NewServer(
+		grpc.Creds(pki.GRPCServerCredentials()), grpc.WaitForHandlers(true), grpc.ConnectionTimeout(handshakeLimit),
+		grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxSendMsgSize(MaxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingLimit}),
+		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			if err := allowed(ctx, info.FullMethod); err != nil {
+				return nil, err
+			}
+			return next(ctx, req)
+		}),
+		grpc.ChainStreamInterceptor(func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			if err := allowed(s.Context(), info.FullMethod); err != nil {
+				return err
+			}
+			return next(srv, s)
+		}),
+	)
+}
+
+// IsMember reports whether a caller, by what pki says of it, is of the cluster.
+func IsMember(role string, ok bool) bool { return ok && (role == pki.RoleNode || role == pki.RoleHead) }
+
+// Dial makes a connection to a member that is opened when it's used.
+func Dial(target string, cfg *tls.Config, more ...grpc.DialOption) (*grpc.ClientConn, error) {
+	return grpc.NewClient(target, append([]grpc.DialOption{
+		grpc.WithTransportCredentials(credentials.NewTLS(cfg)),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: RetryFirst, Multiplier: 1.6, Jitter: 0.2, MaxDelay: RetryMost},
+			MinConnectTimeout: 3 * time.Second,
+		}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingLimit}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessage), grpc.MaxCallSendMsgSize(MaxMessage)),
+		grpc.WithDisableServiceConfig(), grpc.WithNoProxy(),
+	}, more...)...)
+}

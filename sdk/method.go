@@ -12,7 +12,7 @@ import (
 // method is an actor's method that can be called remotely.
 type method struct {
 	name   string
-	index  int
+	fn     reflect.Value // takes the actor first
 	input  *codec.Type
 	output *codec.Type
 	in     reflect.Type
@@ -32,7 +32,7 @@ func methodsOf(t reflect.Type) map[uint64]*method {
 		if m.Type.NumIn() != 3 || m.Type.In(1) != contextType || m.Type.NumOut() != 2 || m.Type.Out(1) != errorType {
 			continue
 		}
-		c := &method{name: t.Elem().String() + "." + m.Name, index: i, in: m.Type.In(2)}
+		c := &method{name: t.Elem().String() + "." + m.Name, fn: m.Func, in: m.Type.In(2)}
 		if c.input, c.bad = codec.Of(c.in); c.bad == nil {
 			c.output, c.bad = codec.Of(m.Type.Out(0))
 		}
@@ -52,15 +52,14 @@ func (i instance) Method(hash uint64) (*process.Function, bool) {
 func bind(actor reflect.Value, methods map[uint64]*method) process.Instance {
 	bound := make(instance, len(methods))
 	for hash, m := range methods {
-		f := actor.Method(m.index)
 		bound[hash] = &process.Function{Name: m.name, Run: func(ctx context.Context, inv *process.Invocation) error {
-			return m.run(ctx, f, inv)
+			return m.run(ctx, actor, inv)
 		}}
 	}
 	return bound
 }
 
-func (m *method) run(ctx context.Context, f reflect.Value, inv *process.Invocation) error {
+func (m *method) run(ctx context.Context, actor reflect.Value, inv *process.Invocation) error {
 	if m.bad != nil {
 		return fmt.Errorf("%s can't be called remotely: %w", m.name, m.bad)
 	}
@@ -68,7 +67,8 @@ func (m *method) run(ctx context.Context, f reflect.Value, inv *process.Invocati
 	if err := inv.Input(func(b []byte, d *process.Decoding) error { return m.input.Decode(b, in, d) }); err != nil {
 		return err
 	}
-	out := f.Call([]reflect.Value{reflect.ValueOf(ctx), in})
+	// As a value of the interface's own type ctx needs no look-up of its methods.
+	out := m.fn.Call([]reflect.Value{actor, reflect.ValueOf(&ctx).Elem(), in})
 	if err, _ := out[1].Interface().(error); err != nil {
 		return err
 	}

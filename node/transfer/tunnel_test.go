@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -103,27 +104,24 @@ func TestTunnelThatCannotBe(t *testing.T) {
 func TestTunnelEndsWithTheWorkerAndTheServer(t *testing.T) {
 	h := newHosts(t, true)
 	begun := make(chan struct{}, 1)
-	dies := true
+	var lives atomic.Bool
 	s := h.serve(2, ServerConfig{Socket: worker(t, func(c *net.UnixConn) {
 		begun <- struct{}{}
-		if !dies {
+		if lives.Load() {
 			_, _ = io.Copy(io.Discard, c)
 		}
 	})})
-	for dies = range map[bool]int{true: 0} {
-		c, err := OpenTunnel(t.Context(), h.dial, 2, 5)
-		if err != nil {
-			t.Fatal(err)
-		}
-		<-begun
-		if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
-			t.Errorf("read %d, %v from a dead worker", n, err)
-		}
-		_ = c.Close()
-	}
-	dies = false
 	c, err := OpenTunnel(t.Context(), h.dial, 2, 5)
 	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("read %d, %v from a dead worker", n, err)
+	}
+	_ = c.Close()
+	lives.Store(true)
+	if c, err = OpenTunnel(t.Context(), h.dial, 2, 5); err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()

@@ -59,7 +59,9 @@ func (o *options) resource(name string, amount float64) {
 }
 
 // NumCPUs sets the CPUs that a running task (default 1) or a living actor
-// (default 0) occupies. Fractions are allowed, down to 1/10,000.
+// (default 0) occupies. Fractions are allowed, down to 1/10,000. Its Go code runs
+// on that many CPUs at a time (GOMAXPROCS), rounded up and one at least, unless
+// the job's environment sets GOMAXPROCS.
 func NumCPUs(n float64) Option { return func(o *options) { o.resource("CPU", n) } }
 
 // NumGPUs sets the GPUs that a running task or a living actor occupies.

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // TestMain is also the daemon that the tests launch: DataDir's name says how it behaves.
@@ -20,7 +22,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(RoleVariable); role != "" {
 		fakeDaemon()
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func fakeDaemon() {

@@ -17,10 +17,11 @@ import (
 
 // Cluster is a head and nodes on loopback, processes of this program.
 type Cluster struct {
-	root    string // holds everything, removed by Close
-	unlock  func()
-	options Options
-	next    int // number of the next node's folder
+	root     string // holds everything, removed by Close
+	unlock   func()
+	options  Options
+	next     int // number of the next node's folder
+	sweeping sync.WaitGroup
 
 	mu     sync.Mutex
 	head   *member
@@ -47,7 +48,7 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("start embedded cluster: %w", err)
 	}
 	c := &Cluster{root: root, unlock: unlock, options: o}
-	go sweep(root)
+	c.sweeping.Go(func() { sweep(root) })
 	if err := c.start(ctx); err != nil {
 		c.Close(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("start embedded cluster: %w", err)
@@ -275,6 +276,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	if head != nil {
 		head.Stop(ctx)
 	}
+	c.sweeping.Wait()
 	c.unlock()
 	if err := os.RemoveAll(c.root); err != nil {
 		return fmt.Errorf("close embedded cluster: %w", err)

@@ -13,7 +13,7 @@ import (
 // "uv" is an unsigned varint.
 //
 //	owner to worker
-//	  open   owner's process ID (4+4), cluster (4)
+//	  open   owner's process ID (4+4), cluster (4), CPUs of the lease in units of 1/10,000 (8; 0 to an actor)
 //	  push   number 8, function 8, attempt 2, flags 1, timeout uv ns, skip uv (of a stream only), n uv, n × dependency, argument
 //	  cancel number 8
 //	  credit number 8, items uv          the stream may be so many items ahead in all
@@ -233,25 +233,32 @@ func (r *reader) dependency() dependency {
 	return d
 }
 
+// maxCPUs bounds what a lease may have, in units of 1/10,000.
+const maxCPUs = 1 << 20 * unit
+
 // appendOpen lays out what an owner says first.
-func appendOpen(b []byte, owner ids.ProcessID, cluster ids.ClusterID) []byte {
+func appendOpen(b []byte, owner ids.ProcessID, cluster ids.ClusterID, cpus int64) []byte {
 	b = append(b, frameOpen)
 	b = binary.LittleEndian.AppendUint32(b, uint32(owner.Node))
 	b = binary.LittleEndian.AppendUint32(b, owner.Number)
-	return binary.LittleEndian.AppendUint32(b, uint32(cluster))
+	b = binary.LittleEndian.AppendUint32(b, uint32(cluster))
+	return binary.LittleEndian.AppendUint64(b, uint64(cpus))
 }
 
-func parseOpen(b []byte) (owner ids.ProcessID, cluster ids.ClusterID, err error) {
+func parseOpen(b []byte) (owner ids.ProcessID, cluster ids.ClusterID, cpus int64, err error) {
 	r := reader{b: b}
 	if kind := r.u8(); kind != frameOpen {
 		r.fail(fmt.Errorf("kind %d", kind))
 	}
 	owner = ids.ProcessID{Node: ids.NodeID(r.u32()), Number: r.u32()}
 	cluster = ids.ClusterID(r.u32())
-	if r.err != nil {
-		return ids.ProcessID{}, 0, fmt.Errorf("open frame: %w", r.err)
+	if cpus = int64(r.u64()); r.err == nil && (cpus < 0 || cpus > maxCPUs) {
+		r.fail(fmt.Errorf("%d CPUs", cpus/unit))
 	}
-	return owner, cluster, nil
+	if r.err != nil {
+		return ids.ProcessID{}, 0, 0, fmt.Errorf("open frame: %w", r.err)
+	}
+	return owner, cluster, cpus, nil
 }
 
 // appendCall lays out a task's body, which is also an actor's creation payload.

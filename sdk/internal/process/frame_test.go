@@ -71,9 +71,12 @@ func TestFramesReturn(t *testing.T) {
 		}
 	}
 	owner := ids.ProcessID{Node: 1 << 30, Number: 3}
-	got, cluster, err := parseOpen(appendOpen(nil, owner, 77))
-	if err != nil || got != owner || cluster != 77 {
-		t.Errorf("%v, %v, %v", got, cluster, err)
+	got, cluster, cpus, err := parseOpen(appendOpen(nil, owner, 77, 15_000))
+	if err != nil || got != owner || cluster != 77 || cpus != 15_000 {
+		t.Errorf("%v, %v, %d, %v", got, cluster, cpus, err)
+	}
+	if _, _, _, err := parseOpen(appendOpen(nil, owner, 77, -1)); err == nil {
+		t.Error("a lease has less than no CPU")
 	}
 }
 
@@ -125,14 +128,14 @@ func FuzzParseReply(f *testing.F) {
 }
 
 func FuzzParseOpen(f *testing.F) {
-	f.Add(appendOpen(nil, ids.ProcessID{Node: 1, Number: 2}, 3))
+	f.Add(appendOpen(nil, ids.ProcessID{Node: 1, Number: 2}, 3, 10_000))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		owner, cluster, err := parseOpen(b)
+		owner, cluster, cpus, err := parseOpen(b)
 		if err != nil {
 			return
 		}
-		if again := appendOpen(nil, owner, cluster); !bytes.HasPrefix(b, again) {
+		if again := appendOpen(nil, owner, cluster, cpus); !bytes.HasPrefix(b, again) {
 			t.Errorf("%x came back as %x", b, again)
 		}
 	})

@@ -301,7 +301,7 @@ func (lt *leaseTable) granted(g *proto.LeaseGrant) {
 
 // run owns l's connection.
 func (lt *leaseTable) run(l *lease, address string) {
-	conn, err := lt.p.dialWorker(l.process, address)
+	conn, err := lt.p.dialWorker(l.process, address, min(l.class.resources["CPU"], maxCPUs))
 	if err != nil {
 		lt.unreachable(l)
 		return
@@ -379,7 +379,7 @@ func (lt *leaseTable) isClosed() bool {
 
 // dialWorker connects to a worker's socket, through the nodes when it is on
 // another one, and says who calls.
-func (p *Process) dialWorker(w ids.ProcessID, address string) (*wire.Conn, error) {
+func (p *Process) dialWorker(w ids.ProcessID, address string, cpus int64) (*wire.Conn, error) {
 	var conn *wire.Conn
 	var err error
 	if w.Node == p.self.Node {
@@ -390,7 +390,7 @@ func (p *Process) dialWorker(w ids.ProcessID, address string) (*wire.Conn, error
 	if err != nil {
 		return nil, fmt.Errorf("connect to worker %s: %w", w, err)
 	}
-	err = conn.Append(func(b []byte) []byte { return appendOpen(b, p.self, p.cluster) })
+	err = conn.Append(func(b []byte) []byte { return appendOpen(b, p.self, p.cluster, cpus) })
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to worker %s: %w", w, err)

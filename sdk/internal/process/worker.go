@@ -47,6 +47,7 @@ type worker struct {
 	actorID  []byte
 	class    string
 	closed   bool
+	procs    procs
 
 	serials atomic.Uint64 // numbers of invocations
 	began   atomic.Int64  // when the current run began, ns of the process clock; 0 while idle
@@ -70,14 +71,15 @@ func clock() time.Duration { return time.Since(clockStart) }
 type peer struct {
 	conn  *wire.Conn
 	owner ids.ProcessID
-	dirty bool // guarded by worker.mu
+	cpus  int64 // of its lease, in units of 1/10,000
+	dirty bool  // guarded by worker.mu
 
 	mu    sync.Mutex
 	holds map[uint64][]*Object // references inside results that the owner has not taken over yet
 }
 
 func newWorker(p *Process) *worker {
-	w := &worker{p: p, running: map[*Invocation]struct{}{}, peers: map[*peer]struct{}{}, monitor: make(chan struct{}, 1)}
+	w := &worker{p: p, running: map[*Invocation]struct{}{}, peers: map[*peer]struct{}{}, monitor: make(chan struct{}, 1), procs: newProcs()}
 	w.work = sync.NewCond(&w.mu)
 	p.spawn(w.execute)
 	p.spawn(w.runMonitor)
@@ -113,6 +115,9 @@ func (w *worker) serve(conn *wire.Conn) {
 		return
 	}
 	w.peers[p] = struct{}{}
+	if w.actorID == nil {
+		w.procs.fit(p.cpus)
+	}
 	if w.instance == nil {
 		w.progress(0, 0) // a number of an earlier owner's must not be taken for one of this owner's
 	}
@@ -134,8 +139,8 @@ func (p *peer) open(cluster ids.ClusterID) bool {
 	if err != nil {
 		return false
 	}
-	owner, theirs, err := parseOpen(frame)
-	p.owner = owner
+	owner, theirs, cpus, err := parseOpen(frame)
+	p.owner, p.cpus = owner, cpus
 	return err == nil && theirs == cluster
 }
 
@@ -408,6 +413,7 @@ func (w *worker) startActor(m *graypb.StartActor) {
 	}
 	w.mu.Lock()
 	w.actorID, w.class = spec.GetId(), spec.GetClass()
+	w.procs.fit(spec.GetResources().GetQuantity()["CPU"])
 	w.mu.Unlock()
 	w.push(in)
 }

@@ -157,7 +157,7 @@ func (c *controlService) ReportActor(ctx context.Context, r *proto.ActorReport) 
 	case proto.ActorReport_DIED, proto.ActorReport_CONSTRUCTOR_FAILED:
 		body = &fsm.Command_ActorDied{ActorDied: &fsm.ActorDied{
 			Id: r.Id, Incarnation: r.Incarnation, Node: r.Node, Cause: r.Cause,
-			Final: r.State == proto.ActorReport_CONSTRUCTOR_FAILED,
+			Final: r.State == proto.ActorReport_CONSTRUCTOR_FAILED || r.GetCause().GetKind() == proto.Error_JOB_ENDED,
 		}}
 	default:
 		return nil, problem(proto.Error_INVALID, "unknown state %d of an actor", r.State)

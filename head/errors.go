@@ -13,7 +13,7 @@ var (
 	// ErrBadDataDir says that a folder can't serve as a data dir.
 	ErrBadDataDir = errors.New("unusable data dir")
 	// ErrPackageName says that a name can't be that of a package.
-	ErrPackageName = errors.New("not a name of a package")
+	ErrPackageName = errors.New("not a name of a package (want letters, digits, _, . and -, at most 200, the first no . or -)")
 	// ErrTooLarge says that an upload exceeds its limit.
 	ErrTooLarge = errors.New("too large")
 )

@@ -39,5 +39,5 @@ func (c *controlService) certificate(csr []byte, role, ip string) (*proto.JoinRe
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
-	return &proto.JoinReply{Certificate: leaf, Authority: c.h.ca.Certificate(), Cluster: uint32(c.h.cluster)}, nil
+	return &proto.JoinReply{Certificate: leaf, Authority: c.h.ca.Certificate()}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -231,7 +232,7 @@ func (l *leader) nodeGoneLocked(e fsm.Event) {
 		m.session.end(problem(proto.Error_NODE_DIED, "this node was declared dead: %s", e.Text))
 	}
 	l.h.nodes.drop(e.Node)
-	l.h.log.Warn("node is dead", "node", e.Node, "cause", e.Text)
+	l.h.log.Warn("node is dead", "node", ids.NodeID(e.Node), "cause", e.Text)
 }
 
 // orderLocked sends an order to a node, if it's connected; else it gets what

@@ -174,7 +174,7 @@ func (n *fakeNode) connect(first *proto.NodeReport) {
 	if first == nil {
 		first = &proto.NodeReport{}
 	}
-	first.Node, first.Info, first.First = n.id, n.info, true
+	first.Node, first.Info = n.id, n.info
 	if err := stream.Send(first); err != nil {
 		n.t.Fatal(err)
 	}

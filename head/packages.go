@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,12 +14,12 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
 const (
 	maxPackage = 2 << 30
-	chunkSize  = 256 << 10
 	// ownPrefix begins names of packages that are their content's sum.
 	ownPrefix = "gray_"
 )
@@ -139,19 +138,8 @@ func (c *controlService) FetchPackage(r *proto.FetchPackageRequest, stream grpc.
 		return problem(proto.Error_INTERNAL, "package %s: %v", r.Name, err)
 	}
 	defer f.Close()
-	buf := make([]byte, chunkSize)
-	for {
-		n, err := f.Read(buf)
-		if n > 0 {
-			if err := stream.Send(&proto.Chunk{Data: buf[:n]}); err != nil {
-				return err
-			}
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return problem(proto.Error_INTERNAL, "package %s: %v", r.Name, err)
-		}
+	if err := rpc.SendChunks(stream, f); err != nil {
+		return problem(proto.Error_INTERNAL, "send package %s: %v", r.Name, err)
 	}
+	return nil
 }

@@ -17,6 +17,7 @@ type actor struct {
 	ready       bool     // its constructor has returned
 	failed      *proto.Error
 	stopped     string // why the head had it stopped
+	jobOver     bool   // it ends with its job, for good
 	over        bool
 }
 
@@ -131,6 +132,8 @@ func (n *Node) actorEndedLocked(a *actor, cause *proto.Error) {
 	switch {
 	case a.failed != nil:
 		state, e = proto.ActorReport_CONSTRUCTOR_FAILED, a.failed
+	case a.jobOver:
+		e.Kind, e.Message = proto.Error_JOB_ENDED, "its job has ended"
 	case a.stopped != "":
 		e.Message = a.stopped
 	}

@@ -133,6 +133,9 @@ func (n *Node) endJob(id ids.JobID, why string) {
 			continue
 		}
 		dead = append(dead, p.id)
+		if p.actor != nil {
+			p.actor.jobOver = true
+		}
 		if p.worker {
 			p.kill(why)
 		} else if p.conn != nil {

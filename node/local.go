@@ -173,8 +173,7 @@ func (n *Node) welcome(p *process) error {
 	_ = p.conn.SetDeadline(time.Now().Add(helloTimeout))
 	err := p.conn.SendFiles(&proto.ToProcess{Body: &proto.ToProcess_Welcome{Welcome: &proto.Welcome{
 		Cluster: uint32(n.cluster), Node: uint32(n.id), Process: p.id.Number, Job: uint32(p.job.id),
-		SubmissionId: p.job.spec.GetSubmissionId(), StoreCapacity: n.cfg.StoreBytes, ProgressSlot: uint32(p.slot),
-		SocketDir: n.cfg.RunDir, ClusterAddress: n.cfg.HeadAddress,
+		SubmissionId: p.job.spec.GetSubmissionId(), ProgressSlot: uint32(p.slot),
 	}}}, store, n.progress.file)
 	_ = p.conn.SetDeadline(time.Time{})
 	return err

@@ -39,7 +39,6 @@ type Config struct {
 	StoreBytes  int64 // size of the object store's shared memory
 	IsHead      bool  // started together with a head
 	Logger      *slog.Logger
-	Version     string
 }
 
 // Node is a running agent. Its methods may be called from any goroutine.

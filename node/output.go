@@ -47,7 +47,6 @@ func (n *Node) passOn(p *process, b logs.Batch) {
 // deliver hands lines to the driver here, or to the node that has it.
 func (n *Node) deliver(l *proto.LogLines, driver *process, origin ids.NodeID) {
 	if driver != nil {
-		l.DriverProcess = driver.id.Number
 		driver.push(&proto.ToProcess{Body: &proto.ToProcess_LogLines{LogLines: l}})
 		return
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -196,8 +197,6 @@ func receive(stream grpc.ServerStreamingClient[proto.Chunk], w io.Writer, h hash
 	}
 }
 
-const chunkSize = 256 << 10
-
 // FetchPackage gives another node the binary of a driver that runs here.
 func (s *service) FetchPackage(r *proto.FetchPackageRequest, stream grpc.ServerStreamingServer[proto.Chunk]) error {
 	n := s.n
@@ -216,19 +215,8 @@ func (s *service) FetchPackage(r *proto.FetchPackageRequest, stream grpc.ServerS
 		return errcode.Status(asProblem(err))
 	}
 	defer f.Close()
-	buf := make([]byte, chunkSize)
-	for {
-		k, err := f.Read(buf)
-		if k > 0 {
-			if err := stream.Send(&proto.Chunk{Data: buf[:k]}); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return errcode.Status(asProblem(err))
-		}
+	if err := rpc.SendChunks(stream, f); err != nil {
+		return errcode.Status(asProblem(err))
 	}
+	return nil
 }

@@ -36,7 +36,6 @@ type process struct {
 	child   *child        // nil: a driver that was started by somebody else
 	spawned chan struct{} // closed when child is set or can't be; nil as child is
 	hello   chan struct{} // closed when it said Hello
-	started time.Time
 
 	// Set once, before hello is closed.
 	conn      *wire.Conn
@@ -107,7 +106,7 @@ func (n *Node) newProcessLocked(j *job, worker bool) (*process, error) {
 	p := &process{
 		id: ids.ProcessID{Node: n.id, Number: number}, worker: worker, job: j,
 		slot: int(number % slotCount), hello: make(chan struct{}), readDone: make(chan struct{}),
-		out: newOutbox(), held: map[uint64]*lease{}, calls: map[uint64]chan *proto.TaskList{}, started: time.Now(),
+		out: newOutbox(), held: map[uint64]*lease{}, calls: map[uint64]chan *proto.TaskList{},
 	}
 	p.ctx, p.cancel = context.WithCancel(n.ctx)
 	n.slots[uint32(p.slot)] = true

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/logs"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -66,7 +67,7 @@ func (n *Node) logOf(id ids.JobID, name string) (*logs.File, string) {
 }
 
 func sendLive(ctx context.Context, f *logs.File, off int64, follow bool, stream grpc.ServerStreamingServer[proto.Chunk]) error {
-	buf := make([]byte, chunkSize)
+	buf := make([]byte, rpc.ChunkSize)
 	for {
 		k, next, more, closed, err := f.ReadFrom(buf, off)
 		if errors.Is(err, os.ErrClosed) {
@@ -124,19 +125,5 @@ func sendFrom(f *os.File, off int64, stream grpc.ServerStreamingServer[proto.Chu
 	if _, err := f.Seek(off, io.SeekStart); err != nil {
 		return off, err
 	}
-	buf := make([]byte, chunkSize)
-	for {
-		k, err := f.Read(buf)
-		if k > 0 {
-			if err := stream.Send(&proto.Chunk{Data: buf[:k]}); err != nil {
-				return 0, err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return 0, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
+	return 0, rpc.SendChunks(stream, f)
 }

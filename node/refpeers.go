@@ -45,7 +45,7 @@ func (r refPeers) Resolve(ctx context.Context, home ids.NodeID, object ids.Objec
 	if err != nil {
 		return nil, err
 	}
-	return c.Resolve(ctx, &proto.ResolveRequest{Id: object.Bytes(), Node: uint32(r.n.id), LostOn: rawNodes(lostOn)})
+	return c.Resolve(ctx, &proto.ResolveRequest{Id: object.Bytes(), LostOn: rawNodes(lostOn)})
 }
 
 func (r refPeers) Wanted(owner ids.ProcessID, object ids.ObjectID, lostOn []ids.NodeID) bool {

@@ -49,7 +49,7 @@ func (r *remote) abandon() { r.cancel() }
 // askLocked asks node for one lease of the demand.
 func (n *Node) askLocked(j *job, owner *process, d *account.Demand, node ids.NodeID) bool {
 	if n.asking >= maxAsking || n.remotes >= maxRemoteLeases {
-		d.Reason = "as many leases on other nodes as may be"
+		d.Reason = fmt.Sprintf("%s asks for or holds as many leases on other nodes as it may: %d and %d", n.id, maxAsking, maxRemoteLeases)
 		return false
 	}
 	strategy, _ := d.Strategy.(*proto.Strategy)
@@ -64,7 +64,7 @@ func (n *Node) askLocked(j *job, owner *process, d *account.Demand, node ids.Nod
 	release := n.view.reserve(node, d.Resources)
 	ctx, cancel := context.WithCancel(n.ctx)
 	r := &remote{node: node, cancel: cancel, done: make(chan struct{}), returned: make(chan struct{})}
-	a := &ask{n: n, r: r, req: req, key: d.Key, shape: d.Shape, job: j, release: release}
+	a := &ask{n: n, r: r, req: req, key: d.Key, shape: d.Shape, release: release}
 	n.spawn(func() {
 		defer close(r.done)
 		defer cancel()
@@ -80,7 +80,6 @@ type ask struct {
 	req     *proto.LeaseRequest
 	key     account.Key
 	shape   string
-	job     *job
 	release func()
 }
 
@@ -131,6 +130,8 @@ func (a *ask) refusedLocked(r *proto.LeaseRefused, err error) {
 			n.queue.Remove(a.key)
 			owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Died: &proto.WorkerDied{Error: e}}}})
 		}
+	} else {
+		n.log.Debug("no lease on another node", "node", a.r.node, "reason", r.GetReason())
 	}
 	n.scheduleLocked()
 	time.AfterFunc(refusalLife, func() {

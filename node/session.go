@@ -150,7 +150,7 @@ func (n *Node) sendReports(ctx context.Context, stream grpc.BidiStreamingClient[
 func (n *Node) firstReport() *proto.NodeReport {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	r := &proto.NodeReport{Node: uint32(n.id), Info: n.infoLocked(), First: true}
+	r := &proto.NodeReport{Node: uint32(n.id), Info: n.infoLocked()}
 	for id, j := range n.jobs {
 		if (j.driver != nil || j.submitted != nil) && !j.ended {
 			r.Jobs = append(r.Jobs, uint32(id))

@@ -316,6 +316,9 @@ func (n *Node) stopWorkers(j *job, grace time.Duration) {
 		if !p.worker || p.actor != nil && p.actor.spec.GetDetached() {
 			continue
 		}
+		if p.actor != nil {
+			p.actor.jobOver = true
+		}
 		if p.child == nil || grace <= 0 {
 			p.kill("its job's driver is done")
 		}

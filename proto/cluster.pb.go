@@ -1133,7 +1133,6 @@ type JoinReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Certificate   []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"` // DER leaf
 	Authority     []byte                 `protobuf:"bytes,2,opt,name=authority,proto3" json:"authority,omitempty"`     // DER CA
-	Cluster       uint32                 `protobuf:"varint,3,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1180,13 +1179,6 @@ func (x *JoinReply) GetAuthority() []byte {
 		return x.Authority
 	}
 	return nil
-}
-
-func (x *JoinReply) GetCluster() uint32 {
-	if x != nil {
-		return x.Cluster
-	}
-	return 0
 }
 
 type RegisterNodeRequest struct {
@@ -1373,10 +1365,9 @@ type NodeReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Node  uint32                 `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
 	Info  *NodeInfo              `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"` // available, store use, pending, workers
-	// Sent with the first report of a session: what runs here.
-	First         bool        `protobuf:"varint,3,opt,name=first,proto3" json:"first,omitempty"`
-	Jobs          []uint32    `protobuf:"varint,4,rep,packed,name=jobs,proto3" json:"jobs,omitempty"` // drivers running here
-	Actors        []*ActorRef `protobuf:"bytes,5,rep,name=actors,proto3" json:"actors,omitempty"`
+	// In the first report of a session: what runs here.
+	Jobs          []uint32    `protobuf:"varint,3,rep,packed,name=jobs,proto3" json:"jobs,omitempty"` // drivers
+	Actors        []*ActorRef `protobuf:"bytes,4,rep,name=actors,proto3" json:"actors,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1423,13 +1414,6 @@ func (x *NodeReport) GetInfo() *NodeInfo {
 		return x.Info
 	}
 	return nil
-}
-
-func (x *NodeReport) GetFirst() bool {
-	if x != nil {
-		return x.First
-	}
-	return false
 }
 
 func (x *NodeReport) GetJobs() []uint32 {
@@ -4028,8 +4012,7 @@ func (x *BorrowRequest) GetSeq() uint64 {
 type ResolveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Node          uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
-	LostOn        []uint32               `protobuf:"varint,3,rep,packed,name=lost_on,json=lostOn,proto3" json:"lost_on,omitempty"`
+	LostOn        []uint32               `protobuf:"varint,2,rep,packed,name=lost_on,json=lostOn,proto3" json:"lost_on,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4069,13 +4052,6 @@ func (x *ResolveRequest) GetId() []byte {
 		return x.Id
 	}
 	return nil
-}
-
-func (x *ResolveRequest) GetNode() uint32 {
-	if x != nil {
-		return x.Node
-	}
-	return 0
 }
 
 func (x *ResolveRequest) GetLostOn() []uint32 {
@@ -4359,12 +4335,11 @@ func (x *DropProcessRequest) GetExcept() [][]byte {
 type LogLines struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
-	DriverProcess uint32                 `protobuf:"varint,2,opt,name=driver_process,json=driverProcess,proto3" json:"driver_process,omitempty"`
-	Node          uint32                 `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"`
-	Pid           int32                  `protobuf:"varint,4,opt,name=pid,proto3" json:"pid,omitempty"`
-	Name          string                 `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"` // task function or actor class
-	Stderr        bool                   `protobuf:"varint,6,opt,name=stderr,proto3" json:"stderr,omitempty"`
-	Lines         []string               `protobuf:"bytes,7,rep,name=lines,proto3" json:"lines,omitempty"`
+	Node          uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
+	Pid           int32                  `protobuf:"varint,3,opt,name=pid,proto3" json:"pid,omitempty"`
+	Name          string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"` // task function or actor class
+	Stderr        bool                   `protobuf:"varint,5,opt,name=stderr,proto3" json:"stderr,omitempty"`
+	Lines         []string               `protobuf:"bytes,6,rep,name=lines,proto3" json:"lines,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4402,13 +4377,6 @@ func (*LogLines) Descriptor() ([]byte, []int) {
 func (x *LogLines) GetJob() uint32 {
 	if x != nil {
 		return x.Job
-	}
-	return 0
-}
-
-func (x *LogLines) GetDriverProcess() uint32 {
-	if x != nil {
-		return x.DriverProcess
 	}
 	return 0
 }
@@ -5363,11 +5331,10 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03csr\x18\x02 \x01(\fR\x03csr\x12\x0e\n" +
 	"\x02ip\x18\x03 \x01(\tR\x02ip\" \n" +
 	"\fRenewRequest\x12\x10\n" +
-	"\x03csr\x18\x01 \x01(\fR\x03csr\"e\n" +
+	"\x03csr\x18\x01 \x01(\fR\x03csr\"K\n" +
 	"\tJoinReply\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x1c\n" +
-	"\tauthority\x18\x02 \x01(\fR\tauthority\x12\x18\n" +
-	"\acluster\x18\x03 \x01(\rR\acluster\"h\n" +
+	"\tauthority\x18\x02 \x01(\fR\tauthority\"h\n" +
 	"\x13RegisterNodeRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12%\n" +
 	"\x04node\x18\x02 \x01(\v2\x11.gray.v1.NodeInfoR\x04node\x12\x0e\n" +
@@ -5379,14 +5346,13 @@ const file_cluster_proto_rawDesc = "" +
 	"\blease_ms\x18\x04 \x01(\x03R\aleaseMs\":\n" +
 	"\x10LeaveNodeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x9c\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x86\x01\n" +
 	"\n" +
 	"NodeReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12%\n" +
-	"\x04info\x18\x02 \x01(\v2\x11.gray.v1.NodeInfoR\x04info\x12\x14\n" +
-	"\x05first\x18\x03 \x01(\bR\x05first\x12\x12\n" +
-	"\x04jobs\x18\x04 \x03(\rR\x04jobs\x12)\n" +
-	"\x06actors\x18\x05 \x03(\v2\x11.gray.v1.ActorRefR\x06actors\"<\n" +
+	"\x04info\x18\x02 \x01(\v2\x11.gray.v1.NodeInfoR\x04info\x12\x12\n" +
+	"\x04jobs\x18\x03 \x03(\rR\x04jobs\x12)\n" +
+	"\x06actors\x18\x04 \x03(\v2\x11.gray.v1.ActorRefR\x06actors\"<\n" +
 	"\bActorRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\xfc\x02\n" +
@@ -5605,11 +5571,10 @@ const file_cluster_proto_rawDesc = "" +
 	"\rBorrowRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x10\n" +
 	"\x03ids\x18\x02 \x03(\fR\x03ids\x12\x10\n" +
-	"\x03seq\x18\x03 \x01(\x04R\x03seq\"M\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\"9\n" +
 	"\x0eResolveRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
-	"\x04node\x18\x02 \x01(\rR\x04node\x12\x17\n" +
-	"\alost_on\x18\x03 \x03(\rR\x06lostOn\"\xac\x01\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
+	"\alost_on\x18\x02 \x03(\rR\x06lostOn\"\xac\x01\n" +
 	"\vObjectState\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
 	"\x05value\x18\x02 \x01(\fH\x00R\x05value\x12)\n" +
@@ -5625,15 +5590,14 @@ const file_cluster_proto_rawDesc = "" +
 	"\x12DropProcessRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\rR\aprocess\x12\x16\n" +
-	"\x06except\x18\x03 \x03(\fR\x06except\"\xab\x01\n" +
+	"\x06except\x18\x03 \x03(\fR\x06except\"\x84\x01\n" +
 	"\bLogLines\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\rR\x03job\x12%\n" +
-	"\x0edriver_process\x18\x02 \x01(\rR\rdriverProcess\x12\x12\n" +
-	"\x04node\x18\x03 \x01(\rR\x04node\x12\x10\n" +
-	"\x03pid\x18\x04 \x01(\x05R\x03pid\x12\x12\n" +
-	"\x04name\x18\x05 \x01(\tR\x04name\x12\x16\n" +
-	"\x06stderr\x18\x06 \x01(\bR\x06stderr\x12\x14\n" +
-	"\x05lines\x18\a \x03(\tR\x05lines\"5\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\rR\x04node\x12\x10\n" +
+	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
+	"\x06stderr\x18\x05 \x01(\bR\x06stderr\x12\x14\n" +
+	"\x05lines\x18\x06 \x03(\tR\x05lines\"5\n" +
 	"\vListRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\"\xa6\x02\n" +

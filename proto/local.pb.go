@@ -749,7 +749,6 @@ type Hello struct {
 	TunnelNode    uint32                 `protobuf:"varint,7,opt,name=tunnel_node,json=tunnelNode,proto3" json:"tunnel_node,omitempty"` // TUNNEL: after Welcome the bytes of that worker's socket follow
 	TunnelProcess uint32                 `protobuf:"varint,8,opt,name=tunnel_process,json=tunnelProcess,proto3" json:"tunnel_process,omitempty"`
 	Functions     []*Function            `protobuf:"bytes,9,rep,name=functions,proto3" json:"functions,omitempty"` // what this binary registered
-	Build         string                 `protobuf:"bytes,10,opt,name=build,proto3" json:"build,omitempty"`        // SDK version
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -847,13 +846,6 @@ func (x *Hello) GetFunctions() []*Function {
 	return nil
 }
 
-func (x *Hello) GetBuild() string {
-	if x != nil {
-		return x.Build
-	}
-	return ""
-}
-
 type Function struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Hash          uint64                 `protobuf:"varint,1,opt,name=hash,proto3" json:"hash,omitempty"`
@@ -907,19 +899,15 @@ func (x *Function) GetName() string {
 }
 
 type Welcome struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Cluster        uint32                 `protobuf:"varint,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
-	Node           uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
-	Process        uint32                 `protobuf:"varint,3,opt,name=process,proto3" json:"process,omitempty"` // this process's number
-	Job            uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
-	SubmissionId   string                 `protobuf:"bytes,5,opt,name=submission_id,json=submissionId,proto3" json:"submission_id,omitempty"`
-	StoreCapacity  int64                  `protobuf:"varint,6,opt,name=store_capacity,json=storeCapacity,proto3" json:"store_capacity,omitempty"`
-	ProgressSlot   uint32                 `protobuf:"varint,7,opt,name=progress_slot,json=progressSlot,proto3" json:"progress_slot,omitempty"` // 64-byte slot of the progress page
-	SocketDir      string                 `protobuf:"bytes,8,opt,name=socket_dir,json=socketDir,proto3" json:"socket_dir,omitempty"`
-	ClusterAddress string                 `protobuf:"bytes,9,opt,name=cluster_address,json=clusterAddress,proto3" json:"cluster_address,omitempty"`
-	TokenHint      string                 `protobuf:"bytes,10,opt,name=token_hint,json=tokenHint,proto3" json:"token_hint,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Cluster       uint32                 `protobuf:"varint,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Node          uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
+	Process       uint32                 `protobuf:"varint,3,opt,name=process,proto3" json:"process,omitempty"` // this process's number
+	Job           uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
+	SubmissionId  string                 `protobuf:"bytes,5,opt,name=submission_id,json=submissionId,proto3" json:"submission_id,omitempty"`
+	ProgressSlot  uint32                 `protobuf:"varint,6,opt,name=progress_slot,json=progressSlot,proto3" json:"progress_slot,omitempty"` // 64-byte slot of the progress page
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -987,39 +975,11 @@ func (x *Welcome) GetSubmissionId() string {
 	return ""
 }
 
-func (x *Welcome) GetStoreCapacity() int64 {
-	if x != nil {
-		return x.StoreCapacity
-	}
-	return 0
-}
-
 func (x *Welcome) GetProgressSlot() uint32 {
 	if x != nil {
 		return x.ProgressSlot
 	}
 	return 0
-}
-
-func (x *Welcome) GetSocketDir() string {
-	if x != nil {
-		return x.SocketDir
-	}
-	return ""
-}
-
-func (x *Welcome) GetClusterAddress() string {
-	if x != nil {
-		return x.ClusterAddress
-	}
-	return ""
-}
-
-func (x *Welcome) GetTokenHint() string {
-	if x != nil {
-		return x.TokenHint
-	}
-	return ""
 }
 
 // LeaseDemand states how many more leases of a class the process could use
@@ -2332,7 +2292,7 @@ const file_local_proto_rawDesc = "" +
 	"\tnode_dead\x18\x10 \x01(\v2\x11.gray.v1.NodeDeadH\x00R\bnodeDead\x125\n" +
 	"\n" +
 	"list_tasks\x18\x11 \x01(\v2\x14.gray.v1.ListRequestH\x00R\tlistTasksB\x06\n" +
-	"\x04body\"\xd1\x02\n" +
+	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -2343,9 +2303,7 @@ const file_local_proto_rawDesc = "" +
 	"\vtunnel_node\x18\a \x01(\rR\n" +
 	"tunnelNode\x12%\n" +
 	"\x0etunnel_process\x18\b \x01(\rR\rtunnelProcess\x12/\n" +
-	"\tfunctions\x18\t \x03(\v2\x11.gray.v1.FunctionR\tfunctions\x12\x14\n" +
-	"\x05build\x18\n" +
-	" \x01(\tR\x05build\"*\n" +
+	"\tfunctions\x18\t \x03(\v2\x11.gray.v1.FunctionR\tfunctions\"*\n" +
 	"\x04Kind\x12\n" +
 	"\n" +
 	"\x06DRIVER\x10\x00\x12\n" +
@@ -2355,21 +2313,14 @@ const file_local_proto_rawDesc = "" +
 	"\x06TUNNEL\x10\x02\"2\n" +
 	"\bFunction\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x04R\x04hash\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xbb\x02\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xad\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x03 \x01(\rR\aprocess\x12\x10\n" +
 	"\x03job\x18\x04 \x01(\rR\x03job\x12#\n" +
-	"\rsubmission_id\x18\x05 \x01(\tR\fsubmissionId\x12%\n" +
-	"\x0estore_capacity\x18\x06 \x01(\x03R\rstoreCapacity\x12#\n" +
-	"\rprogress_slot\x18\a \x01(\rR\fprogressSlot\x12\x1d\n" +
-	"\n" +
-	"socket_dir\x18\b \x01(\tR\tsocketDir\x12'\n" +
-	"\x0fcluster_address\x18\t \x01(\tR\x0eclusterAddress\x12\x1d\n" +
-	"\n" +
-	"token_hint\x18\n" +
-	" \x01(\tR\ttokenHint\"\xb2\x01\n" +
+	"\rsubmission_id\x18\x05 \x01(\tR\fsubmissionId\x12#\n" +
+	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\"\xb2\x01\n" +
 	"\vLeaseDemand\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x120\n" +
 	"\tresources\x18\x02 \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12-\n" +

@@ -64,7 +64,8 @@ func (c *ActorClass[A, In]) Options(opts ...Option) *ActorClass[A, In] {
 }
 
 // Remote starts an actor and returns a handle to it. It doesn't wait: a
-// constructor that fails shows in the calls.
+// constructor that fails shows in the calls, as a TaskError, and so does a name
+// that is taken, as an AlreadyExistsError.
 func (c *ActorClass[A, In]) Remote(ctx context.Context, in In) Handle[A] {
 	p := processOf(ctx)
 	return c.create(p, submission(ctx, p, c.opts.compile(c.name, c.hash), c.input, &in))
@@ -183,7 +184,8 @@ func methodNamed(method any) *calledMethod {
 }
 
 // GetActor finds a living actor by the name that it was given in this job, or in
-// the namespace of the option Namespace.
+// the namespace of the option Namespace, the only one that counts here. The error
+// is a NotFoundError if there is none.
 func GetActor[A any](ctx context.Context, name string, opts ...Option) (Handle[A], error) {
 	o := actorDefaults().with(opts)
 	p := processOf(ctx)

@@ -8,11 +8,11 @@ import (
 
 // Info tells where code runs.
 type Info struct {
-	Job      string
-	Node     uint32
-	Process  string
+	Job      string // id, as gray jobs shows it
+	Node     uint32 // the node's number: 1 is n1
+	Process  string // the node's and the process's number: n1.p3
 	Task     string // id; empty outside of tasks
-	Function string
+	Function string // the task's function or the actor's method; empty outside of tasks
 	Attempt  int    // of the task: 0 the first time, 1 after its process died once
 	Actor    string // id; empty outside of actors
 }

@@ -17,9 +17,9 @@ type TaskError struct {
 	Function string
 	Message  string // of the error, or the panic's value
 	Stack    string // of the worker's goroutine; empty unless it panicked
-	Node     uint32
+	Node     uint32 // the number of the node that it ran on: 1 is n1
 	PID      int
-	Attempt  int
+	Attempt  int // 0 for the first
 }
 
 func (e *TaskError) Error() string {
@@ -34,7 +34,7 @@ type Death struct {
 	Message  string // one sentence
 	ExitCode int    // -n if signal n ended it
 	Signal   string // "killed", if a signal ended it
-	Node     uint32
+	Node     uint32 // the number of the node that it was on: 1 is n1
 	PID      int
 	LogTail  string // the last lines that it wrote
 }

@@ -9,8 +9,10 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
-// resourceUnit is the smallest amount of a resource: 1/10,000.
-const resourceUnit = 10_000
+const (
+	resourceUnit = 10_000  // of a resource's smallest amounts in one
+	maxResource  = 1 << 48 // the largest amount of a resource, as in package sched
+)
 
 // Option changes how a task runs or an actor lives.
 type Option func(*options)
@@ -47,15 +49,16 @@ func (o options) with(opts []Option) options {
 }
 
 func (o *options) resource(name string, amount float64) {
-	units := math.Round(amount * resourceUnit)
-	if amount < 0 || math.IsNaN(units) || units > 1<<53 {
-		panic(fmt.Sprintf("gray: %g of resource %q at %s: want an amount of zero or more", amount, name, callSite()))
+	if math.IsNaN(amount) || amount < 0 || amount > maxResource {
+		panic(fmt.Sprintf("gray: %g of resource %q at %s: want an amount from 0 to 2^48", amount, name, callSite()))
 	}
+	whole, part := math.Modf(amount) // apart: the product may need more bits than a float64 has
+	units := int64(whole)*resourceUnit + int64(math.Round(part*resourceUnit))
 	if units == 0 {
 		delete(o.resources, name)
 		return
 	}
-	o.resources[name] = int64(units)
+	o.resources[name] = units
 }
 
 // NumCPUs sets the CPUs that a running task (default 1) or a living actor

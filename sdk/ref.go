@@ -175,7 +175,8 @@ func viewed(f func() error) (err error) {
 // ErrViewWritten says that a value got by View was written to.
 var ErrViewWritten = errors.New("write to a viewed value: it lies in the object store and is read-only; use Get for a copy")
 
-// Put makes an object of v and returns a reference to it.
+// Put makes an object of v and returns a reference to it. The error is an
+// EncodingError if v can't travel, a StoreFullError if the node has no room for it.
 func Put[T any](ctx context.Context, v T) (Ref[T], error) {
 	c, err := codec.For[T]()
 	if err != nil {

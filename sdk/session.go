@@ -83,9 +83,11 @@ func connect(ctx context.Context, address string) (*Session, error) {
 func join(ctx context.Context, socket string, cluster *embed.Cluster) (*Session, error) {
 	hello := &proto.Hello{Kind: proto.Hello_DRIVER, Pid: int32(os.Getpid()), Args: os.Args, Functions: registered()}
 	hello.Dir, _ = os.Getwd()
-	hello.Start, _ = strconv.ParseUint(os.Getenv(envStart), 10, 64)
-	if os.Getenv(envRole) != "driver" {
-		hello.Start = 0
+	if os.Getenv(envRole) == "driver" && os.Getenv(envNode) == socket {
+		hello.Start, _ = strconv.ParseUint(os.Getenv(envStart), 10, 64)
+		for _, name := range []string{envRole, envNode, envStart} {
+			os.Unsetenv(name) // once: programs that this one starts are drivers of their own
+		}
 	}
 	out := &terminal{out: os.Stdout, err: os.Stderr}
 	p, err := process.Connect(ctx, process.Config{Socket: socket, Hello: hello, Functions: lookup, OnLog: out.print})

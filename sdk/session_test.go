@@ -95,6 +95,33 @@ func TestSecondDriver(t *testing.T) {
 	kill(first, t, h)
 }
 
+// TestNoRestartAtTheEnd: an actor with restarts left ends with its job all the
+// same, and isn't begun anew in between.
+func TestNoRestartAtTheEnd(t *testing.T) {
+	s, ctx := second(t)
+	h := counters.Options(gray.MaxRestarts(-1)).Remote(ctx, countSpec{})
+	get(ctx, t, gray.Call(ctx, h, (*counter).Add, 1))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := shared(t)
+	eventually(t, "the actor is dead", func() bool {
+		list, err := c.api.Actors(limited(c.ctx, t), api.ListOptions{Detail: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range list.Result {
+			if a.ActorID == h.String() {
+				if a.NumRestarts != "0" {
+					t.Fatalf("begun anew: %+v", a)
+				}
+				return a.State == "DEAD"
+			}
+		}
+		return false
+	})
+}
+
 func TestCloseLeavesNothing(t *testing.T) {
 	c, err := startCluster(embed.Options{Nodes: 2, CPUs: 1})
 	if err != nil {

@@ -139,6 +139,7 @@ func follow(t *testing.T, asks bool) *session {
 	s := &session{screen: newScreen(), signals: make(chan os.Signal), over: make(chan struct{}), result: make(chan error, 1)}
 	in, typed := io.Pipe()
 	s.typed = typed
+	t.Cleanup(func() { typed.Close() }) // ends who still reads
 	stopped := make(chan struct{})
 	c := &fakeCluster{
 		logs: func(ctx context.Context, w io.Writer, _ func(error)) error {

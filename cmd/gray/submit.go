@@ -250,7 +250,7 @@ var (
 	variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	// ownVariables are what gray itself tells a job's processes.
 	ownVariables = []string{
-		"GRAY_ROLE", "GRAY_NODE", "GRAY_START", "GRAY_LISTEN", "GRAY_ADDRESS", "GRAY_JOB", "GRAY_SUBMISSION_ID", "GRAY_EMBED",
+		"GRAY_ROLE", "GRAY_NODE", "GRAY_START", "GRAY_LISTEN", "GRAY_ADDRESS", "GRAY_JOB", "GRAY_SUBMISSION_ID",
 	}
 )
 

@@ -46,12 +46,16 @@ func formatSize(n int64) string {
 	return strconv.FormatInt(n, 10) + " B"
 }
 
+// smallest amounts of a resource are in one.
+const smallest = 10_000
+
 // formatQuantity is an amount of a resource for people: 1.5, and 2.0 GiB of memory.
+// What a difference of floats leaves below the smallest amount isn't shown.
 func formatQuantity(name string, v float64) string {
 	if strings.HasSuffix(name, "memory") {
 		return formatSize(int64(v))
 	}
-	return strconv.FormatFloat(v, 'f', -1, 64)
+	return strconv.FormatFloat(math.Round(v*smallest)/smallest, 'f', -1, 64)
 }
 
 // formatAge is how long ago t was.

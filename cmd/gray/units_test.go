@@ -29,6 +29,7 @@ func TestFormat(t *testing.T) {
 		formatSize(5):                            "5 B",
 		formatSize(3 << 29):                      "1.5 GiB",
 		formatQuantity("CPU", 0.5):               "0.5",
+		formatQuantity("CPU", 2-1.7):             "0.3",
 		formatQuantity("memory", 1<<30):          "1.0 GiB",
 		formatAge(now.Add(-90*time.Second), now): "1m30s",
 		formatAge(now.Add(-time.Second), now):    "1s",
@@ -45,11 +46,11 @@ func TestFormat(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	tab := newTable("ID", "NAME")
-	tab.row(1, "a\nb")
+	tab.row(1, "a\n\u009bb")
 	tab.row(22, "")
 	var b bytes.Buffer
 	tab.print(&b)
-	if want := "ID  NAME\n1   a b\n22  -\n"; b.String() != want {
+	if want := "ID  NAME\n1   a  b\n22  -\n"; b.String() != want {
 		t.Errorf("got %q", b.String())
 	}
 	widths := []int{4, 100, 50}

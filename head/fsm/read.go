@@ -14,9 +14,6 @@ func (s *State) Identity() (cluster uint32, authority []byte, token string) {
 	return s.meta.Cluster, s.meta.Authority, s.meta.Token
 }
 
-// CreatedMs is when the cluster began.
-func (s *State) CreatedMs() int64 { return s.meta.CreatedMs }
-
 // Node returns a node, or nil.
 func (s *State) Node(id uint32) *Node { return s.nodes[id] }
 

@@ -60,9 +60,6 @@ type NodeRow struct {
 	Workers            int                `json:"workers"`
 }
 
-// JobRow describes a job, in the state API.
-type JobRow = JobDetails
-
 // ActorRow describes an actor.
 type ActorRow struct {
 	ActorID           string             `json:"actor_id"`

@@ -39,7 +39,7 @@ func startNode(ctx context.Context, cfg daemon.Config, log *slog.Logger) outcome
 	n, err := node.Start(ctx, node.Config{
 		DataDir: cfg.DataDir, RunDir: cfg.RunDir, HeadAddress: cfg.HeadAddress, Token: token, IP: cfg.IP,
 		Resources: cfg.Resources, Labels: cfg.Labels, StoreBytes: cfg.StoreBytes, IsHead: cfg.IsHead,
-		Logger: log, Version: cfg.Version,
+		Logger: log,
 	})
 	if err != nil {
 		return outcome{err: err}

@@ -127,7 +127,7 @@ func goFiles(dir string) ([]string, error) {
 
 // prepare makes the cache folder and, for a job outside a module, the workspace.
 func (j *job) prepare(ctx context.Context) error {
-	if err := os.MkdirAll(j.cache, 0o755); err != nil {
+	if err := os.MkdirAll(j.cache, 0o700); err != nil {
 		return fmt.Errorf("build %s: %w", j.given, err)
 	}
 	now := time.Now()
@@ -145,7 +145,7 @@ func (j *job) prepare(ctx context.Context) error {
 	if old, err := os.ReadFile(j.work); err == nil && string(old) == text {
 		return nil
 	}
-	if err := os.WriteFile(j.work, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(j.work, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("build %s: %w", j.given, err)
 	}
 	return nil

@@ -1,5 +1,5 @@
 // Package rpc is how heads and nodes speak gRPC: the limits and keepalives of
-// servers and connections, and who may call. It owns no connection and no
+// servers and connections, who may call, and how files travel. It owns no connection and no
 // listener, and decides only whether a caller is a member of the cluster.
 package rpc
 

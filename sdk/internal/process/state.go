@@ -27,6 +27,7 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 	if limit == 0 {
 		limit = 1000
 	}
+	const pushed = "SUBMITTED_TO_WORKER"
 	add := func(q *taskQueue, state string, l *lease) {
 		list.Total += uint64(q.len())
 		for i := 0; i < q.len() && len(list.Tasks) < limit; i++ {
@@ -37,9 +38,9 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 			}
 			if l != nil {
 				info.Node, info.Worker, info.Pid = uint32(l.node), l.process.Number, l.pid
-				if i == 0 {
-					info.State = "RUNNING"
-				}
+			}
+			if state == pushed && i == 0 {
+				info.State = "RUNNING" // the line is worked off in order
 			}
 			if t.actor != nil {
 				info.Actor = t.actor.id.String()
@@ -50,7 +51,7 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 	for _, c := range p.leases.list() {
 		c.mu.Lock()
 		for _, l := range c.leases {
-			add(&l.inflight, "SUBMITTED_TO_WORKER", l)
+			add(&l.inflight, pushed, l)
 		}
 		add(&c.queue, "PENDING_NODE_ASSIGNMENT", nil)
 		c.mu.Unlock()
@@ -63,7 +64,7 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 	p.actors.mu.Unlock()
 	for _, a := range clients {
 		a.mu.Lock()
-		add(&a.inflight, "RUNNING", nil)
+		add(&a.inflight, pushed, nil)
 		add(&a.queue, "PENDING_ACTOR", nil)
 		a.mu.Unlock()
 	}

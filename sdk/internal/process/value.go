@@ -248,9 +248,6 @@ type Decoding struct {
 	tell    [][]byte     // borrowed for the first time
 }
 
-// Process returns the process that decodes.
-func (d *Decoding) Process() *Process { return d.p }
-
 // Reference returns the Object for the binary id in payload.
 func (d *Decoding) Reference(payload []byte) (*Object, error) {
 	id, err := ids.ObjectIDFrom(payload)

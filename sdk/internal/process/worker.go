@@ -45,7 +45,6 @@ type worker struct {
 	flushed  time.Time
 	instance Instance
 	actorID  []byte
-	class    string
 	closed   bool
 	procs    procs
 
@@ -412,7 +411,7 @@ func (w *worker) startActor(m *graypb.StartActor) {
 		w.actorStarted(m, e)
 	}
 	w.mu.Lock()
-	w.actorID, w.class = spec.GetId(), spec.GetClass()
+	w.actorID = spec.GetId()
 	w.procs.fit(spec.GetResources().GetQuantity()["CPU"])
 	w.mu.Unlock()
 	w.push(in)

@@ -79,3 +79,29 @@ func FuzzFrame(f *testing.F) {
 		}
 	})
 }
+
+// TestResultMadeAgain: what a later attempt of a task makes takes the place of what
+// an earlier one had made before it died.
+func TestResultMadeAgain(t *testing.T) {
+	n := lonely(t)
+	id := ids.ObjectID{Cluster: 1, Owner: ids.ProcessID{Node: 9, Number: 1}, Number: 7}
+	for i, size := range []int64{100, 60} {
+		p := join(t, n, uint32(1+i))
+		r := &reader{n: n, p: p}
+		create := &proto.ToNode{Call: 1, Body: &proto.ToNode_CreateObject{CreateObject: &proto.CreateObject{Id: id.Bytes(), Size: size}}}
+		if err := r.frame(create); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "the object is being made", func() bool { return n.store.Usage().Making == 1 })
+		seal := &proto.ToNode{Body: &proto.ToNode_SealObject{SealObject: &proto.SealObject{Id: id.Bytes(), Size: size}}}
+		if err := r.frame(seal); err != nil {
+			t.Fatal(err)
+		}
+		n.ended(p)
+		for o := range n.store.List() {
+			if o.ID != id || o.Size != size {
+				t.Errorf("want %d bytes: %+v", size, o)
+			}
+		}
+	}
+}

@@ -144,6 +144,11 @@ func (r *reader) create(call uint64, c *proto.CreateObject) error {
 		ctx, cancel := context.WithTimeout(ctx, createPatience)
 		defer cancel()
 		place, err := n.store.Create(ctx, id, c.Size, p.id)
+		if errors.Is(err, objectstore.ErrExists) && id.Owner != p.id && n.store.Discard(id) {
+			// A result of an attempt that died before it could tell: the references in
+			// it would be of a dead process.
+			place, err = n.store.Create(ctx, id, c.Size, p.id)
+		}
 		if err != nil {
 			return errorFrame(storeProblem(err))
 		}

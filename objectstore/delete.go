@@ -13,6 +13,20 @@ func (s *Store) Delete(id ids.ObjectID) {
 	}
 }
 
+// Discard deletes an object that is complete and that nobody holds, and reports
+// whether there was one.
+func (s *Store) Discard(id ids.ObjectID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.table.index[keyOf(id)]
+	if i == 0 || !s.table.at(i).is(sealed) || s.table.at(i).pins > 0 {
+		return false
+	}
+	s.delete(i)
+	s.serve()
+	return true
+}
+
 // delete reports whether the object's memory was freed.
 func (s *Store) delete(i uint32) bool {
 	o := s.table.at(i)

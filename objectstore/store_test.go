@@ -117,3 +117,21 @@ func TestListWhileDeleting(t *testing.T) {
 		break
 	}
 }
+
+func TestDiscard(t *testing.T) {
+	s := open(t, 1<<20)
+	if s.Discard(object(1)) {
+		t.Error("discarded what isn't there")
+	}
+	put(t, s, object(1), 100)
+	if _, ok := s.Acquire(object(1), process(2)); !ok || s.Discard(object(1)) {
+		t.Error("discarded what is held")
+	}
+	s.Release(object(1), process(2))
+	if !s.Discard(object(1)) || s.Usage().Objects != 0 {
+		t.Errorf("not discarded: %+v", s.Usage())
+	}
+	if _, err := s.Create(ended(), object(1), 50, process(1)); err != nil || s.Discard(object(1)) {
+		t.Errorf("what is being made: %v", err)
+	}
+}

@@ -22,6 +22,7 @@ type counter struct {
 type countSpec struct {
 	Start int
 	Fail  string
+	Pad   []byte
 }
 
 func newCounter(_ context.Context, s countSpec) (*counter, error) {
@@ -80,6 +81,9 @@ var (
 			last = gray.Call(ctx, h, (*counter).Add, 1)
 		}
 		return gray.Get(ctx, last)
+	})
+	kills = gray.Task(func(ctx context.Context, h gray.Handle[counter]) (gray.None, error) {
+		return gray.None{}, gray.Kill(ctx, h)
 	})
 	finds = gray.Task(func(ctx context.Context, name string) (int, error) {
 		h, err := gray.GetActor[counter](ctx, name)
@@ -171,6 +175,19 @@ func TestActorRestarts(t *testing.T) {
 	}
 }
 
+// TestActorInput: what an actor was made of is kept for its restarts, and goes with
+// it, though its creator never calls it.
+func TestActorInput(t *testing.T) {
+	c := shared(t)
+	ctx := limited(c.ctx, t)
+	h := counters.Options(gray.MaxRestarts(1)).Remote(ctx, countSpec{Start: 5, Pad: make([]byte, 5<<20)})
+	if get(ctx, t, adds.Remote(ctx, h)); len(c.stored(t, 5<<20)) == 0 {
+		t.Error("the input of a living actor is gone")
+	}
+	get(ctx, t, kills.Remote(ctx, h))
+	c.freed(t, 5<<20)
+}
+
 func TestActorKilled(t *testing.T) {
 	ctx, dir := limited(shared(t).ctx, t), t.TempDir()
 	h := counters.Options(gray.MaxRestarts(-1)).Remote(ctx, countSpec{})
@@ -178,7 +195,11 @@ func TestActorKilled(t *testing.T) {
 	behind := gray.Call(ctx, h, (*counter).Add, 1)
 	eventually(t, "the call begins", func() bool { return exists(filepath.Join(dir, "begun")) })
 	kill(ctx, t, h)
-	for _, r := range []gray.Ref[int]{pending, behind, gray.Call(ctx, h, (*counter).Add, 1)} {
+	late := gray.Call(ctx, h, (*counter).Add, 1)
+	if _, open, err := gray.Wait(ctx, []gray.Ref[int]{late}, 0); len(open) != 0 || err != nil {
+		t.Errorf("a call after the kill is on its way: %v", err)
+	}
+	for _, r := range []gray.Ref[int]{pending, behind, late} {
 		if e := fails[*gray.ActorDiedError](ctx, t, r); e.Actor != h.String() {
 			t.Errorf("%+v", e)
 		}

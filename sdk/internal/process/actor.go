@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -139,12 +140,29 @@ func (p *Process) CreateActor(c Creation) ids.ActorID {
 		return id
 	}
 	p.spawn(func() {
-		defer close(a.created)
 		if err := a.create(c); err != nil {
 			a.die(asError(err))
 		}
+		close(a.created)
+		if a.holds() {
+			a.awaitDeath(p.ctx)
+		}
 	})
 	return id
+}
+
+func (a *actorClient) holds() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.hold) > 0
+}
+
+// awaitDeath waits until the head says that the actor is dead, and ends it here
+// without a look at the line: there may be none, or one that is still to break.
+func (a *actorClient) awaitDeath(ctx context.Context) {
+	if info, err := a.locate(ctx, math.MaxUint32); err == nil {
+		a.die(deathOf(info))
+	}
 }
 
 func (a *actorClient) create(c Creation) error {
@@ -188,12 +206,19 @@ func (p *Process) FindActor(ctx context.Context, namespace, name string) (*grayp
 	return info, nil
 }
 
-// KillActor ends an actor for good.
+// KillActor ends an actor for good. Calls that this process makes later fail,
+// even while the actor's process is yet to go.
 func (p *Process) KillActor(ctx context.Context, id ids.ActorID) error {
-	if err := p.actors.client(id).awaitCreation(ctx); err != nil {
+	a := p.actors.client(id)
+	if err := a.awaitCreation(ctx); err != nil {
 		return err
 	}
-	return p.HeadCall(ctx, "KillActor", &graypb.KillActorRequest{Id: id.Bytes(), Reason: "killed by gray.Kill"}, &graypb.Ack{})
+	request := &graypb.KillActorRequest{Id: id.Bytes(), Reason: "killed by gray.Kill"}
+	if err := p.HeadCall(ctx, "KillActor", request, &graypb.Ack{}); err != nil {
+		return err
+	}
+	a.awaitDeath(ctx)
+	return nil
 }
 
 // SubmitCall calls an actor's method. Calls of one process to one actor run in
@@ -449,7 +474,8 @@ func (a *actorClient) broken() (again bool, err error) {
 	}
 	var failed, retried []*Task
 	for t := a.inflight.pop(); t != nil; t = a.inflight.pop() {
-		if t.mayRetry() && info.GetState() != graypb.ActorInfo_DEAD {
+		t.lostOn(a.node)
+		if t.mayRetry() && info.GetState() != graypb.ActorInfo_DEAD && a.dead == nil {
 			t.attempt++
 			retried = append(retried, t)
 		} else {
@@ -492,16 +518,14 @@ func deathOf(info *graypb.ActorInfo) *graypb.Error {
 	return e
 }
 
-// die fails every call, now and from now on.
+// die fails every call, now and from now on; those in flight when the line breaks:
+// until then their replies may come.
 func (a *actorClient) die(e *graypb.Error) {
 	a.mu.Lock()
 	a.dead = e
 	a.connecting = false
 	a.hold = nil
 	var failed []*Task
-	for t := a.inflight.pop(); t != nil; t = a.inflight.pop() {
-		failed = append(failed, t)
-	}
 	for t := a.queue.pop(); t != nil; t = a.queue.pop() {
 		failed = append(failed, t)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -189,6 +190,47 @@ func TestBury(t *testing.T) {
 	}
 	if c.backlog() != 3 || len(c.leases) != 0 || c.announced == 0 {
 		t.Errorf("%d in line, %d leases, %d asked for", c.backlog(), len(c.leases), c.announced)
+	}
+}
+
+// TestStrays: what an attempt may have stored before it died is known, until the
+// task ends, unless a later one on the same node replaced it.
+func TestStrays(t *testing.T) {
+	p := testProcess(t)
+	o := &TaskOptions{Name: "f", MaxRetries: 1}
+	o.mean.Store(int64(100 * time.Microsecond))
+	objects := submitMany(p, o, 3)
+	c := p.leases.classOf(o)
+	l := lend(t, c, 1)
+	l.node, l.ended = 2, true
+	p.leases.gone(&proto.LeaseGone{Lease: 1, Died: &proto.WorkerDied{LastStarted: objects[1].id.Number}})
+	stray := func(task *Task, made ids.NodeID) []*proto.Location {
+		return task.strays(&content{stored: true, nodes: []ids.NodeID{made}})
+	}
+	if s := stray(objects[0].task, 3); len(s) != 1 || !slices.Equal(s[0].Id, objects[0].id.Bytes()) || !slices.Equal(s[0].Nodes, []uint32{2}) {
+		t.Errorf("made elsewhere: %v", s)
+	}
+	if s := stray(objects[0].task, 3); s != nil {
+		t.Errorf("freed again: %v", s)
+	}
+	if s := stray(objects[1].task, 2); s != nil {
+		t.Errorf("made on the same node: %v", s)
+	}
+	if s := stray(objects[2].task, 3); s != nil {
+		t.Errorf("of a task that hadn't begun: %v", s)
+	}
+
+	st := p.SubmitStream(context.Background(), Submission{Options: &TaskOptions{Streaming: true}})
+	st.item(st.task.obj.id.Number + 1)
+	st.task.lostOn(2)
+	if s := st.task.strayItem(1, &content{}); s != nil {
+		t.Errorf("an item that had arrived: %v", s)
+	}
+	if s := st.task.strayItem(2, &content{}); len(s) != 1 {
+		t.Errorf("the next item: %v", s)
+	}
+	if s := st.task.strays(&content{}); len(s) != streamWindow {
+		t.Errorf("%d items that may have been made, want %d", len(s), streamWindow)
 	}
 }
 

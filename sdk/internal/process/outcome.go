@@ -156,7 +156,11 @@ func (p *Process) settle(conn *wire.Conn, o *outcome) {
 			if item == nil {
 				return
 			}
-			deliver = func(c *content) { item.complete(c) }
+			i := r.number - t.obj.id.Number // r is gone when this is called later
+			deliver = func(c *content) {
+				p.free(t.strayItem(i, c))
+				item.complete(c)
+			}
 		}
 		if len(r.contains) == 0 {
 			deliver(p.replyContent(r, nil))
@@ -287,16 +291,19 @@ func (l *lease) bury() {
 			begun = i
 		}
 	}
-	var failed []*Task
-	var again []*Task
+	var failed, again, cancelled []*Task
 	for i := 0; ; i++ {
 		t := l.inflight.pop()
 		if t == nil {
 			break
 		}
 		t.lease = nil
+		if i <= begun {
+			t.lostOn(l.node)
+		}
 		switch {
 		case t.cancelled:
+			cancelled = append(cancelled, t)
 		case i > begun:
 			again = append(again, t)
 		case t.mayRetry():
@@ -321,6 +328,9 @@ func (l *lease) bury() {
 	c.p.leases.mu.Lock()
 	delete(c.p.leases.byID, l.id)
 	c.p.leases.mu.Unlock()
+	for _, t := range cancelled {
+		c.p.freeStrays(t, &content{})
+	}
 	for _, t := range failed {
 		e := proto.CloneOf(l.gone.GetError())
 		e.Function, e.Attempt = t.opts.Name, uint32(t.attempt)

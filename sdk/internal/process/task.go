@@ -42,6 +42,7 @@ type Task struct {
 	stream  *Stream
 	parent  uint64       // serial of the task here that submitted it
 	waiting atomic.Int32 // inputs that aren't complete, plus one while counting
+	lost    atomic.Pointer[[]lostAttempt]
 
 	// Guarded by the class's or actor's lock.
 	lease     *lease
@@ -190,6 +191,7 @@ func (p *Process) finish(t *Task, c *content) {
 	if t.stream != nil {
 		t.stream.finish(c)
 	}
+	p.freeStrays(t, c)
 	switch {
 	case !c.stored: // the object lets go of the task by itself
 	case t.actor == nil && t.opts.MaxRetries != 0 && p.keepLineage(t):
@@ -223,8 +225,8 @@ func (t *Task) weaken() {
 	}
 }
 
-// maxLineage bounds what completed tasks are kept for rebuilding their
-// results, in bytes.
+// maxLineage bounds what is kept of completed tasks, to rebuild their results, in
+// bytes.
 const (
 	maxLineage  = 256 << 20
 	taskAtLeast = 512 // bytes of a task, whatever its input

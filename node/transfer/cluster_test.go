@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -44,12 +45,12 @@ func (m *memory) Create(ctx context.Context, id ids.ObjectID, size int64) ([]byt
 	if m.sealed[id] != nil || m.making[id] != nil {
 		return nil, ErrExists
 	}
-	if m.full != nil {
-		return nil, m.full
+	if err := cmp.Or(m.full, ctx.Err()); err != nil {
+		return nil, err
 	}
 	m.creates++
 	m.making[id] = &making{make([]byte, size), make(chan struct{})}
-	return m.making[id].data, ctx.Err()
+	return m.making[id].data, nil
 }
 
 func (m *memory) finish(id ids.ObjectID, keep bool) error {

@@ -34,6 +34,9 @@ type Session struct {
 
 	end    sync.Once
 	endErr error
+
+	mu       sync.Mutex
+	contexts map[*context.CancelCauseFunc]struct{} // that Context gave and nobody has ended
 }
 
 // Init makes the program a driver: of the job that it was submitted as, else of
@@ -102,10 +105,29 @@ func join(ctx context.Context, socket string, cluster *embed.Cluster) (*Session,
 func (s *Session) Context(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(process.WithProcess(parent, s.process))
 	stop := context.AfterFunc(s.process.Context(), func() { cancel(context.Cause(s.process.Context())) })
+	s.mu.Lock()
+	if s.contexts == nil {
+		s.contexts = map[*context.CancelCauseFunc]struct{}{}
+	}
+	s.contexts[&cancel] = struct{}{}
+	s.mu.Unlock()
 	return ctx, func() {
 		stop()
+		s.mu.Lock()
+		delete(s.contexts, &cancel)
+		s.mu.Unlock()
 		cancel(nil)
 	}
+}
+
+// endContexts ends the session's contexts before Close returns.
+func (s *Session) endContexts() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cancel := range s.contexts {
+		(*cancel)(context.Cause(s.process.Context()))
+	}
+	clear(s.contexts)
 }
 
 // Close ends the job, its tasks and its actors, and an embedded cluster. Closing
@@ -125,6 +147,7 @@ func (s *Session) leave(code int, message string) error {
 		err = nil // it ended first
 	}
 	err = errors.Join(err, s.process.Close())
+	s.endContexts()
 	if s.cluster != nil {
 		err = errors.Join(err, s.cluster.Close(ctx))
 	}

@@ -61,9 +61,10 @@ func (h *Head) readLog(ctx context.Context, j *fsm.Job, offset int64, follow boo
 	if j.Node == 0 {
 		return 0, nil
 	}
+	dead := problem(proto.Error_INTERNAL, "the log of job %s was on node %s, which is dead", j.Spec.SubmissionId, ids.NodeID(j.Node))
 	info := h.aliveNode(j.Node)
 	if info == nil {
-		return 0, problem(proto.Error_INTERNAL, "the log of job %s was on node %s, which is dead", j.Spec.SubmissionId, ids.NodeID(j.Node))
+		return 0, dead
 	}
 	client, err := h.nodes.get(info.Id, info.Address)
 	if err != nil {
@@ -72,6 +73,12 @@ func (h *Head) readLog(ctx context.Context, j *fsm.Job, offset int64, follow boo
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := client.ReadLog(ctx, &proto.ReadLogRequest{Job: j.Spec.Id, Follow: follow, Offset: offset})
+	dropped := func(err error) bool { // by us, when the node died
+		return status.Code(err) == codes.Canceled && ctx.Err() == nil
+	}
+	if dropped(err) {
+		return 0, dead
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -81,8 +88,8 @@ func (h *Head) readLog(ctx context.Context, j *fsm.Job, offset int64, follow boo
 		if errors.Is(err, io.EOF) {
 			return n, nil
 		}
-		if status.Code(err) == codes.Canceled && ctx.Err() == nil { // by us, when the node died
-			return n, problem(proto.Error_INTERNAL, "the log of job %s was on node %s, which is dead", j.Spec.SubmissionId, ids.NodeID(j.Node))
+		if dropped(err) {
+			return n, dead
 		}
 		if err != nil {
 			return n, err

@@ -286,11 +286,11 @@ func TestManyActorsDontOvercommit(t *testing.T) {
 		n.startActor()
 		n.startActor()
 	}
-	h.leader.mu.Lock()
-	defer h.leader.mu.Unlock()
-	if h.leader.actors.len() != 2 {
-		t.Errorf("%d actors wait, want 2", h.leader.actors.len())
-	}
+	eventually(t, "two actors wait", func() bool {
+		h.leader.mu.Lock()
+		defer h.leader.mu.Unlock()
+		return h.leader.actors.len() == 2
+	})
 }
 
 func TestNamesAndUnknownActors(t *testing.T) {

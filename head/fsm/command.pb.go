@@ -30,11 +30,15 @@ const (
 type Command struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Version uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// A command with the client and sequence of one that was applied lately has
-	// no effect, and the same result. An empty client: no such memory.
+	// A command with the client and sequence of one that was applied has no
+	// effect, and the same result. An empty client: no such memory.
 	Client   string `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
 	Sequence uint64 `protobuf:"varint,3,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	TimeMs   int64  `protobuf:"varint,4,opt,name=time_ms,json=timeMs,proto3" json:"time_ms,omitempty"`
+	// Since version 2: the client has the results of all commands before done…
+	Done uint64 `protobuf:"varint,5,opt,name=done,proto3" json:"done,omitempty"`
+	// …and what a process of a node asks for has no effect once that node is dead.
+	Node uint32 `protobuf:"varint,6,opt,name=node,proto3" json:"node,omitempty"`
 	// Types that are valid to be assigned to Body:
 	//
 	//	*Command_Init
@@ -57,6 +61,7 @@ type Command struct {
 	//	*Command_DeleteKey
 	//	*Command_PutPackage
 	//	*Command_DeletePackage
+	//	*Command_RaiseVersion
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -116,6 +121,20 @@ func (x *Command) GetSequence() uint64 {
 func (x *Command) GetTimeMs() int64 {
 	if x != nil {
 		return x.TimeMs
+	}
+	return 0
+}
+
+func (x *Command) GetDone() uint64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *Command) GetNode() uint32 {
+	if x != nil {
+		return x.Node
 	}
 	return 0
 }
@@ -307,6 +326,15 @@ func (x *Command) GetDeletePackage() *DeletePackage {
 	return nil
 }
 
+func (x *Command) GetRaiseVersion() *RaiseVersion {
+	if x != nil {
+		if x, ok := x.Body.(*Command_RaiseVersion); ok {
+			return x.RaiseVersion
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -391,6 +419,10 @@ type Command_DeletePackage struct {
 	DeletePackage *DeletePackage `protobuf:"bytes,29,opt,name=delete_package,json=deletePackage,proto3,oneof"`
 }
 
+type Command_RaiseVersion struct {
+	RaiseVersion *RaiseVersion `protobuf:"bytes,30,opt,name=raise_version,json=raiseVersion,proto3,oneof"`
+}
+
 func (*Command_Init) isCommand_Body() {}
 
 func (*Command_RegisterNode) isCommand_Body() {}
@@ -431,11 +463,14 @@ func (*Command_PutPackage) isCommand_Body() {}
 
 func (*Command_DeletePackage) isCommand_Body() {}
 
+func (*Command_RaiseVersion) isCommand_Body() {}
+
 type Init struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       uint32                 `protobuf:"varint,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	Authority     []byte                 `protobuf:"bytes,2,opt,name=authority,proto3" json:"authority,omitempty"` // certificate and key
 	Token         string                 `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	Version       uint32                 `protobuf:"varint,4,opt,name=version,proto3" json:"version,omitempty"` // of the commands that follow; 0: 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -491,6 +526,58 @@ func (x *Init) GetToken() string {
 	return ""
 }
 
+func (x *Init) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+// RaiseVersion lets commands of a newer version in, once all heads know it.
+type RaiseVersion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint32                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RaiseVersion) Reset() {
+	*x = RaiseVersion{}
+	mi := &file_command_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RaiseVersion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RaiseVersion) ProtoMessage() {}
+
+func (x *RaiseVersion) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RaiseVersion.ProtoReflect.Descriptor instead.
+func (*RaiseVersion) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RaiseVersion) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 type RegisterNode struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -502,7 +589,7 @@ type RegisterNode struct {
 
 func (x *RegisterNode) Reset() {
 	*x = RegisterNode{}
-	mi := &file_command_proto_msgTypes[2]
+	mi := &file_command_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -514,7 +601,7 @@ func (x *RegisterNode) String() string {
 func (*RegisterNode) ProtoMessage() {}
 
 func (x *RegisterNode) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[2]
+	mi := &file_command_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -527,7 +614,7 @@ func (x *RegisterNode) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNode.ProtoReflect.Descriptor instead.
 func (*RegisterNode) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{2}
+	return file_command_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RegisterNode) GetInstance() string {
@@ -561,7 +648,7 @@ type NodeDied struct {
 
 func (x *NodeDied) Reset() {
 	*x = NodeDied{}
-	mi := &file_command_proto_msgTypes[3]
+	mi := &file_command_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -573,7 +660,7 @@ func (x *NodeDied) String() string {
 func (*NodeDied) ProtoMessage() {}
 
 func (x *NodeDied) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[3]
+	mi := &file_command_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -586,7 +673,7 @@ func (x *NodeDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeDied.ProtoReflect.Descriptor instead.
 func (*NodeDied) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{3}
+	return file_command_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *NodeDied) GetNode() uint32 {
@@ -613,7 +700,7 @@ type SubmitJob struct {
 
 func (x *SubmitJob) Reset() {
 	*x = SubmitJob{}
-	mi := &file_command_proto_msgTypes[4]
+	mi := &file_command_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +712,7 @@ func (x *SubmitJob) String() string {
 func (*SubmitJob) ProtoMessage() {}
 
 func (x *SubmitJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[4]
+	mi := &file_command_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +725,7 @@ func (x *SubmitJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJob.ProtoReflect.Descriptor instead.
 func (*SubmitJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{4}
+	return file_command_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SubmitJob) GetSpec() *proto.JobSpec {
@@ -664,7 +751,7 @@ type RegisterDriver struct {
 
 func (x *RegisterDriver) Reset() {
 	*x = RegisterDriver{}
-	mi := &file_command_proto_msgTypes[5]
+	mi := &file_command_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -676,7 +763,7 @@ func (x *RegisterDriver) String() string {
 func (*RegisterDriver) ProtoMessage() {}
 
 func (x *RegisterDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[5]
+	mi := &file_command_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -689,7 +776,7 @@ func (x *RegisterDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriver.ProtoReflect.Descriptor instead.
 func (*RegisterDriver) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{5}
+	return file_command_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RegisterDriver) GetRequest() *proto.RegisterDriverRequest {
@@ -709,7 +796,7 @@ type PlaceJob struct {
 
 func (x *PlaceJob) Reset() {
 	*x = PlaceJob{}
-	mi := &file_command_proto_msgTypes[6]
+	mi := &file_command_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +808,7 @@ func (x *PlaceJob) String() string {
 func (*PlaceJob) ProtoMessage() {}
 
 func (x *PlaceJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[6]
+	mi := &file_command_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +821,7 @@ func (x *PlaceJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceJob.ProtoReflect.Descriptor instead.
 func (*PlaceJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{6}
+	return file_command_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PlaceJob) GetJob() uint32 {
@@ -762,7 +849,7 @@ type DriverStarted struct {
 
 func (x *DriverStarted) Reset() {
 	*x = DriverStarted{}
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -774,7 +861,7 @@ func (x *DriverStarted) String() string {
 func (*DriverStarted) ProtoMessage() {}
 
 func (x *DriverStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -787,7 +874,7 @@ func (x *DriverStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverStarted.ProtoReflect.Descriptor instead.
 func (*DriverStarted) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{7}
+	return file_command_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DriverStarted) GetJob() uint32 {
@@ -826,7 +913,7 @@ type DriverEnded struct {
 
 func (x *DriverEnded) Reset() {
 	*x = DriverEnded{}
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -838,7 +925,7 @@ func (x *DriverEnded) String() string {
 func (*DriverEnded) ProtoMessage() {}
 
 func (x *DriverEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -851,7 +938,7 @@ func (x *DriverEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverEnded.ProtoReflect.Descriptor instead.
 func (*DriverEnded) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{8}
+	return file_command_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DriverEnded) GetJob() uint32 {
@@ -912,7 +999,7 @@ type StopJob struct {
 
 func (x *StopJob) Reset() {
 	*x = StopJob{}
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -924,7 +1011,7 @@ func (x *StopJob) String() string {
 func (*StopJob) ProtoMessage() {}
 
 func (x *StopJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -937,7 +1024,7 @@ func (x *StopJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopJob.ProtoReflect.Descriptor instead.
 func (*StopJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{9}
+	return file_command_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *StopJob) GetId() string {
@@ -956,7 +1043,7 @@ type DeleteJob struct {
 
 func (x *DeleteJob) Reset() {
 	*x = DeleteJob{}
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1055,7 @@ func (x *DeleteJob) String() string {
 func (*DeleteJob) ProtoMessage() {}
 
 func (x *DeleteJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1068,7 @@ func (x *DeleteJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteJob.ProtoReflect.Descriptor instead.
 func (*DeleteJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{10}
+	return file_command_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeleteJob) GetId() string {
@@ -1002,7 +1089,7 @@ type CreateActor struct {
 
 func (x *CreateActor) Reset() {
 	*x = CreateActor{}
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1014,7 +1101,7 @@ func (x *CreateActor) String() string {
 func (*CreateActor) ProtoMessage() {}
 
 func (x *CreateActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1027,7 +1114,7 @@ func (x *CreateActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActor.ProtoReflect.Descriptor instead.
 func (*CreateActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{11}
+	return file_command_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateActor) GetSpec() *proto.ActorSpec {
@@ -1062,7 +1149,7 @@ type PlaceActor struct {
 
 func (x *PlaceActor) Reset() {
 	*x = PlaceActor{}
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1074,7 +1161,7 @@ func (x *PlaceActor) String() string {
 func (*PlaceActor) ProtoMessage() {}
 
 func (x *PlaceActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1087,7 +1174,7 @@ func (x *PlaceActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceActor.ProtoReflect.Descriptor instead.
 func (*PlaceActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{12}
+	return file_command_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PlaceActor) GetId() []byte {
@@ -1123,7 +1210,7 @@ type ActorRefused struct {
 
 func (x *ActorRefused) Reset() {
 	*x = ActorRefused{}
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1222,7 @@ func (x *ActorRefused) String() string {
 func (*ActorRefused) ProtoMessage() {}
 
 func (x *ActorRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1235,7 @@ func (x *ActorRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRefused.ProtoReflect.Descriptor instead.
 func (*ActorRefused) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{13}
+	return file_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ActorRefused) GetId() []byte {
@@ -1193,7 +1280,7 @@ type ActorStarted struct {
 
 func (x *ActorStarted) Reset() {
 	*x = ActorStarted{}
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1292,7 @@ func (x *ActorStarted) String() string {
 func (*ActorStarted) ProtoMessage() {}
 
 func (x *ActorStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1305,7 @@ func (x *ActorStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorStarted.ProtoReflect.Descriptor instead.
 func (*ActorStarted) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{14}
+	return file_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ActorStarted) GetId() []byte {
@@ -1276,7 +1363,7 @@ type ActorDied struct {
 
 func (x *ActorDied) Reset() {
 	*x = ActorDied{}
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1375,7 @@ func (x *ActorDied) String() string {
 func (*ActorDied) ProtoMessage() {}
 
 func (x *ActorDied) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1388,7 @@ func (x *ActorDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorDied.ProtoReflect.Descriptor instead.
 func (*ActorDied) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{15}
+	return file_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ActorDied) GetId() []byte {
@@ -1350,7 +1437,7 @@ type KillActor struct {
 
 func (x *KillActor) Reset() {
 	*x = KillActor{}
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1449,7 @@ func (x *KillActor) String() string {
 func (*KillActor) ProtoMessage() {}
 
 func (x *KillActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1462,7 @@ func (x *KillActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActor.ProtoReflect.Descriptor instead.
 func (*KillActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{16}
+	return file_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *KillActor) GetId() []byte {
@@ -1411,7 +1498,7 @@ type PutKey struct {
 
 func (x *PutKey) Reset() {
 	*x = PutKey{}
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1510,7 @@ func (x *PutKey) String() string {
 func (*PutKey) ProtoMessage() {}
 
 func (x *PutKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1523,7 @@ func (x *PutKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKey.ProtoReflect.Descriptor instead.
 func (*PutKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{17}
+	return file_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PutKey) GetNamespace() string {
@@ -1477,7 +1564,7 @@ type DeleteKey struct {
 
 func (x *DeleteKey) Reset() {
 	*x = DeleteKey{}
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1489,7 +1576,7 @@ func (x *DeleteKey) String() string {
 func (*DeleteKey) ProtoMessage() {}
 
 func (x *DeleteKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1502,7 +1589,7 @@ func (x *DeleteKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKey.ProtoReflect.Descriptor instead.
 func (*DeleteKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{18}
+	return file_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteKey) GetNamespace() string {
@@ -1530,7 +1617,7 @@ type PutPackage struct {
 
 func (x *PutPackage) Reset() {
 	*x = PutPackage{}
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1542,7 +1629,7 @@ func (x *PutPackage) String() string {
 func (*PutPackage) ProtoMessage() {}
 
 func (x *PutPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1555,7 +1642,7 @@ func (x *PutPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPackage.ProtoReflect.Descriptor instead.
 func (*PutPackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{19}
+	return file_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PutPackage) GetName() string {
@@ -1588,7 +1675,7 @@ type DeletePackage struct {
 
 func (x *DeletePackage) Reset() {
 	*x = DeletePackage{}
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1687,7 @@ func (x *DeletePackage) String() string {
 func (*DeletePackage) ProtoMessage() {}
 
 func (x *DeletePackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1700,7 @@ func (x *DeletePackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackage.ProtoReflect.Descriptor instead.
 func (*DeletePackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{20}
+	return file_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeletePackage) GetName() string {
@@ -1636,7 +1723,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1735,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1748,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{21}
+	return file_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Result) GetError() *proto.Error {
@@ -1703,6 +1790,7 @@ type Record struct {
 	//	*Record_Key
 	//	*Record_Package
 	//	*Record_Reply
+	//	*Record_Client
 	Body          isRecord_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1710,7 +1798,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1722,7 +1810,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1735,7 +1823,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{22}
+	return file_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Record) GetBody() isRecord_Body {
@@ -1808,6 +1896,15 @@ func (x *Record) GetReply() *ReplyRecord {
 	return nil
 }
 
+func (x *Record) GetClient() *ClientRecord {
+	if x != nil {
+		if x, ok := x.Body.(*Record_Client); ok {
+			return x.Client
+		}
+	}
+	return nil
+}
+
 type isRecord_Body interface {
 	isRecord_Body()
 }
@@ -1840,6 +1937,10 @@ type Record_Reply struct {
 	Reply *ReplyRecord `protobuf:"bytes,7,opt,name=reply,proto3,oneof"`
 }
 
+type Record_Client struct {
+	Client *ClientRecord `protobuf:"bytes,8,opt,name=client,proto3,oneof"`
+}
+
 func (*Record_Meta) isRecord_Body() {}
 
 func (*Record_Node) isRecord_Body() {}
@@ -1854,6 +1955,8 @@ func (*Record_Package) isRecord_Body() {}
 
 func (*Record_Reply) isRecord_Body() {}
 
+func (*Record_Client) isRecord_Body() {}
+
 type Meta struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Cluster       uint32                 `protobuf:"varint,1,opt,name=cluster,proto3" json:"cluster,omitempty"`
@@ -1862,14 +1965,15 @@ type Meta struct {
 	CreatedMs     int64                  `protobuf:"varint,4,opt,name=created_ms,json=createdMs,proto3" json:"created_ms,omitempty"`
 	LastNode      uint32                 `protobuf:"varint,5,opt,name=last_node,json=lastNode,proto3" json:"last_node,omitempty"`
 	LastJob       uint32                 `protobuf:"varint,6,opt,name=last_job,json=lastJob,proto3" json:"last_job,omitempty"`
-	Ended         uint64                 `protobuf:"varint,7,opt,name=ended,proto3" json:"ended,omitempty"` // counts what ended, in order
+	Ended         uint64                 `protobuf:"varint,7,opt,name=ended,proto3" json:"ended,omitempty"`     // counts what ended, in order
+	Version       uint32                 `protobuf:"varint,8,opt,name=version,proto3" json:"version,omitempty"` // of commands that may come; 0: 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Meta) Reset() {
 	*x = Meta{}
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1881,7 +1985,7 @@ func (x *Meta) String() string {
 func (*Meta) ProtoMessage() {}
 
 func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1894,7 +1998,7 @@ func (x *Meta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meta.ProtoReflect.Descriptor instead.
 func (*Meta) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{23}
+	return file_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Meta) GetCluster() uint32 {
@@ -1946,6 +2050,13 @@ func (x *Meta) GetEnded() uint64 {
 	return 0
 }
 
+func (x *Meta) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
 type NodeRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
@@ -1957,7 +2068,7 @@ type NodeRecord struct {
 
 func (x *NodeRecord) Reset() {
 	*x = NodeRecord{}
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1969,7 +2080,7 @@ func (x *NodeRecord) String() string {
 func (*NodeRecord) ProtoMessage() {}
 
 func (x *NodeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1982,7 +2093,7 @@ func (x *NodeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRecord.ProtoReflect.Descriptor instead.
 func (*NodeRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{24}
+	return file_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *NodeRecord) GetInstance() string {
@@ -2030,7 +2141,7 @@ type JobRecord struct {
 
 func (x *JobRecord) Reset() {
 	*x = JobRecord{}
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2153,7 @@ func (x *JobRecord) String() string {
 func (*JobRecord) ProtoMessage() {}
 
 func (x *JobRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2166,7 @@ func (x *JobRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRecord.ProtoReflect.Descriptor instead.
 func (*JobRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{25}
+	return file_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *JobRecord) GetSpec() *proto.JobSpec {
@@ -2190,7 +2301,7 @@ type ActorRecord struct {
 
 func (x *ActorRecord) Reset() {
 	*x = ActorRecord{}
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2202,7 +2313,7 @@ func (x *ActorRecord) String() string {
 func (*ActorRecord) ProtoMessage() {}
 
 func (x *ActorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2215,7 +2326,7 @@ func (x *ActorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRecord.ProtoReflect.Descriptor instead.
 func (*ActorRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{26}
+	return file_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ActorRecord) GetSpec() *proto.ActorSpec {
@@ -2313,7 +2424,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2325,7 +2436,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2338,7 +2449,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{27}
+	return file_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *KeyRecord) GetNamespace() string {
@@ -2374,7 +2485,7 @@ type PackageRecord struct {
 
 func (x *PackageRecord) Reset() {
 	*x = PackageRecord{}
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2386,7 +2497,7 @@ func (x *PackageRecord) String() string {
 func (*PackageRecord) ProtoMessage() {}
 
 func (x *PackageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2399,7 +2510,7 @@ func (x *PackageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageRecord.ProtoReflect.Descriptor instead.
 func (*PackageRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{28}
+	return file_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PackageRecord) GetName() string {
@@ -2441,7 +2552,7 @@ type ReplyRecord struct {
 
 func (x *ReplyRecord) Reset() {
 	*x = ReplyRecord{}
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2453,7 +2564,7 @@ func (x *ReplyRecord) String() string {
 func (*ReplyRecord) ProtoMessage() {}
 
 func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2466,7 +2577,7 @@ func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyRecord.ProtoReflect.Descriptor instead.
 func (*ReplyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{29}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReplyRecord) GetClient() string {
@@ -2490,17 +2601,78 @@ func (x *ReplyRecord) GetResult() *Result {
 	return nil
 }
 
+type ClientRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Done          uint64                 `protobuf:"varint,2,opt,name=done,proto3" json:"done,omitempty"`
+	UsedMs        int64                  `protobuf:"varint,3,opt,name=used_ms,json=usedMs,proto3" json:"used_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientRecord) Reset() {
+	*x = ClientRecord{}
+	mi := &file_command_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientRecord) ProtoMessage() {}
+
+func (x *ClientRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientRecord.ProtoReflect.Descriptor instead.
+func (*ClientRecord) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ClientRecord) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ClientRecord) GetDone() uint64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *ClientRecord) GetUsedMs() int64 {
+	if x != nil {
+		return x.UsedMs
+	}
+	return 0
+}
+
 var File_command_proto protoreflect.FileDescriptor
 
 const file_command_proto_rawDesc = "" +
 	"\n" +
-	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\x9b\n" +
-	"\n" +
+	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\x85\v\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x1a\n" +
 	"\bsequence\x18\x03 \x01(\x04R\bsequence\x12\x17\n" +
-	"\atime_ms\x18\x04 \x01(\x03R\x06timeMs\x12'\n" +
+	"\atime_ms\x18\x04 \x01(\x03R\x06timeMs\x12\x12\n" +
+	"\x04done\x18\x05 \x01(\x04R\x04done\x12\x12\n" +
+	"\x04node\x18\x06 \x01(\rR\x04node\x12'\n" +
 	"\x04init\x18\n" +
 	" \x01(\v2\x11.gray.fsm.v1.InitH\x00R\x04init\x12@\n" +
 	"\rregister_node\x18\v \x01(\v2\x19.gray.fsm.v1.RegisterNodeH\x00R\fregisterNode\x124\n" +
@@ -2528,12 +2700,16 @@ const file_command_proto_rawDesc = "" +
 	"delete_key\x18\x1b \x01(\v2\x16.gray.fsm.v1.DeleteKeyH\x00R\tdeleteKey\x12:\n" +
 	"\vput_package\x18\x1c \x01(\v2\x17.gray.fsm.v1.PutPackageH\x00R\n" +
 	"putPackage\x12C\n" +
-	"\x0edelete_package\x18\x1d \x01(\v2\x1a.gray.fsm.v1.DeletePackageH\x00R\rdeletePackageB\x06\n" +
-	"\x04body\"T\n" +
+	"\x0edelete_package\x18\x1d \x01(\v2\x1a.gray.fsm.v1.DeletePackageH\x00R\rdeletePackage\x12@\n" +
+	"\rraise_version\x18\x1e \x01(\v2\x19.gray.fsm.v1.RaiseVersionH\x00R\fraiseVersionB\x06\n" +
+	"\x04body\"n\n" +
 	"\x04Init\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x1c\n" +
 	"\tauthority\x18\x02 \x01(\fR\tauthority\x12\x14\n" +
-	"\x05token\x18\x03 \x01(\tR\x05token\"a\n" +
+	"\x05token\x18\x03 \x01(\tR\x05token\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\rR\aversion\"(\n" +
+	"\fRaiseVersion\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\rR\aversion\"a\n" +
 	"\fRegisterNode\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12%\n" +
 	"\x04node\x18\x02 \x01(\v2\x11.gray.v1.NodeInfoR\x04node\x12\x0e\n" +
@@ -2616,7 +2792,7 @@ const file_command_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\rR\x02id\x12\x18\n" +
 	"\aexisted\x18\x03 \x01(\bR\aexisted\x12\x12\n" +
-	"\x04name\x18\x04 \x01(\tR\x04name\"\xdc\x02\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\"\x91\x03\n" +
 	"\x06Record\x12'\n" +
 	"\x04meta\x18\x01 \x01(\v2\x11.gray.fsm.v1.MetaH\x00R\x04meta\x12-\n" +
 	"\x04node\x18\x02 \x01(\v2\x17.gray.fsm.v1.NodeRecordH\x00R\x04node\x12*\n" +
@@ -2624,8 +2800,9 @@ const file_command_proto_rawDesc = "" +
 	"\x05actor\x18\x04 \x01(\v2\x18.gray.fsm.v1.ActorRecordH\x00R\x05actor\x12*\n" +
 	"\x03key\x18\x05 \x01(\v2\x16.gray.fsm.v1.KeyRecordH\x00R\x03key\x126\n" +
 	"\apackage\x18\x06 \x01(\v2\x1a.gray.fsm.v1.PackageRecordH\x00R\apackage\x120\n" +
-	"\x05reply\x18\a \x01(\v2\x18.gray.fsm.v1.ReplyRecordH\x00R\x05replyB\x06\n" +
-	"\x04body\"\xc1\x01\n" +
+	"\x05reply\x18\a \x01(\v2\x18.gray.fsm.v1.ReplyRecordH\x00R\x05reply\x123\n" +
+	"\x06client\x18\b \x01(\v2\x19.gray.fsm.v1.ClientRecordH\x00R\x06clientB\x06\n" +
+	"\x04body\"\xdb\x01\n" +
 	"\x04Meta\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x1c\n" +
 	"\tauthority\x18\x02 \x01(\fR\tauthority\x12\x14\n" +
@@ -2634,7 +2811,8 @@ const file_command_proto_rawDesc = "" +
 	"created_ms\x18\x04 \x01(\x03R\tcreatedMs\x12\x1b\n" +
 	"\tlast_node\x18\x05 \x01(\rR\blastNode\x12\x19\n" +
 	"\blast_job\x18\x06 \x01(\rR\alastJob\x12\x14\n" +
-	"\x05ended\x18\a \x01(\x04R\x05ended\"e\n" +
+	"\x05ended\x18\a \x01(\x04R\x05ended\x12\x18\n" +
+	"\aversion\x18\b \x01(\rR\aversion\"e\n" +
 	"\n" +
 	"NodeRecord\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12%\n" +
@@ -2687,7 +2865,11 @@ const file_command_proto_rawDesc = "" +
 	"\vReplyRecord\x12\x16\n" +
 	"\x06client\x18\x01 \x01(\tR\x06client\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\x12+\n" +
-	"\x06result\x18\x03 \x01(\v2\x13.gray.fsm.v1.ResultR\x06resultB+Z)github.com/gray-runtime/gray/head/fsm;fsmb\x06proto3"
+	"\x06result\x18\x03 \x01(\v2\x13.gray.fsm.v1.ResultR\x06result\"O\n" +
+	"\fClientRecord\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04done\x18\x02 \x01(\x04R\x04done\x12\x17\n" +
+	"\aused_ms\x18\x03 \x01(\x03R\x06usedMsB+Z)github.com/gray-runtime/gray/head/fsm;fsmb\x06proto3"
 
 var (
 	file_command_proto_rawDescOnce sync.Once
@@ -2701,90 +2883,94 @@ func file_command_proto_rawDescGZIP() []byte {
 	return file_command_proto_rawDescData
 }
 
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_command_proto_goTypes = []any{
 	(*Command)(nil),                     // 0: gray.fsm.v1.Command
 	(*Init)(nil),                        // 1: gray.fsm.v1.Init
-	(*RegisterNode)(nil),                // 2: gray.fsm.v1.RegisterNode
-	(*NodeDied)(nil),                    // 3: gray.fsm.v1.NodeDied
-	(*SubmitJob)(nil),                   // 4: gray.fsm.v1.SubmitJob
-	(*RegisterDriver)(nil),              // 5: gray.fsm.v1.RegisterDriver
-	(*PlaceJob)(nil),                    // 6: gray.fsm.v1.PlaceJob
-	(*DriverStarted)(nil),               // 7: gray.fsm.v1.DriverStarted
-	(*DriverEnded)(nil),                 // 8: gray.fsm.v1.DriverEnded
-	(*StopJob)(nil),                     // 9: gray.fsm.v1.StopJob
-	(*DeleteJob)(nil),                   // 10: gray.fsm.v1.DeleteJob
-	(*CreateActor)(nil),                 // 11: gray.fsm.v1.CreateActor
-	(*PlaceActor)(nil),                  // 12: gray.fsm.v1.PlaceActor
-	(*ActorRefused)(nil),                // 13: gray.fsm.v1.ActorRefused
-	(*ActorStarted)(nil),                // 14: gray.fsm.v1.ActorStarted
-	(*ActorDied)(nil),                   // 15: gray.fsm.v1.ActorDied
-	(*KillActor)(nil),                   // 16: gray.fsm.v1.KillActor
-	(*PutKey)(nil),                      // 17: gray.fsm.v1.PutKey
-	(*DeleteKey)(nil),                   // 18: gray.fsm.v1.DeleteKey
-	(*PutPackage)(nil),                  // 19: gray.fsm.v1.PutPackage
-	(*DeletePackage)(nil),               // 20: gray.fsm.v1.DeletePackage
-	(*Result)(nil),                      // 21: gray.fsm.v1.Result
-	(*Record)(nil),                      // 22: gray.fsm.v1.Record
-	(*Meta)(nil),                        // 23: gray.fsm.v1.Meta
-	(*NodeRecord)(nil),                  // 24: gray.fsm.v1.NodeRecord
-	(*JobRecord)(nil),                   // 25: gray.fsm.v1.JobRecord
-	(*ActorRecord)(nil),                 // 26: gray.fsm.v1.ActorRecord
-	(*KeyRecord)(nil),                   // 27: gray.fsm.v1.KeyRecord
-	(*PackageRecord)(nil),               // 28: gray.fsm.v1.PackageRecord
-	(*ReplyRecord)(nil),                 // 29: gray.fsm.v1.ReplyRecord
-	(*proto.NodeInfo)(nil),              // 30: gray.v1.NodeInfo
-	(*proto.JobSpec)(nil),               // 31: gray.v1.JobSpec
-	(*proto.RegisterDriverRequest)(nil), // 32: gray.v1.RegisterDriverRequest
-	(*proto.ActorSpec)(nil),             // 33: gray.v1.ActorSpec
-	(*proto.Error)(nil),                 // 34: gray.v1.Error
-	(proto.ActorInfo_State)(0),          // 35: gray.v1.ActorInfo.State
+	(*RaiseVersion)(nil),                // 2: gray.fsm.v1.RaiseVersion
+	(*RegisterNode)(nil),                // 3: gray.fsm.v1.RegisterNode
+	(*NodeDied)(nil),                    // 4: gray.fsm.v1.NodeDied
+	(*SubmitJob)(nil),                   // 5: gray.fsm.v1.SubmitJob
+	(*RegisterDriver)(nil),              // 6: gray.fsm.v1.RegisterDriver
+	(*PlaceJob)(nil),                    // 7: gray.fsm.v1.PlaceJob
+	(*DriverStarted)(nil),               // 8: gray.fsm.v1.DriverStarted
+	(*DriverEnded)(nil),                 // 9: gray.fsm.v1.DriverEnded
+	(*StopJob)(nil),                     // 10: gray.fsm.v1.StopJob
+	(*DeleteJob)(nil),                   // 11: gray.fsm.v1.DeleteJob
+	(*CreateActor)(nil),                 // 12: gray.fsm.v1.CreateActor
+	(*PlaceActor)(nil),                  // 13: gray.fsm.v1.PlaceActor
+	(*ActorRefused)(nil),                // 14: gray.fsm.v1.ActorRefused
+	(*ActorStarted)(nil),                // 15: gray.fsm.v1.ActorStarted
+	(*ActorDied)(nil),                   // 16: gray.fsm.v1.ActorDied
+	(*KillActor)(nil),                   // 17: gray.fsm.v1.KillActor
+	(*PutKey)(nil),                      // 18: gray.fsm.v1.PutKey
+	(*DeleteKey)(nil),                   // 19: gray.fsm.v1.DeleteKey
+	(*PutPackage)(nil),                  // 20: gray.fsm.v1.PutPackage
+	(*DeletePackage)(nil),               // 21: gray.fsm.v1.DeletePackage
+	(*Result)(nil),                      // 22: gray.fsm.v1.Result
+	(*Record)(nil),                      // 23: gray.fsm.v1.Record
+	(*Meta)(nil),                        // 24: gray.fsm.v1.Meta
+	(*NodeRecord)(nil),                  // 25: gray.fsm.v1.NodeRecord
+	(*JobRecord)(nil),                   // 26: gray.fsm.v1.JobRecord
+	(*ActorRecord)(nil),                 // 27: gray.fsm.v1.ActorRecord
+	(*KeyRecord)(nil),                   // 28: gray.fsm.v1.KeyRecord
+	(*PackageRecord)(nil),               // 29: gray.fsm.v1.PackageRecord
+	(*ReplyRecord)(nil),                 // 30: gray.fsm.v1.ReplyRecord
+	(*ClientRecord)(nil),                // 31: gray.fsm.v1.ClientRecord
+	(*proto.NodeInfo)(nil),              // 32: gray.v1.NodeInfo
+	(*proto.JobSpec)(nil),               // 33: gray.v1.JobSpec
+	(*proto.RegisterDriverRequest)(nil), // 34: gray.v1.RegisterDriverRequest
+	(*proto.ActorSpec)(nil),             // 35: gray.v1.ActorSpec
+	(*proto.Error)(nil),                 // 36: gray.v1.Error
+	(proto.ActorInfo_State)(0),          // 37: gray.v1.ActorInfo.State
 }
 var file_command_proto_depIdxs = []int32{
 	1,  // 0: gray.fsm.v1.Command.init:type_name -> gray.fsm.v1.Init
-	2,  // 1: gray.fsm.v1.Command.register_node:type_name -> gray.fsm.v1.RegisterNode
-	3,  // 2: gray.fsm.v1.Command.node_died:type_name -> gray.fsm.v1.NodeDied
-	4,  // 3: gray.fsm.v1.Command.submit_job:type_name -> gray.fsm.v1.SubmitJob
-	5,  // 4: gray.fsm.v1.Command.register_driver:type_name -> gray.fsm.v1.RegisterDriver
-	6,  // 5: gray.fsm.v1.Command.place_job:type_name -> gray.fsm.v1.PlaceJob
-	7,  // 6: gray.fsm.v1.Command.driver_started:type_name -> gray.fsm.v1.DriverStarted
-	8,  // 7: gray.fsm.v1.Command.driver_ended:type_name -> gray.fsm.v1.DriverEnded
-	9,  // 8: gray.fsm.v1.Command.stop_job:type_name -> gray.fsm.v1.StopJob
-	10, // 9: gray.fsm.v1.Command.delete_job:type_name -> gray.fsm.v1.DeleteJob
-	11, // 10: gray.fsm.v1.Command.create_actor:type_name -> gray.fsm.v1.CreateActor
-	12, // 11: gray.fsm.v1.Command.place_actor:type_name -> gray.fsm.v1.PlaceActor
-	13, // 12: gray.fsm.v1.Command.actor_refused:type_name -> gray.fsm.v1.ActorRefused
-	14, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
-	15, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
-	16, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
-	17, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
-	18, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
-	19, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
-	20, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
-	30, // 20: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
-	31, // 21: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
-	32, // 22: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
-	33, // 23: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
-	34, // 24: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
-	34, // 25: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
-	23, // 26: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
-	24, // 27: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
-	25, // 28: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
-	26, // 29: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
-	27, // 30: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
-	28, // 31: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
-	29, // 32: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
-	30, // 33: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
-	31, // 34: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
-	33, // 35: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
-	35, // 36: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
-	34, // 37: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
-	21, // 38: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	3,  // 1: gray.fsm.v1.Command.register_node:type_name -> gray.fsm.v1.RegisterNode
+	4,  // 2: gray.fsm.v1.Command.node_died:type_name -> gray.fsm.v1.NodeDied
+	5,  // 3: gray.fsm.v1.Command.submit_job:type_name -> gray.fsm.v1.SubmitJob
+	6,  // 4: gray.fsm.v1.Command.register_driver:type_name -> gray.fsm.v1.RegisterDriver
+	7,  // 5: gray.fsm.v1.Command.place_job:type_name -> gray.fsm.v1.PlaceJob
+	8,  // 6: gray.fsm.v1.Command.driver_started:type_name -> gray.fsm.v1.DriverStarted
+	9,  // 7: gray.fsm.v1.Command.driver_ended:type_name -> gray.fsm.v1.DriverEnded
+	10, // 8: gray.fsm.v1.Command.stop_job:type_name -> gray.fsm.v1.StopJob
+	11, // 9: gray.fsm.v1.Command.delete_job:type_name -> gray.fsm.v1.DeleteJob
+	12, // 10: gray.fsm.v1.Command.create_actor:type_name -> gray.fsm.v1.CreateActor
+	13, // 11: gray.fsm.v1.Command.place_actor:type_name -> gray.fsm.v1.PlaceActor
+	14, // 12: gray.fsm.v1.Command.actor_refused:type_name -> gray.fsm.v1.ActorRefused
+	15, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
+	16, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
+	17, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
+	18, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
+	19, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
+	20, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
+	21, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
+	2,  // 20: gray.fsm.v1.Command.raise_version:type_name -> gray.fsm.v1.RaiseVersion
+	32, // 21: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
+	33, // 22: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
+	34, // 23: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
+	35, // 24: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
+	36, // 25: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
+	36, // 26: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
+	24, // 27: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
+	25, // 28: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
+	26, // 29: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
+	27, // 30: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
+	28, // 31: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
+	29, // 32: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
+	30, // 33: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
+	31, // 34: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
+	32, // 35: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
+	33, // 36: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
+	35, // 37: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
+	37, // 38: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
+	36, // 39: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
+	22, // 40: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -2813,8 +2999,9 @@ func file_command_proto_init() {
 		(*Command_DeleteKey)(nil),
 		(*Command_PutPackage)(nil),
 		(*Command_DeletePackage)(nil),
+		(*Command_RaiseVersion)(nil),
 	}
-	file_command_proto_msgTypes[22].OneofWrappers = []any{
+	file_command_proto_msgTypes[23].OneofWrappers = []any{
 		(*Record_Meta)(nil),
 		(*Record_Node)(nil),
 		(*Record_Job)(nil),
@@ -2822,6 +3009,7 @@ func file_command_proto_init() {
 		(*Record_Key)(nil),
 		(*Record_Package)(nil),
 		(*Record_Reply)(nil),
+		(*Record_Client)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2829,7 +3017,7 @@ func file_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

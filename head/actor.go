@@ -55,8 +55,8 @@ func (l *leader) settlePlace(id string, node uint32) {
 }
 
 // FindActor describes an actor, by its id or by its name.
-func (c *controlService) FindActor(_ context.Context, r *proto.FindActorRequest) (*proto.ActorInfo, error) {
-	if err := c.h.leading(); err != nil {
+func (c *controlService) FindActor(ctx context.Context, r *proto.FindActorRequest) (*proto.ActorInfo, error) {
+	if err := c.h.leading(ctx); err != nil {
 		return nil, err
 	}
 	var a *fsm.Actor
@@ -102,7 +102,7 @@ func (l *leader) describe(a *fsm.Actor) *proto.ActorInfo {
 func (c *controlService) WaitActor(ctx context.Context, r *proto.WaitActorRequest) (*proto.ActorInfo, error) {
 	var patience <-chan time.Time
 	for {
-		if err := c.h.leading(); err != nil {
+		if err := c.h.leading(ctx); err != nil {
 			return nil, err
 		}
 		changed, release := c.h.replica.watch.watch(string(r.Id))

@@ -35,10 +35,12 @@ func (h *Head) guard(next http.Handler) http.Handler {
 		}
 		token, given := bearer(r)
 		switch {
+		case h.Token() == "": // what it is isn't known yet
+			writeError(w, asStatus(ErrNoLeader))
 		case !given:
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			writeText(w, http.StatusUnauthorized, missingToken)
-		case !h.token.Equal(token):
+		case !h.Token().Equal(token):
 			writeText(w, http.StatusForbidden, invalidToken)
 		default:
 			next.ServeHTTP(w, r)

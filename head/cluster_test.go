@@ -223,7 +223,7 @@ func TestRepeatedCallHasItsEffectOnce(t *testing.T) {
 	for incarnation := range uint32(2) {
 		n.startActor()
 		n.actorIs(actorID(1), incarnation+1, proto.ActorReport_ALIVE)
-		ctx := metadata.AppendToOutgoingContext(t.Context(), proto.RequestKey, fmt.Sprint(incarnation))
+		ctx := metadata.AppendToOutgoingContext(t.Context(), proto.RequestKey, fmt.Sprintf("me/%d/1", incarnation+1))
 		for range 3 {
 			if _, err := n.control.KillActor(ctx, &proto.KillActorRequest{Id: actorID(1), Restart: true}); err != nil {
 				t.Fatal(err)
@@ -233,7 +233,7 @@ func TestRepeatedCallHasItsEffectOnce(t *testing.T) {
 	if a := h.leader.actorRecord(string(actorID(1))); a.Restarts != 2 || a.Incarnation != 3 {
 		t.Errorf("restarted %d times: %+v", a.Restarts, a)
 	}
-	ctx := metadata.AppendToOutgoingContext(t.Context(), proto.RequestKey, "put")
+	ctx := metadata.AppendToOutgoingContext(t.Context(), proto.RequestKey, "me/3/3")
 	for range 2 {
 		r, err := n.control.PutKey(ctx, &proto.PutKeyRequest{Key: "lock", Value: []byte("mine"), Keep: true})
 		if err != nil || r.Existed {

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -24,20 +24,35 @@ const (
 	snapshotEvery  = 2 * time.Minute
 	snapshotLogs   = 8192
 	trailingLogs   = 4096
-	heartbeat      = 500 * time.Millisecond
 	databaseLocked = time.Second
+
+	// heartbeat is how long a follower waits for a leader that hangs or is cut
+	// off; one that was killed is noticed at once (campaign.go).
+	heartbeat = time.Second
+	// leaderLease is how long a leader leads without hearing from a majority.
+	leaderLease = 750 * time.Millisecond
+	// streamTimeout bounds one exchange with another head.
+	streamTimeout = 3 * time.Second
+	streamsKept   = 3 // a head
 )
 
 // consensus is Raft with its storage.
 type consensus struct {
-	raft  *raft.Raft
-	store *raftboltdb.BoltStore
-	trans *raft.InmemTransport
-	fresh bool
+	raft    *raft.Raft
+	store   *raftboltdb.BoltStore
+	streams *streams
+	trans   *raft.NetworkTransport
+	self    raft.ServerID
+	fresh   bool
+
+	// term in which this head leads and has applied what was committed before; 0:
+	// it doesn't.
+	term atomic.Uint64
 }
 
-// startConsensus starts Raft on a data dir: a new one becomes a cluster of one.
-func startConsensus(d *dataDir, machine raft.FSM, log *slog.Logger) (*consensus, error) {
+// startConsensus starts Raft on a data dir. A new one becomes a cluster of one if
+// found is set; otherwise it waits to be added to one.
+func startConsensus(d *dataDir, machine raft.FSM, s *streams, found bool, log *slog.Logger) (*consensus, error) {
 	store, err := raftboltdb.New(raftboltdb.Options{
 		Path:        d.raft(),
 		BoltOptions: &bbolt.Options{Timeout: databaseLocked, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType},
@@ -45,86 +60,62 @@ func startConsensus(d *dataDir, machine raft.FSM, log *slog.Logger) (*consensus,
 	if err != nil {
 		return nil, fmt.Errorf("open the Raft log: %w", err)
 	}
-	c := &consensus{store: store}
-	if err := c.start(d, machine, log); err != nil {
+	c := &consensus{store: store, streams: s, self: raft.ServerID(d.info.Head)}
+	if err := c.start(d, machine, found, log); err != nil {
+		if c.trans != nil {
+			c.trans.Close()
+		}
 		store.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *consensus) start(d *dataDir, machine raft.FSM, log *slog.Logger) error {
+func (c *consensus) start(d *dataDir, machine raft.FSM, found bool, log *slog.Logger) error {
 	cfg := raft.DefaultConfig()
-	cfg.LocalID = raft.ServerID(d.info.Head)
-	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = heartbeat, heartbeat, heartbeat
+	cfg.LocalID = c.self
+	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = heartbeat, heartbeat, leaderLease
 	cfg.CommitTimeout = 5 * time.Millisecond
 	cfg.BatchApplyCh = true // commands that come while the disk is busy share its next write
 	cfg.SnapshotInterval, cfg.SnapshotThreshold, cfg.TrailingLogs = snapshotEvery, snapshotLogs, trailingLogs
+	cfg.ShutdownOnRemove = false // members.go ends a head that was removed
 	cfg.LogLevel = "WARN"
 	cfg.LogOutput = lineLogger{log}
 	snapshots, err := raft.NewFileSnapshotStore(d.path, keepSnapshots, lineLogger{log})
 	if err != nil {
 		return fmt.Errorf("open the snapshots: %w", err)
 	}
-	address, trans := raft.NewInmemTransport(raft.ServerAddress(d.info.Head))
-	trans.Connect(address, trans)
-	c.trans = trans
+	c.trans = raft.NewNetworkTransport(c.streams, streamsKept, streamTimeout, lineLogger{log})
 	old, err := raft.HasExistingState(c.store, c.store, snapshots)
 	if err != nil {
 		return fmt.Errorf("read the Raft log: %w", err)
 	}
-	if c.fresh = !old; c.fresh {
-		self := raft.Configuration{Servers: []raft.Server{{ID: cfg.LocalID, Address: address}}}
-		if err := raft.BootstrapCluster(cfg, c.store, c.store, snapshots, trans, self); err != nil {
+	if c.fresh = !old; c.fresh && found {
+		self := raft.Configuration{Servers: []raft.Server{{ID: c.self, Address: c.trans.LocalAddr()}}}
+		if err := raft.BootstrapCluster(cfg, c.store, c.store, snapshots, c.trans, self); err != nil {
 			return fmt.Errorf("begin the Raft log: %w", err)
 		}
 	}
-	if c.raft, err = raft.NewRaft(cfg, machine, c.store, c.store, snapshots, trans); err != nil {
+	if c.raft, err = raft.NewRaft(cfg, machine, c.store, c.store, snapshots, c.trans); err != nil {
 		return fmt.Errorf("start Raft: %w", err)
 	}
-	if !c.member(cfg.LocalID) { // it would wait for a leader for ever
-		_ = c.raft.Shutdown().Error()
-		return fmt.Errorf("%w: %s is of %s, but its Raft log is of other heads: they belong to different data dirs",
+	if members := c.members(); len(members) > 0 && !c.voter() && c.member(c.self) == nil && !d.info.joining() {
+		_ = c.raft.Shutdown().Error() // it would wait for a leader for ever
+		return fmt.Errorf("%w: %s is of %s, but its Raft log is of other heads: it was removed, or they belong to different data dirs",
 			ErrBadDataDir, d.path, d.info.Head)
 	}
 	return nil
 }
 
-// member reports whether the log has a head of this name.
-func (c *consensus) member(id raft.ServerID) bool {
-	f := c.raft.GetConfiguration()
-	return f.Error() != nil || slices.ContainsFunc(f.Configuration().Servers, func(s raft.Server) bool { return s.ID == id })
-}
-
-// lead waits until this head leads and has applied what was committed. Alone,
-// it needn't wait for an election timeout.
-func (c *consensus) lead(ctx context.Context) error {
-	if c.alone() {
-		// Refused or lost, the election comes by itself.
-		c.trans.TimeoutNow("", c.trans.LocalAddr(), &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
-			ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(c.trans.LocalAddr()), Addr: []byte(c.trans.LocalAddr()),
-		}}, &raft.TimeoutNowResponse{})
-	}
-	for {
-		select {
-		case leads := <-c.raft.LeaderCh():
-			if !leads {
-				continue
-			}
-			return c.settle()
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ErrNoLeader, ctx.Err())
-		}
-	}
-}
-
 // settle waits until a new leader has applied what was committed before it. A
 // full queue or a slow disk only delays it.
 func (c *consensus) settle() error {
+	term := c.raft.CurrentTerm()
 	for {
 		err := c.raft.Barrier(applyTimeout).Error()
 		switch {
 		case err == nil:
+			c.term.Store(term)
 			return nil
 		case !errors.Is(err, raft.ErrEnqueueTimeout) || c.raft.State() != raft.Leader:
 			return fmt.Errorf("%w: %w", ErrNoLeader, err)
@@ -132,22 +123,19 @@ func (c *consensus) settle() error {
 	}
 }
 
-// alone reports whether this is the only voter.
-func (c *consensus) alone() bool {
-	f := c.raft.GetConfiguration()
-	return f.Error() == nil && len(f.Configuration().Servers) == 1
-}
-
 // verify makes sure that this head leads, so that its state is the newest.
 func (c *consensus) verify() error {
-	if c.raft.State() != raft.Leader {
+	term := c.term.Load()
+	if term == 0 || c.raft.State() != raft.Leader {
 		return ErrNoLeader
 	}
-	if c.alone() {
-		return nil
+	if !c.alone() {
+		if err := c.raft.VerifyLeader().Error(); err != nil {
+			return fmt.Errorf("%w: %w", ErrNoLeader, err)
+		}
 	}
-	if err := c.raft.VerifyLeader().Error(); err != nil {
-		return fmt.Errorf("%w: %w", ErrNoLeader, err)
+	if c.raft.CurrentTerm() != term { // it lost the lead, and has it again, unsettled
+		return ErrNoLeader
 	}
 	return nil
 }
@@ -184,7 +172,8 @@ func (c *consensus) begin(cmd *fsm.Command) func() (*fsm.Result, error) {
 }
 
 func (c *consensus) close() error {
-	return errors.Join(c.raft.Shutdown().Error(), c.store.Close())
+	err := c.raft.Shutdown().Error()
+	return errors.Join(err, c.trans.Close(), c.store.Close())
 }
 
 // lineLogger passes Raft's own messages on.

@@ -13,12 +13,17 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/gray-runtime/gray/internal/pki"
 )
 
 const (
 	dirFormat = 1
 	dirFile   = "head.json"
 	lockFile  = "LOCK"
+	// authorityFile has the authority with its key, from which a head certifies
+	// itself before Raft runs.
+	authorityFile = "authority.pem"
 )
 
 // dataDir is a locked data dir.
@@ -33,7 +38,12 @@ type dirInfo struct {
 	Format  int    `json:"format"`
 	Head    string `json:"head"`              // this head's name among the heads
 	Cluster string `json:"cluster,omitempty"` // once it's known
+	// Join are control addresses of the heads that this one is to be added to;
+	// none once it was.
+	Join []string `json:"join,omitempty"`
 }
+
+func (i dirInfo) joining() bool { return len(i.Join) > 0 }
 
 // openDataDir makes or opens a data dir and locks it until close.
 func openDataDir(path string) (*dataDir, error) {
@@ -160,6 +170,41 @@ func (d *dataDir) claim(cluster string) error {
 	return fmt.Errorf("%w: %s belongs to cluster %s, its Raft log to cluster %s", ErrBadDataDir, d.path, d.info.Cluster, cluster)
 }
 
+// hasLog reports whether Raft ever ran here.
+func (d *dataDir) hasLog() bool {
+	_, err := os.Stat(d.raft())
+	return err == nil
+}
+
+// authority returns what saveAuthority kept, or nil.
+func (d *dataDir) authority() (*pki.Authority, error) {
+	b, err := os.ReadFile(filepath.Join(d.path, authorityFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrBadDataDir, err)
+	}
+	ca, err := pki.ParseAuthority(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s in %s: %w", ErrBadDataDir, authorityFile, d.path, err)
+	}
+	return ca, nil
+}
+
+func (d *dataDir) saveAuthority(ca *pki.Authority) error {
+	if err := writeFile(filepath.Join(d.path, authorityFile), ca.Marshal()); err != nil {
+		return fmt.Errorf("%w: %w", ErrBadDataDir, err)
+	}
+	return nil
+}
+
+// join notes which heads are to add this one, or with none that it was added.
+func (d *dataDir) join(heads []string) error {
+	d.info.Join = heads
+	return d.save()
+}
+
 func (d *dataDir) save() error {
 	b, err := json.Marshal(d.info)
 	if err != nil {
@@ -205,6 +250,21 @@ func syncDir(path string) error {
 
 func (d *dataDir) raft() string     { return filepath.Join(d.path, "raft.db") }
 func (d *dataDir) packages() string { return filepath.Join(d.path, "packages") }
+
+// used is how many bytes the files of the data dir have.
+func (d *dataDir) used() int64 {
+	var n int64
+	_ = filepath.WalkDir(d.path, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return nil // it has just gone
+		}
+		if info, err := e.Info(); err == nil {
+			n += info.Size()
+		}
+		return nil
+	})
+	return n
+}
 
 func (d *dataDir) close() {
 	if d.lock != nil {

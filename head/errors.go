@@ -10,6 +10,8 @@ var (
 	ErrClosed = errors.New("the head is closing")
 	// ErrNoLeader says that this head doesn't lead and knows none that does.
 	ErrNoLeader = errors.New("no head leads the cluster now")
+	// ErrRemoved says that this head isn't a member of its cluster any more.
+	ErrRemoved = errors.New("this head was removed from its cluster: empty its data dir, and join anew with --join")
 	// ErrBadDataDir says that a folder can't serve as a data dir.
 	ErrBadDataDir = errors.New("unusable data dir")
 	// ErrPackageName says that a name can't be that of a package.
@@ -45,3 +47,13 @@ func (e *ListenError) Error() string {
 }
 
 func (e *ListenError) Unwrap() error { return e.Err }
+
+// JoinError says why a head isn't added to a cluster.
+type JoinError struct {
+	Address string // of the head that was asked
+	Err     error
+}
+
+func (e *JoinError) Error() string { return fmt.Sprintf("join the heads at %s: %v", e.Address, e.Err) }
+
+func (e *JoinError) Unwrap() error { return e.Err }

@@ -30,9 +30,9 @@ func gather[T any](ctx context.Context, h *Head, ask func(context.Context, *prot
 		places <- struct{}{}
 		all.Go(func() {
 			defer func() { <-places }()
-			client, err := h.nodes.get(info.Id, info.Address)
+			conn, err := h.nodes.get(info.Id, info.Address)
 			if err == nil {
-				answers[i], err = ask(ctx, info, client)
+				answers[i], err = ask(ctx, info, proto.NewNodeClient(conn))
 			}
 			errs[i] = err
 		})

@@ -2,10 +2,7 @@ package head
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,18 +13,21 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gray-runtime/gray/head/fsm"
-	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/pki"
 )
 
 // Config says where a head keeps its data and where it listens.
 type Config struct {
-	DataDir  string // made with mode 0700
-	IP       string // that others reach this head at; 127.0.0.1 if empty
-	Port     int    // control; 0: any that is free
-	HTTPPort int    // on loopback; 0: any that is free, -1: none
+	DataDir  string   // made with mode 0700
+	IP       string   // that others reach this head at; 127.0.0.1 if empty
+	Port     int      // control; 0: any that is free
+	HTTPPort int      // on loopback; 0: any that is free, -1: none
+	Join     []string // control addresses of heads: a new data dir is to be of their cluster
+	Token    string   // of that cluster
 	Logger   *slog.Logger
 	Version  string
+
+	commands uint32 // newest version of commands that this head pretends to know; 0: fsm.Version
 }
 
 // Head is a running head. Its methods may be called from any goroutine.
@@ -39,12 +39,13 @@ type Head struct {
 	dir       *dataDir
 	replica   *replica
 	consensus *consensus
+	standing  *standing
 	leader    *leader
 	packages  *packageStore
-	nodes     *nodeClients
+	nodes     *clients[uint32]
+	heads     *clients[string] // by control address
+	broken    chan struct{}    // a connection of another head has ended
 
-	cluster  ids.ClusterID
-	token    pki.Token
 	ca       *pki.Authority
 	identity *pki.Identity
 
@@ -65,8 +66,11 @@ type Head struct {
 	closeErr error
 }
 
-// Start opens the data dir, leads, and serves. An empty data dir becomes a new
-// cluster. It fails with ErrBadDataDir, *InUseError, *ListenError and others.
+// Start opens the data dir, joins or goes on with its cluster, and serves. An
+// empty data dir becomes a new cluster, or a member of the one that cfg.Join
+// names. It returns when there is a leader that this head follows or is; a member
+// of several whose majority isn't there doesn't wait for long (Waiting). It fails
+// with ErrBadDataDir, ErrRemoved, *InUseError, *ListenError, *JoinError and others.
 func Start(ctx context.Context, cfg Config) (*Head, error) {
 	if cfg.IP == "" {
 		cfg.IP = "127.0.0.1"
@@ -74,13 +78,22 @@ func Start(ctx context.Context, cfg Config) (*Head, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Head{cfg: cfg, log: cfg.Logger, started: time.Now(), done: make(chan struct{})}
+	if cfg.commands == 0 {
+		cfg.commands = fsm.Version
+	}
+	h := &Head{
+		cfg: cfg, log: cfg.Logger, started: time.Now(), done: make(chan struct{}), standing: newStanding(),
+		broken: make(chan struct{}, 1),
+	}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	if err := h.start(ctx); err != nil {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		h.stopServing(ended)
 		h.release()
 		return nil, err
 	}
-	h.log.Info("head started", "address", h.Address(), "http", h.HTTPAddress(), "cluster", h.cluster,
+	h.log.Info("head started", "address", h.Address(), "http", h.HTTPAddress(), "cluster", h.ClusterID(),
 		"data", h.dir.path, "took", time.Since(h.started))
 	return h, nil
 }
@@ -93,27 +106,49 @@ func (h *Head) start(ctx context.Context) error {
 	if err := h.listen(); err != nil {
 		return err
 	}
+	if err := h.admit(ctx); err != nil {
+		return err
+	}
 	h.packages = newPackageStore(h.dir.packages())
-	h.replica = newReplica(h.fail)
+	h.replica = newReplica(h.cfg.commands, h.standing.poke, h.fail)
 	h.leader = newLeader(h)
-	if h.consensus, err = startConsensus(h.dir, h.replica, h.log); err != nil {
+	s := newStreams(h.control.Addr(), h.lostStream)
+	if h.consensus, err = startConsensus(h.dir, h.replica, s, !h.dir.info.joining(), h.log); err != nil {
 		return err
 	}
-	if err := h.consensus.lead(ctx); err != nil {
-		return err
-	}
-	if err := h.identify(); err != nil {
-		return err
-	}
-	h.nodes = newNodeClients(h.identity)
-	h.sweepPackages()
-	h.leader.begin()
-	h.spawn(func() { h.leader.run(h.ctx) })
 	h.spawn(h.watchLeadership)
-	h.spawn(h.renewCertificate)
+	if h.ca == nil {
+		if err := h.adopt(ctx); err != nil {
+			return err
+		}
+	}
+	if err := h.certify(); err != nil {
+		return err
+	}
+	h.nodes = newClients[uint32](h.identity)
+	h.heads = newClients[string](h.identity)
 	h.serve()
+	s.open(h.identity, h.mux.Listener(protocolRaft))
+	h.spawn(func() { h.leader.run(h.ctx) })
+	h.spawn(h.watchLeader)
+	h.spawn(h.tendMembers)
+	h.spawn(h.watchMembership)
+	h.spawn(h.renewCertificate)
+	if h.consensus.alone() {
+		h.consensus.campaign()
+	}
+	if err := h.enter(ctx); err != nil {
+		return err
+	}
+	if err := h.awaitCluster(ctx); err != nil {
+		return err
+	}
+	h.spawn(h.keepPackages)
 	return nil
 }
+
+// lostStream notes that a connection of another head has ended.
+func (h *Head) lostStream() { wake(h.broken) }
 
 // listen takes the ports, before anything is slow.
 func (h *Head) listen() error {
@@ -132,53 +167,6 @@ func (h *Head) listen() error {
 	return nil
 }
 
-// identify takes the cluster's identity out of the state; a new cluster gets one.
-func (h *Head) identify() error {
-	cluster, authority, token := h.identityInState()
-	if cluster == 0 {
-		if old := h.dir.info.Cluster; old != "" {
-			return fmt.Errorf("%w: %s belongs to cluster %s, but its Raft log is gone", ErrBadDataDir, h.dir.path, old)
-		}
-		if err := h.found(); err != nil {
-			return err
-		}
-		cluster, authority, token = h.identityInState()
-	}
-	h.cluster = ids.ClusterID(cluster)
-	if err := h.dir.claim(h.cluster.String()); err != nil {
-		return err
-	}
-	var err error
-	if h.token, err = pki.ParseToken(token); err != nil {
-		return fmt.Errorf("the cluster's token: %w", err)
-	}
-	if h.ca, err = pki.ParseAuthority(authority); err != nil {
-		return fmt.Errorf("the cluster's authority: %w", err)
-	}
-	return h.certify()
-}
-
-func (h *Head) identityInState() (cluster uint32, authority []byte, token string) {
-	h.replica.read(func(s *fsm.State) { cluster, authority, token = s.Identity() })
-	return cluster, authority, token
-}
-
-// found gives a new cluster its identity.
-func (h *Head) found() error {
-	ca, err := pki.NewAuthority()
-	if err != nil {
-		return err
-	}
-	var number [4]byte
-	rand.Read(number[:])
-	cmd := &fsm.Init{Cluster: max(1, binary.LittleEndian.Uint32(number[:])), Authority: ca.Marshal(), Token: ca.NewToken().String()}
-	r, err := h.consensus.apply(h.command(&fsm.Command_Init{Init: cmd}))
-	if err != nil {
-		return err
-	}
-	return resultError(r)
-}
-
 // Address returns the control address.
 func (h *Head) Address() string { return h.control.Addr().String() }
 
@@ -189,12 +177,6 @@ func (h *Head) HTTPAddress() string {
 	}
 	return h.plain.Addr().String()
 }
-
-// Token returns the token that admits to the cluster.
-func (h *Head) Token() pki.Token { return h.token }
-
-// ClusterID returns the cluster's number.
-func (h *Head) ClusterID() ids.ClusterID { return h.cluster }
 
 // Done is closed when the head has ended, by Close or by itself.
 func (h *Head) Done() <-chan struct{} { return h.done }
@@ -218,6 +200,11 @@ func (h *Head) fail(err error) {
 // ctx ends before requests in flight do, they're cut off.
 func (h *Head) Close(ctx context.Context) error {
 	h.closing.Do(func() {
+		if h.consensus != nil {
+			if err := h.consensus.handOver(); err != nil {
+				h.log.Warn("the lead wasn't handed over", "error", err)
+			}
+		}
 		h.cancel(ErrClosed)
 		h.stopServing(ctx)
 		h.closeErr = h.release()
@@ -242,6 +229,7 @@ func (h *Head) release() error {
 	h.wg.Wait()
 	if h.nodes != nil {
 		h.nodes.close()
+		h.heads.close()
 	}
 	if h.consensus != nil {
 		errs = append(errs, h.consensus.close())
@@ -255,13 +243,10 @@ func (h *Head) release() error {
 // spawn runs f in a goroutine that Close waits for.
 func (h *Head) spawn(f func()) { h.wg.Go(f) }
 
-// headAddresses are the control addresses of all heads.
-func (h *Head) headAddresses() []string { return []string{h.Address()} }
-
 // now is the time that goes into commands.
 func now() int64 { return time.Now().UnixMilli() }
 
 // command wraps a body that its effect makes harmless to repeat.
 func (h *Head) command(body fsm.Body) *fsm.Command {
-	return &fsm.Command{TimeMs: now(), Body: body}
+	return &fsm.Command{Version: h.replica.version(), TimeMs: now(), Body: body}
 }

@@ -112,7 +112,7 @@ func TestActorThatNeedsLessThanNothing(t *testing.T) {
 	}
 }
 
-// TestSweptPackages: what the index doesn't have goes at the start.
+// TestSweptPackages: what the index doesn't have, and didn't get for long, goes at the start.
 func TestSweptPackages(t *testing.T) {
 	dir := t.TempDir()
 	h := startHead(t, dir)
@@ -126,11 +126,21 @@ func TestSweptPackages(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "packages", ".upload-1"), []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h = startHead(t, dir)
-	entries, err := os.ReadDir(filepath.Join(dir, "packages"))
-	if err != nil || len(entries) != 1 || entries[0].Name() != h.packageRecord("a.zip").Sha256 {
-		t.Errorf("left: %v, %v", entries, err)
+	old := time.Now().Add(-2 * uploadAge)
+	files, err := filepath.Glob(filepath.Join(dir, "packages", "*"))
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%v, %v", files, err)
 	}
+	for _, f := range files {
+		if err := os.Chtimes(f, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h = startHead(t, dir)
+	eventually(t, "only what the index has is left", func() bool {
+		entries, err := os.ReadDir(filepath.Join(dir, "packages"))
+		return err == nil && len(entries) == 1 && entries[0].Name() == h.packageRecord("a.zip").Sha256
+	})
 }
 
 // TestDamagedLog is refused with an error.

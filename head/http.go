@@ -24,6 +24,10 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/version":        h.getVersion,
 		"GET /api/cluster_status": h.getStatus,
 
+		"GET /api/heads":           h.getHeads,
+		"DELETE /api/heads/{id}":   h.deleteHead,
+		"POST /api/heads/transfer": h.postTransfer,
+
 		"GET /api/packages/gcs/{name}": h.getPackage,
 		"PUT /api/packages/gcs/{name}": h.uploadPackage,
 
@@ -50,7 +54,7 @@ func (h *Head) handler() http.Handler {
 	for pattern, f := range h.routes() {
 		mux.HandleFunc(pattern, f)
 	}
-	return h.guard(mux)
+	return h.guard(h.atLeader(mux))
 }
 
 // bounded gives a request a limit in time; uploads and tails set their own.

@@ -14,12 +14,34 @@ import (
 
 const wrongToken = "wrong token: gray start --head printed the right one; it's also in ~/.gray/token of the user who started the head, on the head's host"
 
+// checkToken answers an error unless the token is the cluster's.
+func (h *Head) checkToken(token string) error {
+	switch own := h.Token(); {
+	case own == "":
+		return asStatus(ErrNoLeader)
+	case !own.Equal(pki.Token(token)):
+		return status.Error(codes.Unauthenticated, wrongToken)
+	}
+	return nil
+}
+
 // Join admits a node by the token: its key gets a certificate.
 func (c *controlService) Join(_ context.Context, r *proto.JoinRequest) (*proto.JoinReply, error) {
-	if !c.h.token.Equal(pki.Token(r.Token)) {
-		return nil, status.Error(codes.Unauthenticated, wrongToken)
+	if err := c.h.checkToken(r.Token); err != nil {
+		return nil, err
 	}
 	return c.certificate(r.Csr, pki.RoleNode, r.Ip)
+}
+
+// JoinHead gives a future head the authority. Who has the token may run anything
+// on any host of the cluster, so it gives nothing away.
+func (c *controlService) JoinHead(_ context.Context, r *proto.JoinHeadRequest) (*proto.JoinHeadReply, error) {
+	if err := c.h.checkToken(r.Token); err != nil {
+		return nil, err
+	}
+	return &proto.JoinHeadReply{
+		Authority: c.h.ca.Marshal(), Cluster: uint32(c.h.ClusterID()), Heads: c.h.consensus.addresses(),
+	}, nil
 }
 
 // RenewCertificate gives a member a certificate for a new key.

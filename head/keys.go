@@ -19,8 +19,8 @@ func (c *controlService) PutKey(ctx context.Context, r *proto.PutKeyRequest) (*p
 }
 
 // GetKey returns a value.
-func (c *controlService) GetKey(_ context.Context, r *proto.GetKeyRequest) (*proto.GetKeyReply, error) {
-	if err := c.h.leading(); err != nil {
+func (c *controlService) GetKey(ctx context.Context, r *proto.GetKeyRequest) (*proto.GetKeyReply, error) {
+	if err := c.h.leading(ctx); err != nil {
 		return nil, err
 	}
 	out := &proto.GetKeyReply{}
@@ -38,8 +38,8 @@ func (c *controlService) DeleteKey(ctx context.Context, r *proto.DeleteKeyReques
 }
 
 // ListKeys lists a namespace's keys with a prefix.
-func (c *controlService) ListKeys(_ context.Context, r *proto.ListKeysRequest) (*proto.ListKeysReply, error) {
-	if err := c.h.leading(); err != nil {
+func (c *controlService) ListKeys(ctx context.Context, r *proto.ListKeysRequest) (*proto.ListKeysReply, error) {
+	if err := c.h.leading(ctx); err != nil {
 		return nil, err
 	}
 	out := &proto.ListKeysReply{}

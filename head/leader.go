@@ -103,35 +103,16 @@ func (l *leader) hangUpLocked(why error) {
 	}
 }
 
-// watchLeadership follows what Raft says.
-func (h *Head) watchLeadership() {
-	for {
-		select {
-		case <-h.ctx.Done():
-			return
-		case leads := <-h.consensus.raft.LeaderCh():
-			if !leads {
-				h.log.Warn("this head leads no more")
-				h.leader.end(ErrNoLeader)
-				continue
-			}
-			if err := h.consensus.settle(); err != nil {
-				h.log.Warn("leadership lost at once", "error", err)
-				continue
-			}
-			h.log.Info("this head leads")
-			h.leader.begin()
-		}
-	}
+// changed has the view sent: something has changed besides nodes.
+func (l *leader) changed() {
+	l.mu.Lock()
+	l.dirty = true
+	l.mu.Unlock()
+	l.poke()
 }
 
 // poke has the leader look for work.
-func (l *leader) poke() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
+func (l *leader) poke() { wake(l.wake) }
 
 // run acts on events, places what waits, sends the view, and watches leases.
 func (l *leader) run(ctx context.Context) {

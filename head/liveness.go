@@ -57,7 +57,7 @@ func (l *leader) tick(at time.Time) {
 // killed the system may close the session first and the listener later.
 func (l *leader) probe(id uint32, address string) {
 	for range probes {
-		refused := l.refuses(address)
+		refused := l.h.refuses(l.h.ctx, address)
 		l.mu.Lock()
 		m := l.members[id]
 		back := m == nil || m.session != nil
@@ -78,8 +78,8 @@ func (l *leader) probe(id uint32, address string) {
 }
 
 // refuses reports whether nobody listens at an address.
-func (l *leader) refuses(address string) bool {
-	ctx, cancel := context.WithTimeout(l.h.ctx, probeTimeout)
+func (h *Head) refuses(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", address)
@@ -110,7 +110,7 @@ func (c *controlService) RegisterNode(ctx context.Context, r *proto.RegisterNode
 		c.h.log.Info("node registered", "node", ids.NodeID(res.Id), "address", r.Node.Address)
 	}
 	return &proto.RegisterNodeReply{
-		Id: res.Id, Cluster: uint32(c.h.cluster), Heads: c.h.headAddresses(), LeaseMs: nodeLease.Milliseconds(),
+		Id: res.Id, Cluster: uint32(c.h.ClusterID()), Heads: c.h.consensus.addresses(), LeaseMs: nodeLease.Milliseconds(),
 	}, nil
 }
 
@@ -134,8 +134,8 @@ func (c *controlService) LeaveNode(ctx context.Context, r *proto.LeaveNodeReques
 }
 
 // ListNodes lists nodes as last reported, dead ones that aren't forgotten included.
-func (c *controlService) ListNodes(context.Context, *proto.ListNodesRequest) (*proto.ListNodesReply, error) {
-	if err := c.h.leading(); err != nil {
+func (c *controlService) ListNodes(ctx context.Context, _ *proto.ListNodesRequest) (*proto.ListNodesReply, error) {
+	if err := c.h.leading(ctx); err != nil {
 		return nil, err
 	}
 	return &proto.ListNodesReply{Nodes: c.h.allNodes()}, nil

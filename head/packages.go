@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -19,7 +20,10 @@ import (
 )
 
 const (
-	maxPackage = 2 << 30
+	maxPackage   = 2 << 30
+	uploadPrefix = ".upload-"
+	// uploadAge is how old a file may be that isn't in the index yet.
+	uploadAge = time.Hour
 	// ownPrefix begins names of packages that are their content's sum.
 	ownPrefix = "gray_"
 )
@@ -29,14 +33,21 @@ var packageName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$`)
 // packageStore keeps the files of packages, by content.
 type packageStore struct{ dir string }
 
-func newPackageStore(dir string) *packageStore { return &packageStore{dir: dir} }
+// newPackageStore removes what a killed head left unfinished.
+func newPackageStore(dir string) *packageStore {
+	half, _ := filepath.Glob(filepath.Join(dir, uploadPrefix+"*")) // the pattern is right
+	for _, path := range half {
+		os.Remove(path)
+	}
+	return &packageStore{dir: dir}
+}
 
 func (p *packageStore) path(sum string) string { return filepath.Join(p.dir, sum) }
 
 // write stores r's bytes and returns their SHA-256 and number. When it returns
 // they're on the disk.
 func (p *packageStore) write(r io.Reader) (sum string, size int64, err error) {
-	f, err := os.CreateTemp(p.dir, ".upload-")
+	f, err := os.CreateTemp(p.dir, uploadPrefix)
 	if err != nil {
 		return "", 0, fmt.Errorf("store package: %w", err)
 	}
@@ -65,15 +76,21 @@ func (p *packageStore) write(r io.Reader) (sum string, size int64, err error) {
 	return sum, size, nil
 }
 
-// retain removes the files of which keep says no: uploads that a killed head left
-// unfinished, and packages that were replaced.
+func (p *packageStore) has(sum string) bool {
+	_, err := os.Stat(p.path(sum))
+	return err == nil
+}
+
+// retain removes the files of which keep says no, packages that were replaced, but
+// for those that may be on their way into the index.
 func (p *packageStore) retain(keep func(sum string) bool) error {
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {
 		return fmt.Errorf("sweep packages: %w", err)
 	}
 	for _, e := range entries {
-		if keep(e.Name()) {
+		info, err := e.Info()
+		if keep(e.Name()) || err != nil || time.Since(info.ModTime()) < uploadAge {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(p.dir, e.Name())); err != nil {
@@ -83,20 +100,6 @@ func (p *packageStore) retain(keep func(sum string) bool) error {
 	return nil
 }
 
-// sweepPackages removes the files that the index doesn't have. It comes before
-// the first request: an upload is in the index only after its file.
-func (h *Head) sweepPackages() {
-	sums := map[string]bool{}
-	h.replica.read(func(s *fsm.State) {
-		for _, p := range s.Packages() {
-			sums[p.Sha256] = true
-		}
-	})
-	if err := h.packages.retain(func(sum string) bool { return sums[sum] }); err != nil {
-		h.log.Warn("packages that nobody needs may be left", "error", err)
-	}
-}
-
 func checkPackageName(name string) error {
 	if !packageName.MatchString(name) {
 		return fmt.Errorf("%w: %q", ErrPackageName, name)
@@ -104,7 +107,8 @@ func checkPackageName(name string) error {
 	return nil
 }
 
-// putPackage stores a package under a name.
+// putPackage stores a package under a name: on the disks of a majority of the
+// heads first.
 func (h *Head) putPackage(ctx context.Context, name string, r io.Reader) error {
 	if err := checkPackageName(name); err != nil {
 		return err
@@ -115,6 +119,9 @@ func (h *Head) putPackage(ctx context.Context, name string, r io.Reader) error {
 	}
 	if want, own := strings.CutPrefix(name, ownPrefix); own && want != sum {
 		return problem(proto.Error_INVALID, "the SHA-256 of package %s is %s: its upload was damaged", name, sum)
+	}
+	if err := h.spread(ctx, sum); err != nil {
+		return err
 	}
 	_, err = h.propose(ctx, &fsm.Command_PutPackage{PutPackage: &fsm.PutPackage{Name: name, Size: size, Sha256: sum}})
 	return err
@@ -130,16 +137,29 @@ func (h *Head) packageRecord(name string) *fsm.PackageRecord {
 // FetchPackage sends a stored package.
 func (c *controlService) FetchPackage(r *proto.FetchPackageRequest, stream grpc.ServerStreamingServer[proto.Chunk]) error {
 	rec := c.h.packageRecord(r.Name)
+	if rec == nil { // this head may not know it yet
+		if !c.h.awaitCurrent(stream.Context()) {
+			return asStatus(ErrNoLeader)
+		}
+		rec = c.h.packageRecord(r.Name)
+	}
 	if rec == nil {
 		return problem(proto.Error_NOT_FOUND, "package %s does not exist", r.Name)
 	}
-	f, err := os.Open(c.h.packages.path(rec.Sha256))
-	if err != nil {
+	if err := c.h.obtain(stream.Context(), rec.Sha256); err != nil {
 		return problem(proto.Error_INTERNAL, "package %s: %v", r.Name, err)
 	}
-	defer f.Close()
-	if err := rpc.SendChunks(stream, f); err != nil {
+	if err := c.h.sendPackage(stream, rec.Sha256); err != nil {
 		return problem(proto.Error_INTERNAL, "send package %s: %v", r.Name, err)
 	}
 	return nil
+}
+
+func (h *Head) sendPackage(stream grpc.ServerStreamingServer[proto.Chunk], sum string) error {
+	f, err := os.Open(h.packages.path(sum))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return rpc.SendChunks(stream, f)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
@@ -14,7 +16,7 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
-// maxRequestName bounds what a client may call a request.
+// maxRequestName bounds what a client may call itself.
 const maxRequestName = 64
 
 // propose commits a command for a gRPC request and answers as gRPC does.
@@ -23,16 +25,60 @@ func (h *Head) propose(ctx context.Context, body fsm.Body) (*fsm.Result, error) 
 		return nil, status.FromContextError(err).Err()
 	}
 	c := h.command(body)
-	if md, ok := metadata.FromIncomingContext(ctx); ok {
-		if v := md.Get(proto.RequestKey); len(v) == 1 && v[0] != "" && len(v[0]) <= maxRequestName {
-			c.Client, c.Sequence = "grpc:"+v[0], 1
-		}
+	if err := nameRequest(ctx, c); err != nil {
+		return nil, err
 	}
 	r, err := h.consensus.apply(c)
 	if err != nil {
 		return nil, asStatus(err)
 	}
 	return r, resultError(r)
+}
+
+// nameRequest gives a command the name that its request has, and the node that
+// it comes from.
+func nameRequest(ctx context.Context, c *fsm.Command) error {
+	if text := incoming(ctx, proto.RequestKey); text != "" {
+		var err error
+		if c.Client, c.Sequence, c.Done, err = parseRequest(text); err != nil {
+			return problem(proto.Error_INVALID, "%s %q: want CLIENT/SEQUENCE/DONE: %v", proto.RequestKey, validUTF8(text), err)
+		}
+	}
+	if text := incoming(ctx, proto.NodeKey); text != "" {
+		node, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			return problem(proto.Error_INVALID, "%s: %v", proto.NodeKey, err)
+		}
+		c.Node = uint32(node)
+	}
+	return nil
+}
+
+// incoming is one value of a request's metadata, or "".
+func incoming(ctx context.Context, key string) string {
+	if md, ok := metadata.FromIncomingContext(ctx); ok {
+		if v := md.Get(key); len(v) == 1 {
+			return v[0]
+		}
+	}
+	return ""
+}
+
+var errRequestName = fmt.Errorf("a client's name has 1 to %d bytes, a sequence is 1 or more and not below what is done", maxRequestName)
+
+func parseRequest(text string) (client string, sequence, done uint64, err error) {
+	client, rest, _ := strings.Cut(text, "/")
+	first, second, _ := strings.Cut(rest, "/")
+	if sequence, err = strconv.ParseUint(first, 10, 64); err != nil {
+		return "", 0, 0, err
+	}
+	if done, err = strconv.ParseUint(second, 10, 64); err != nil {
+		return "", 0, 0, err
+	}
+	if client == "" || len(client) > maxRequestName || sequence == 0 || done > sequence {
+		return "", 0, 0, errRequestName
+	}
+	return "grpc:" + client, sequence, done, nil
 }
 
 // resultError is a command's own error as a gRPC status.
@@ -64,8 +110,12 @@ func asStatus(err error) error {
 	return problem(proto.Error_UNAVAILABLE, "%v", err)
 }
 
-// leading answers an error unless this head's state is the newest.
-func (h *Head) leading() error {
+// leading answers an error unless this head's state is the newest, or the caller
+// takes what there is.
+func (h *Head) leading(ctx context.Context) error {
+	if takesStale(ctx) {
+		return nil
+	}
 	if err := h.consensus.verify(); err != nil {
 		return asStatus(err)
 	}

@@ -16,20 +16,26 @@ type replica struct {
 	state  *fsm.State
 	events []fsm.Event
 
-	signal chan struct{} // there are events
-	watch  watchers
-	broken func(error) // called when a log entry can't be understood
+	signal  chan struct{} // there are events
+	stored  chan struct{} // there may be new packages
+	watch   watchers
+	newest  uint32      // version of commands that this head knows
+	founded func()      // called when the cluster's identity may have become known
+	broken  func(error) // called when a log entry can't be understood
 }
 
-func newReplica(broken func(error)) *replica {
-	return &replica{state: fsm.New(), signal: make(chan struct{}, 1), broken: broken, watch: watchers{m: map[any]*watched{}}}
+func newReplica(newest uint32, founded func(), broken func(error)) *replica {
+	return &replica{
+		state: fsm.New(), signal: make(chan struct{}, 1), stored: make(chan struct{}, 1), newest: newest, founded: founded, broken: broken,
+		watch: watchers{m: map[any]*watched{}},
+	}
 }
 
 var _ raft.FSM = (*replica)(nil)
 
 // Apply carries out a committed command. It answers a *fsm.Result or an error.
 func (r *replica) Apply(l *raft.Log) any {
-	c, err := fsm.Decode(l.Data)
+	c, err := fsm.DecodeUpTo(l.Data, r.newest)
 	if err != nil {
 		err = fmt.Errorf("log entry %d: %w", l.Index, err)
 		r.broken(err)
@@ -48,12 +54,30 @@ func (r *replica) Apply(l *raft.Log) any {
 		}
 	}
 	if len(events) > 0 {
-		select {
-		case r.signal <- struct{}{}:
-		default:
-		}
+		wake(r.signal)
+	}
+	switch c.Body.(type) {
+	case *fsm.Command_PutPackage:
+		wake(r.stored)
+	case *fsm.Command_Init:
+		r.founded()
 	}
 	return result
+}
+
+// wake leaves a note in a channel that holds one.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// version is that of commands that may be made.
+func (r *replica) version() uint32 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.state.Version()
 }
 
 // takeEvents returns what happened since the last call.
@@ -87,8 +111,10 @@ func (r *replica) Restore(in io.ReadCloser) error {
 		return err
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.state, r.events = s, nil
+	r.mu.Unlock()
+	wake(r.stored)
+	r.founded()
 	return nil
 }
 

@@ -23,8 +23,8 @@ const (
 func (h *Head) getVersion(w http.ResponseWriter, r *http.Request) {
 	bounded(w, r)
 	writeJSON(w, http.StatusOK, api.Version{
-		Version: rayProtocol, RayVersion: rayVersion, RayCommit: rayCommit, SessionName: "session_" + h.cluster.String(),
-		GrayVersion: h.cfg.Version, ClusterID: h.cluster.String(),
+		Version: rayProtocol, RayVersion: rayVersion, RayCommit: rayCommit, SessionName: "session_" + h.ClusterID().String(),
+		GrayVersion: h.cfg.Version, ClusterID: h.ClusterID().String(),
 	})
 }
 
@@ -54,10 +54,6 @@ func (h *Head) jobRows() []api.JobDetails {
 
 func (h *Head) getJob(w http.ResponseWriter, r *http.Request) {
 	bounded(w, r)
-	if err := h.leading(); err != nil {
-		writeError(w, err)
-		return
-	}
 	j := h.job(r.PathValue("id"))
 	if j == nil {
 		writeText(w, http.StatusNotFound, noJob(r.PathValue("id")))

@@ -66,13 +66,13 @@ func (h *Head) readLog(ctx context.Context, j *fsm.Job, offset int64, follow boo
 	if info == nil {
 		return 0, dead
 	}
-	client, err := h.nodes.get(info.Id, info.Address)
+	conn, err := h.nodes.get(info.Id, info.Address)
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := client.ReadLog(ctx, &proto.ReadLogRequest{Job: j.Spec.Id, Follow: follow, Offset: offset})
+	stream, err := proto.NewNodeClient(conn).ReadLog(ctx, &proto.ReadLogRequest{Job: j.Spec.Id, Follow: follow, Offset: offset})
 	dropped := func(err error) bool { // by us, when the node died
 		return status.Code(err) == codes.Canceled && ctx.Err() == nil
 	}

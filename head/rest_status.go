@@ -2,7 +2,6 @@ package head
 
 import (
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
@@ -19,12 +18,14 @@ const lately = time.Hour
 func (h *Head) getStatus(w http.ResponseWriter, r *http.Request) {
 	bounded(w, r)
 	out := api.ClusterStatus{
-		ClusterID: h.cluster.String(), GrayVersion: h.cfg.Version, UptimeMs: time.Since(h.started).Milliseconds(),
-		Heads: []api.HeadStatus{{
-			ID: h.dir.info.Head, Address: h.Address(), HTTPAddress: h.HTTPAddress(), Leader: h.leading() == nil,
-			PID: os.Getpid(), Version: h.cfg.Version,
-		}},
+		ClusterID: h.ClusterID().String(), GrayVersion: h.cfg.Version, UptimeMs: time.Since(h.started).Milliseconds(),
 		Nodes: []api.NodeRow{}, Pending: []api.Demand{}, Jobs: map[string]int{}, Actors: map[string]int{},
+	}
+	for _, row := range h.headRows(r) {
+		out.Heads = append(out.Heads, api.HeadStatus{
+			ID: row.ID, Address: row.Address, HTTPAddress: row.HTTPAddress, Leader: row.State == api.HeadLeader,
+			PID: row.PID, Version: row.GrayVersion,
+		})
 	}
 	for _, i := range h.allNodes() {
 		if i.Alive {

@@ -31,9 +31,13 @@ type controlService struct {
 
 // serve begins to answer on all ports.
 func (h *Head) serve() {
-	h.mux = pki.Split(h.control, h.identity.ServerTLS(), rpc.Protocol, protocolREST)
-	h.grpc = rpc.NewServer(proto.Control_Join_FullMethodName)
+	h.mux = pki.Split(h.control, h.identity.ServerTLS(), rpc.Protocol, protocolREST, protocolRaft)
+	h.grpc = rpc.NewServer(rpc.Access{
+		Open:  []string{proto.Control_Join_FullMethodName, proto.Control_JoinHead_FullMethodName},
+		Heads: []string{"/" + proto.Heads_ServiceDesc.ServiceName + "/"},
+	}, grpc.ChainUnaryInterceptor(h.forwardUnary))
 	proto.RegisterControlServer(h.grpc, &controlService{h: h})
+	proto.RegisterHeadsServer(h.grpc, &headsService{h: h})
 	h.spawn(func() { h.ended(h.grpc.Serve(h.mux.Listener(rpc.Protocol))) })
 
 	handler := h.handler()

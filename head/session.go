@@ -18,11 +18,14 @@ type session struct {
 	signal chan struct{} // something is to be sent
 	done   chan struct{}
 
-	mu     sync.Mutex
-	orders []*proto.NodeOrder
-	view   *proto.NodeOrder // the newest, if it wasn't sent
-	err    error            // how it ended
-	ended  bool
+	mu       sync.Mutex
+	orders   []*proto.NodeOrder
+	view     *proto.NodeOrder // the newest, if it wasn't sent
+	renewed  uint64           // the newest report to be answered, if it wasn't
+	reported uint64           // the newest report that came; leader.mu
+	answered uint64           // the newest that was answered; leader.mu
+	err      error            // how it ended
+	ended    bool
 }
 
 func newSession(node uint32) *session {
@@ -45,12 +48,15 @@ func (s *session) show(view *proto.NodeOrder) {
 	s.poke()
 }
 
-func (s *session) poke() {
-	select {
-	case s.signal <- struct{}{}:
-	default:
-	}
+// renew has a report answered: the node's lease goes on.
+func (s *session) renew(report uint64) {
+	s.mu.Lock()
+	s.renewed = report
+	s.mu.Unlock()
+	s.poke()
 }
+
+func (s *session) poke() { wake(s.signal) }
 
 // take returns what is to be sent: the view first, so that a node knows those
 // that an order speaks of.
@@ -61,7 +67,10 @@ func (s *session) take() []*proto.NodeOrder {
 	if s.view != nil {
 		out = append([]*proto.NodeOrder{s.view}, out...)
 	}
-	s.orders, s.view = nil, nil
+	if s.renewed > 0 {
+		out = append(out, &proto.NodeOrder{Body: &proto.NodeOrder_LeaseRenewed{LeaseRenewed: &proto.LeaseRenewed{Report: s.renewed}}})
+	}
+	s.orders, s.view, s.renewed = nil, nil, 0
 	return out
 }
 
@@ -83,8 +92,8 @@ func (s *session) cause() error {
 
 // Session is a node's line to the leader.
 func (c *controlService) Session(stream grpc.BidiStreamingServer[proto.NodeReport, proto.NodeOrder]) error {
-	if err := c.h.leading(); err != nil {
-		return err
+	if err := c.h.leading(stream.Context()); err != nil {
+		return c.h.elsewhere(stream.Context(), err)
 	}
 	first, err := stream.Recv()
 	if err != nil {
@@ -185,10 +194,25 @@ func (l *leader) report(s *session, r *proto.NodeReport) {
 	}
 }
 
+// unanswered returns the sessions with reports that weren't answered, and the
+// newest of each.
+func (l *leader) unanswered() map[*session]uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[*session]uint64{}
+	for _, m := range l.members {
+		if s := m.session; s != nil && s.reported > s.answered {
+			out[s], s.answered = s.reported, s.reported
+		}
+	}
+	return out
+}
+
 // reportLocked says whether anything is new.
 func (l *leader) reportLocked(m *member, r *proto.NodeReport) bool {
 	m.heard = time.Now()
 	m.reports++
+	m.session.reported = r.Number
 	if r.Info == nil {
 		return false
 	}

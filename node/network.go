@@ -15,7 +15,7 @@ const protocolStream = "gray-stream"
 // serveNetwork answers other nodes and heads.
 func (n *Node) serveNetwork() {
 	n.mux = pki.Split(n.network, n.identity.ServerTLS(), rpc.Protocol, protocolStream)
-	n.grpc = rpc.NewServer()
+	n.grpc = rpc.NewServer(rpc.Access{})
 	proto.RegisterNodeServer(n.grpc, &service{n: n})
 	n.spawn(func() {
 		if err := n.grpc.Serve(n.mux.Listener(rpc.Protocol)); err != nil && n.ctx.Err() == nil {

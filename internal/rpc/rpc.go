@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -38,33 +39,53 @@ const (
 // ErrNoCertificate turns away who isn't a member.
 var ErrNoCertificate = status.Error(codes.Unauthenticated, "this call needs a certificate of the cluster: join first")
 
-// NewServer makes a server for connections that pki.Split hands on. Members may
-// call, and everybody the open methods (full names).
-func NewServer(open ...string) *grpc.Server {
-	allowed := func(ctx context.Context, method string) error {
-		if slices.Contains(open, method) || IsMember(pki.PeerRole(ctx)) {
-			return nil
-		}
+// ErrNotHead turns away a member that is no head.
+var ErrNotHead = status.Error(codes.PermissionDenied, "this call is for heads")
+
+// Access says who may call what, by full names of methods or by prefixes of them
+// that end in a slash: everybody, heads, and the rest members only.
+type Access struct{ Open, Heads []string }
+
+func (a Access) check(ctx context.Context, method string) error {
+	role, ok := pki.PeerRole(ctx)
+	switch {
+	case matches(a.Open, method):
+		return nil
+	case !IsMember(role, ok):
 		return ErrNoCertificate
+	case role != pki.RoleHead && matches(a.Heads, method):
+		return ErrNotHead
 	}
-	return grpc.NewServer(
+	return nil
+}
+
+func matches(names []string, method string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return name == method || strings.HasSuffix(name, "/") && strings.HasPrefix(method, name)
+	})
+}
+
+// NewServer makes a server for connections that pki.Split hands on. The options
+// come after those that say who may call.
+func NewServer(access Access, more ...grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append([]grpc.ServerOption{
 		grpc.Creds(pki.GRPCServerCredentials()), grpc.WaitForHandlers(true), grpc.ConnectionTimeout(handshakeLimit),
 		grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxSendMsgSize(MaxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingLimit}),
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-			if err := allowed(ctx, info.FullMethod); err != nil {
+			if err := access.check(ctx, info.FullMethod); err != nil {
 				return nil, err
 			}
 			return next(ctx, req)
 		}),
 		grpc.ChainStreamInterceptor(func(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-			if err := allowed(s.Context(), info.FullMethod); err != nil {
+			if err := access.check(s.Context(), info.FullMethod); err != nil {
 				return err
 			}
 			return next(srv, s)
 		}),
-	)
+	}, more...)...)
 }
 
 // IsMember reports whether a caller, by what pki says of it, is of the cluster.

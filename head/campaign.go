@@ -1,0 +1,73 @@
+package head
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// turn is how much later each further head stands for election when the leader
+// was killed, so that they don't share the votes.
+const turn = 100 * time.Millisecond
+
+// watchLeader stands for election as soon as the leader's process has ended,
+// instead of after a timeout: its connections break, and its address refuses
+// new ones. Raft stays safe whoever stands and when.
+func (h *Head) watchLeader() {
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-h.broken:
+		}
+		address, id := h.consensus.raft.LeaderWithID()
+		if id == "" || id == h.consensus.self || !h.refuses(h.ctx, string(address)) {
+			continue
+		}
+		h.log.Warn("the leader's process has ended", "leader", id, "address", address)
+		h.stand(id)
+	}
+}
+
+// stand waits for this head's turn among the voters, and asks for their votes if
+// none of them has become leader by then.
+func (h *Head) stand(instead raft.ServerID) {
+	all := voters(h.consensus.members())
+	all = slices.DeleteFunc(all, func(s raft.Server) bool { return s.ID == instead })
+	slices.SortFunc(all, func(a, b raft.Server) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	place := slices.IndexFunc(all, func(s raft.Server) bool { return s.ID == h.consensus.self })
+	if place < 0 {
+		return
+	}
+	term := h.consensus.raft.CurrentTerm()
+	wait := time.NewTimer(time.Duration(place) * turn)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-h.ctx.Done():
+		return
+	}
+	if h.consensus.raft.CurrentTerm() == term && h.consensus.raft.State() == raft.Follower {
+		h.consensus.campaign()
+	}
+}
+
+// campaign has this head, a voter, stand for election at once. Refused or lost,
+// the next election comes by itself.
+func (c *consensus) campaign() {
+	self := c.trans.LocalAddr()
+	_ = c.trans.TimeoutNow(c.self, self, &raft.TimeoutNowRequest{RPCHeader: raft.RPCHeader{
+		ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(c.self), Addr: []byte(self),
+	}}, &raft.TimeoutNowResponse{})
+}
+
+// handOver gives the lead to another voter, if there is one and this head has it.
+// It takes an election's timeout at most.
+func (c *consensus) handOver() error {
+	if c.raft.State() != raft.Leader || c.alone() {
+		return nil
+	}
+	return c.raft.LeadershipTransfer().Error()
+}

@@ -1,0 +1,188 @@
+package head
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/raft"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/gray-runtime/gray/internal/api"
+	"github.com/gray-runtime/gray/proto"
+)
+
+// startHeads starts a cluster of n heads with a vote each, the first of them leading.
+func startHeads(t testing.TB, n int) []*Head {
+	t.Helper()
+	heads := []*Head{startHead(t, t.TempDir())}
+	for len(heads) < n {
+		heads = append(heads, joinHead(t, heads[0], t.TempDir()))
+	}
+	return heads
+}
+
+// joinHead adds a head and waits until it has a vote.
+func joinHead(t testing.TB, to *Head, dir string) *Head {
+	t.Helper()
+	h, err := Start(t.Context(), Config{DataDir: dir, Version: "test", Join: []string{to.Address()}, Token: to.Token().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stopHead(t, h) })
+	eventually(t, "the new head has a vote", h.consensus.voter)
+	return h
+}
+
+func (h *Head) isLeader() bool {
+	leads, _, _ := h.standing.get()
+	return leads
+}
+
+// leaderOf waits for one of the heads to lead.
+func leaderOf(t testing.TB, heads []*Head) *Head {
+	t.Helper()
+	var leader *Head
+	eventually(t, "a head leads", func() bool {
+		i := slices.IndexFunc(heads, (*Head).isLeader)
+		if i >= 0 {
+			leader = heads[i]
+		}
+		return i >= 0
+	})
+	return leader
+}
+
+// control calls one head as a node does.
+func control(t testing.TB, h *Head) proto.ControlClient {
+	t.Helper()
+	id := join(t, h.Address(), h.Token())
+	return proto.NewControlClient(dial(t, h.Address(), id.ClientTLS("h2")))
+}
+
+func TestAnyHeadAnswers(t *testing.T) {
+	heads := startHeads(t, 3)
+	for i, h := range heads {
+		key, trailer := fmt.Sprint("k", i), metadata.MD{}
+		if _, err := control(t, h).PutKey(t.Context(), &proto.PutKeyRequest{Key: key, Value: []byte("v")}, grpc.Trailer(&trailer)); err != nil {
+			t.Fatal(err)
+		}
+		if leader := trailer.Get(proto.LeaderKey); !h.isLeader() && (len(leader) != 1 || leader[0] != leaderOf(t, heads).Address()) {
+			t.Errorf("head %d names the leader %q", i, leader)
+		}
+		for _, other := range heads {
+			if r, err := control(t, other).GetKey(t.Context(), &proto.GetKeyRequest{Key: key}); err != nil || !r.Found {
+				t.Errorf("%v, %v", r, err)
+			}
+		}
+		c := client(t, h)
+		if err := c.PutPackage(t.Context(), fmt.Sprint("p", i), strings.NewReader("content"+key), 9); err != nil {
+			t.Fatal(err)
+		}
+		job, err := c.Submit(t.Context(), api.JobSubmitRequest{Entrypoint: "true"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err := client(t, heads[(i+1)%3]).Job(t.Context(), job.SubmissionID); err != nil || d.Status != "PENDING" {
+			t.Errorf("%+v, %v", d, err)
+		}
+	}
+	for i, h := range heads {
+		eventually(t, "all packages are on all heads", func() bool {
+			entries, err := os.ReadDir(h.dir.packages())
+			return err == nil && len(entries) == 3
+		})
+		if s, err := client(t, h).Status(t.Context()); err != nil || len(s.Heads) != 3 {
+			t.Errorf("head %d: %+v, %v", i, s, err)
+		}
+	}
+}
+
+func TestLeadIsTransferred(t *testing.T) {
+	heads := startHeads(t, 3)
+	follower := heads[2]
+	if err := follower.transfer(t.Context(), follower.dir.info.Head); status.Code(err) != codes.Unavailable {
+		t.Errorf("by a head that doesn't lead: %v", err)
+	}
+	if err := heads[0].transfer(t.Context(), follower.dir.info.Head); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other head leads", follower.isLeader)
+	if _, err := control(t, heads[0]).PutKey(t.Context(), &proto.PutKeyRequest{Key: "k"}); err != nil {
+		t.Error(err)
+	}
+	stopHead(t, follower) // it hands over
+	leaderOf(t, heads[:2])
+	if _, err := control(t, heads[0]).PutKey(t.Context(), &proto.PutKeyRequest{Key: "k"}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHeadIsRemoved(t *testing.T) {
+	heads := startHeads(t, 3)
+	for _, id := range []string{heads[2].dir.info.Head, "head-x"} {
+		err := heads[0].removeHead(t.Context(), id)
+		if want := codes.OK; id == "head-x" && status.Code(err) != codes.NotFound || id != "head-x" && status.Code(err) != want {
+			t.Fatalf("%s: %v", id, err)
+		}
+	}
+	<-heads[2].Done()
+	if err := heads[2].Err(); err == nil || !strings.Contains(err.Error(), "was removed") {
+		t.Errorf("the removed head ended with %v", err)
+	}
+	dir := heads[2].dir.path
+	stopHead(t, heads[2])
+	if _, err := Start(t.Context(), Config{DataDir: dir}); err == nil || !strings.Contains(err.Error(), "was removed") {
+		t.Errorf("the removed head starts again: %v", err)
+	}
+	heads[2] = joinHead(t, heads[1], t.TempDir())
+
+	// Without the second, the third would be the only one that answers.
+	stopHead(t, heads[1])
+	leader := leaderOf(t, []*Head{heads[0], heads[2]})
+	err := leader.removeHead(t.Context(), heads[0].dir.info.Head)
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "no majority") {
+		t.Errorf("removal of one of two that answer: %v", err)
+	}
+	if err := leader.removeHead(t.Context(), heads[1].dir.info.Head); err != nil {
+		t.Errorf("removal of one that doesn't answer: %v", err)
+	}
+	if n := len(leader.consensus.members()); n != 2 {
+		t.Errorf("%d members", n)
+	}
+}
+
+func TestHeadMovesAndCatchesUp(t *testing.T) {
+	heads := startHeads(t, 3)
+	dir := heads[2].dir.path
+	stopHead(t, heads[2])
+	for i := range 20 {
+		if _, err := control(t, heads[0]).PutKey(t.Context(), &proto.PutKeyRequest{Key: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := heads[0].consensus.raft.Snapshot().Error(); err != nil {
+		t.Fatal(err)
+	}
+	h := startHead(t, dir) // at another port
+	eventually(t, "it has what it missed", func() bool {
+		return h.consensus.raft.AppliedIndex() == heads[0].consensus.raft.AppliedIndex()
+	})
+	if m := heads[0].consensus.member(h.consensus.self); m == nil || m.Suffrage != raft.Voter || string(m.Address) != h.Address() {
+		t.Errorf("member: %+v, it is at %s", m, h.Address())
+	}
+}
+
+func TestWrongToken(t *testing.T) {
+	h, other := startHead(t, t.TempDir()), startHead(t, t.TempDir())
+	for _, token := range []string{other.Token().String(), "gray_x"} {
+		if _, err := Start(t.Context(), Config{DataDir: t.TempDir(), Join: []string{h.Address()}, Token: token}); err == nil {
+			t.Errorf("joined with token %s", token)
+		}
+	}
+}

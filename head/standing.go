@@ -1,0 +1,112 @@
+package head
+
+import (
+	"sync"
+
+	"github.com/hashicorp/raft"
+)
+
+// standing is who leads, as far as this head knows, for those who wait for a leader.
+type standing struct {
+	mu      sync.Mutex
+	leads   bool   // this head does, and has applied what was committed before
+	leader  string // control address of the head that does; "": none is known
+	changed chan struct{}
+}
+
+func newStanding() *standing { return &standing{changed: make(chan struct{})} }
+
+// get returns also a channel that is closed when something changes.
+func (s *standing) get() (leads bool, leader string, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leads, s.leader, s.changed
+}
+
+func (s *standing) setLeads(leads bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leads != leads {
+		s.leads = leads
+		s.changeLocked()
+	}
+}
+
+func (s *standing) setLeader(address string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leader != address {
+		s.leader = address
+		s.changeLocked()
+	}
+}
+
+// poke wakes those who wait: something else has changed.
+func (s *standing) poke() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changeLocked()
+}
+
+func (s *standing) changeLocked() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// watchLeadership follows what Raft says of this head and of others.
+func (h *Head) watchLeadership() {
+	seen := make(chan raft.Observation, 1) // full: somebody will look anyway
+	observer := raft.NewObserver(seen, false, func(o *raft.Observation) bool {
+		_, ok := o.Data.(raft.LeaderObservation)
+		return ok
+	})
+	r := h.consensus.raft
+	r.RegisterObserver(observer)
+	defer r.DeregisterObserver(observer)
+	note := func() {
+		address, _ := r.LeaderWithID()
+		h.standing.setLeader(string(address))
+	}
+	h.spawn(func() {
+		for {
+			note()
+			select {
+			case <-seen:
+			case <-h.ctx.Done():
+				return
+			}
+		}
+	})
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case leads := <-r.LeaderCh():
+			h.lead(leads)
+		}
+	}
+}
+
+// lead takes over or gives up.
+func (h *Head) lead(leads bool) {
+	if !leads {
+		h.log.Warn("this head leads no more")
+		h.consensus.term.Store(0)
+		h.standing.setLeads(false)
+		h.leader.end(ErrNoLeader)
+		return
+	}
+	err := h.consensus.settle()
+	if err == nil {
+		err = h.found()
+	}
+	if err != nil {
+		if h.ctx.Err() == nil {
+			h.log.Warn("leadership lost at once", "error", err)
+		}
+		return
+	}
+	h.log.Info("this head leads", "term", h.consensus.raft.CurrentTerm())
+	h.leader.begin()
+	h.standing.setLeads(true)
+}

@@ -1,0 +1,136 @@
+package head
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/gray-runtime/gray/internal/pki"
+)
+
+// protocolRaft is Raft's name in TLS (ALPN) on the control port.
+const protocolRaft = "gray-raft"
+
+var errNotHead = errors.New("who answers there isn't a head")
+
+// streams carries Raft between heads: TLS on the control port, certificates of
+// heads only at both ends. Until open is called it dials nobody and accepts nothing.
+type streams struct {
+	address net.Addr
+	broken  func() // called when a connection of another head ends
+
+	opened   chan struct{}
+	closed   chan struct{}
+	once     sync.Once
+	identity *pki.Identity
+	listener net.Listener
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{} // accepted; nil once closed
+}
+
+var _ raft.StreamLayer = (*streams)(nil)
+
+func newStreams(address net.Addr, broken func()) *streams {
+	return &streams{address: address, broken: broken, opened: make(chan struct{}), closed: make(chan struct{}), conns: map[net.Conn]struct{}{}}
+}
+
+// open is called once, before close.
+func (s *streams) open(identity *pki.Identity, listener net.Listener) {
+	s.identity, s.listener = identity, listener
+	close(s.opened)
+}
+
+func (s *streams) Accept() (net.Conn, error) {
+	select {
+	case <-s.opened:
+	case <-s.closed:
+		return nil, net.ErrClosed
+	}
+	for {
+		conn, err := s.listener.Accept()
+		if err != nil {
+			<-s.closed // Raft would try again, and again
+			return nil, err
+		}
+		if t, ok := conn.(*tls.Conn); ok && isHead(t.ConnectionState()) && s.keep(conn) {
+			return &headConn{Conn: conn, ended: sync.OnceFunc(func() { s.forget(conn) })}, nil
+		}
+		conn.Close()
+	}
+}
+
+// keep has close end a connection: Raft doesn't end those that it has accepted.
+func (s *streams) keep(conn net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns != nil {
+		s.conns[conn] = struct{}{}
+	}
+	return s.conns != nil
+}
+
+func (s *streams) forget(conn net.Conn) {
+	s.mu.Lock()
+	delete(s.conns, conn)
+	s.mu.Unlock()
+	s.broken()
+}
+
+func isHead(s tls.ConnectionState) bool {
+	role, ok := pki.StateRole(s)
+	return ok && role == pki.RoleHead
+}
+
+func (s *streams) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	select {
+	case <-s.opened:
+	default:
+		return nil, ErrNoLeader
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	d := tls.Dialer{NetDialer: &net.Dialer{}, Config: s.identity.ClientTLS(protocolRaft)}
+	conn, err := d.DialContext(ctx, "tcp", string(address))
+	if err != nil {
+		return nil, err
+	}
+	if !isHead(conn.(*tls.Conn).ConnectionState()) {
+		conn.Close()
+		return nil, fmt.Errorf("%s: %w", address, errNotHead)
+	}
+	return conn, nil
+}
+
+func (s *streams) Close() error {
+	s.once.Do(func() {
+		close(s.closed)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for conn := range s.conns {
+			conn.Close()
+		}
+		s.conns = nil
+	})
+	return nil
+}
+
+func (s *streams) Addr() net.Addr { return s.address }
+
+// headConn tells when it ends.
+type headConn struct {
+	net.Conn
+	ended func()
+}
+
+func (c *headConn) Close() error {
+	err := c.Conn.Close()
+	c.ended()
+	return err
+}

@@ -94,6 +94,7 @@ func (n *Node) hostLocked(t *ticket, p *process) bool {
 	n.progress.zero(p.slot)
 	a.process = p
 	p.state, p.actor, p.hold, p.blocked, p.reach = hosting, a, t.hold, false, true
+	n.fenceLocked(p) // before it hears of the actor
 	p.push(&proto.ToProcess{Body: &proto.ToProcess_StartActor{StartActor: &proto.StartActor{Actor: a.spec, Incarnation: a.incarnation}}})
 	return true
 }

@@ -40,6 +40,7 @@ type child struct {
 
 	mu     sync.Mutex
 	reaped bool // the number may belong to another process now
+	frozen bool
 }
 
 // exitStatus is how a process ended.
@@ -130,14 +131,43 @@ func statusOf(s *os.ProcessState) exitStatus {
 func (c *child) signal(sig syscall.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.signalLocked(sig)
+}
+
+func (c *child) signalLocked(sig syscall.Signal) {
 	if !c.reaped {
 		_ = syscall.Kill(-c.pid, sig)
 	}
 }
 
-// end asks the group to end, and kills it when it hasn't within grace.
+// freeze stops the group where it is, until thaw. It can still be killed.
+func (c *child) freeze() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.frozen = true
+	c.signalLocked(syscall.SIGSTOP)
+}
+
+// thaw lets a frozen group go on.
+func (c *child) thaw() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.frozen {
+		c.frozen = false
+		c.signalLocked(syscall.SIGCONT)
+	}
+}
+
+func (c *child) isFrozen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frozen
+}
+
+// end asks the group to end, and kills it when it hasn't within grace. One that is
+// frozen couldn't hear.
 func (c *child) end(grace time.Duration) {
-	if grace <= 0 {
+	if grace <= 0 || c.isFrozen() {
 		c.signal(syscall.SIGKILL)
 		return
 	}

@@ -5,8 +5,6 @@ import (
 	"os"
 	"time"
 
-	"google.golang.org/grpc/connectivity"
-
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -91,8 +89,7 @@ func (n *Node) flushReports(ctx context.Context) {
 		n.reportMu.Lock()
 		left = left || len(n.reports) > 0
 		n.reportMu.Unlock()
-		gone := n.head.conn.GetState() == connectivity.TransientFailure
-		if !left || gone || !pause(ctx, 5*time.Millisecond) || n.ctx.Err() != nil {
+		if !left || n.head.away() || !pause(ctx, 5*time.Millisecond) || n.ctx.Err() != nil {
 			return
 		}
 	}

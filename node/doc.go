@@ -34,11 +34,15 @@
 //     actors go on.
 //  8. Reports of drivers' and actors' ends are repeated until the head has
 //     acknowledged them, or declared the node dead.
+//  9. While the node's lease is over (fence.go), no actor and no submitted driver
+//     runs here, and no process's call goes to a head, unless there can be no leader.
+//  10. A process's request has one name, to whichever heads it's sent.
 //
 // # Locks
 //
 // Node.mu guards processes, jobs, leases, actors, the account, the queue and
 // the view. It is held for memory work only. Under it these leaves may be taken:
-// outbox.mu, logs' own, Node.reportMu. The directory of references, the store and
+// outbox.mu, child.mu, logs' own, Node.reportMu. headClient.mu, fence.mu and
+// requests.mu are leaves, too. The directory of references, the store and
 // transfer are called without it.
 package node

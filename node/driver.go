@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/wire"
 	"github.com/gray-runtime/gray/node/logs"
@@ -68,7 +70,11 @@ func (n *Node) startDriver(spec *proto.JobSpec) {
 
 // runDriver starts a submitted driver and stays with it to its end.
 func (n *Node) runDriver(j *job, p *process) {
-	c, err := n.execDriver(j, p)
+	var c *child
+	err := n.awaitLease(p.ctx)
+	if err == nil {
+		c, err = n.execDriver(j, p)
+	}
 	n.mu.Lock()
 	p.child = c
 	if err == nil {
@@ -76,6 +82,7 @@ func (n *Node) runDriver(j *job, p *process) {
 		if p.killed != "" {
 			p.kill("")
 		}
+		n.fenceLocked(p)
 	} else {
 		p.startErr = asProblem(err)
 	}
@@ -213,9 +220,9 @@ func (n *Node) register(p *process, h *proto.Hello) (*job, error) {
 	if len(args) > 0 {
 		args = args[1:]
 	}
-	reply, err := n.head.registerDriver(ctx, &proto.RegisterDriverRequest{
+	reply, err := n.head.control.RegisterDriver(ctx, &proto.RegisterDriverRequest{
 		Node: uint32(n.id), Process: p.id.Number, Entrypoint: entrypoint, Args: args, Pid: h.Pid, Instance: hex.EncodeToString(random[:]),
-	})
+	}, grpc.WaitForReady(true))
 	if err != nil {
 		return nil, fmt.Errorf("register the driver with the head: %w", err)
 	}

@@ -2,9 +2,12 @@ package node
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
+	"strconv"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	protobuf "google.golang.org/protobuf/proto"
 
@@ -13,23 +16,26 @@ import (
 )
 
 // forwarded are the Control methods that processes may call.
-var forwarded = map[string]string{
-	"CreateActor": proto.Control_CreateActor_FullMethodName,
-	"FindActor":   proto.Control_FindActor_FullMethodName,
-	"WaitActor":   proto.Control_WaitActor_FullMethodName,
-	"KillActor":   proto.Control_KillActor_FullMethodName,
-	"PutKey":      proto.Control_PutKey_FullMethodName,
-	"GetKey":      proto.Control_GetKey_FullMethodName,
-	"DeleteKey":   proto.Control_DeleteKey_FullMethodName,
-	"ListKeys":    proto.Control_ListKeys_FullMethodName,
-	"ListNodes":   proto.Control_ListNodes_FullMethodName,
+var forwarded = map[string]struct {
+	name    string
+	changes bool // it isn't only a read
+}{
+	"CreateActor": {proto.Control_CreateActor_FullMethodName, true},
+	"FindActor":   {proto.Control_FindActor_FullMethodName, false},
+	"WaitActor":   {proto.Control_WaitActor_FullMethodName, false},
+	"KillActor":   {proto.Control_KillActor_FullMethodName, true},
+	"PutKey":      {proto.Control_PutKey_FullMethodName, true},
+	"GetKey":      {proto.Control_GetKey_FullMethodName, false},
+	"DeleteKey":   {proto.Control_DeleteKey_FullMethodName, true},
+	"ListKeys":    {proto.Control_ListKeys_FullMethodName, false},
+	"ListNodes":   {proto.Control_ListNodes_FullMethodName, false},
 }
 
-// headCall forwards a process's call. It waits while the head is away, as long
-// as the process lives.
+// headCall forwards a process's call. It waits while the head is away, and while
+// the node is fenced, as long as the process lives.
 func (n *Node) headCall(ctx context.Context, p *process, h *proto.HeadCall) *proto.HeadResult {
 	method := forwarded[h.Method]
-	if method == "" {
+	if method.name == "" {
 		return &proto.HeadResult{Error: problem(proto.Error_INVALID, "%q is not a call for processes", h.Method)}
 	}
 	body := h.Body
@@ -39,12 +45,17 @@ func (n *Node) headCall(ctx context.Context, p *process, h *proto.HeadCall) *pro
 			return &proto.HeadResult{Error: problem(proto.Error_INVALID, "CreateActor: %v", err)}
 		}
 	}
-	// A retry after a lost answer has its effect once.
-	ctx = metadata.AppendToOutgoingContext(ctx, proto.RequestKey, rand.Text())
+	if err := n.awaitLease(ctx); err != nil {
+		return &proto.HeadResult{Error: asProblem(err)}
+	}
+	ctx = metadata.AppendToOutgoingContext(ctx, proto.NodeKey, strconv.Itoa(int(n.id)))
+	if method.changes {
+		name, done := n.requests.begin()
+		defer done()
+		ctx = metadata.AppendToOutgoingContext(ctx, proto.RequestKey, name)
+	}
 	var reply rawMessage
-	err := retry(ctx, func() error {
-		return n.head.conn.Invoke(ctx, method, &rawMessage{body}, &reply, grpc.ForceCodecV2(rawCodec{}), grpc.WaitForReady(true))
-	})
+	err := n.head.Invoke(ctx, method.name, &rawMessage{body}, &reply, grpc.ForceCodecV2(rawCodec{}), grpc.WaitForReady(true))
 	if err != nil {
 		return &proto.HeadResult{Error: asProblem(err)}
 	}
@@ -69,3 +80,31 @@ func (n *Node) ownActor(p *process, body []byte) ([]byte, error) {
 	n.mu.Unlock()
 	return protobuf.Marshal(&r)
 }
+
+// rawCodec passes messages through as bytes.
+type rawCodec struct{}
+
+type rawMessage struct{ b []byte }
+
+var errNotRaw = errors.New("not a raw message")
+
+func (rawCodec) Marshal(v any) (mem.BufferSlice, error) {
+	m, ok := v.(*rawMessage)
+	if !ok {
+		return nil, errNotRaw
+	}
+	return mem.BufferSlice{mem.SliceBuffer(m.b)}, nil
+}
+
+func (rawCodec) Unmarshal(data mem.BufferSlice, v any) error {
+	m, ok := v.(*rawMessage)
+	if !ok {
+		return errNotRaw
+	}
+	m.b = data.Materialize()
+	return nil
+}
+
+func (rawCodec) Name() string { return "proto" }
+
+var _ encoding.CodecV2 = rawCodec{}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,31 +22,30 @@ import (
 
 type chunkStream = grpc.ServerStreamingClient[proto.Chunk]
 
-// join gets the node's first certificate by the token. A head that is away is
-// tried until ctx ends.
+// join gets the node's first certificate by the token, from any head. Heads that
+// are away are tried until ctx ends.
 func (n *Node) join(ctx context.Context) error {
 	key, csr, err := pki.NewKeyAndRequest()
 	if err != nil {
 		return fmt.Errorf("make the node's key: %w", err)
 	}
-	creds := &stranger{TransportCredentials: credentials.NewTLS(pki.TokenTLS(n.cfg.Token, rpc.Protocol)), refused: &atomic.Pointer[error]{}}
-	conn, err := rpc.Dial("passthrough:///"+n.cfg.HeadAddress, nil, grpc.WithTransportCredentials(creds))
-	if err != nil {
-		return &JoinError{Address: n.cfg.HeadAddress, Err: err}
-	}
-	defer conn.Close()
 	var reply *proto.JoinReply
+	var turned *JoinError
 	err = retry(ctx, func() (err error) {
-		rctx, cancel := context.WithTimeout(ctx, reportTimeout)
-		defer cancel()
-		reply, err = proto.NewControlClient(conn).Join(rctx, &proto.JoinRequest{Token: n.cfg.Token.String(), Csr: csr, Ip: n.cfg.IP})
-		if refused := creds.refused.Load(); err != nil && refused != nil {
-			return &JoinError{Address: n.cfg.HeadAddress, Err: *refused}
+		for _, address := range n.headAddresses() {
+			reply, err = n.joinAt(ctx, address, csr)
+			if err == nil || errors.As(err, &turned) {
+				return err
+			}
 		}
 		return err
 	})
-	if err != nil {
-		return n.joinFailed(err)
+	switch {
+	case err == nil:
+	case errors.As(err, &turned):
+		return err
+	default:
+		return n.unreachable(errors.New(status.Convert(err).Message()))
 	}
 	if n.identity, err = pki.NewIdentity(key, reply.Certificate, reply.Authority); err != nil {
 		return &JoinError{Address: n.cfg.HeadAddress, Err: err}
@@ -53,16 +53,37 @@ func (n *Node) join(ctx context.Context) error {
 	return nil
 }
 
-// joinFailed tells a head that says no from one that doesn't answer.
-func (n *Node) joinFailed(err error) error {
-	var turned *JoinError
-	switch {
-	case errors.As(err, &turned):
-		return err
-	case mayRetry(err):
-		return &UnreachableError{Address: n.cfg.HeadAddress, Err: errors.New(status.Convert(err).Message())}
+// headAddresses are the heads that the node was told of at its start.
+func (n *Node) headAddresses() []string {
+	return append([]string{n.cfg.HeadAddress}, n.cfg.Heads...)
+}
+
+// unreachable says that none of them answers.
+func (n *Node) unreachable(err error) error {
+	return &UnreachableError{Address: strings.Join(n.headAddresses(), ", "), Err: err}
+}
+
+// joinAt asks one head. A *JoinError is its no; other errors say that it doesn't
+// answer.
+func (n *Node) joinAt(ctx context.Context, address string, csr []byte) (*proto.JoinReply, error) {
+	creds := &stranger{TransportCredentials: credentials.NewTLS(pki.TokenTLS(n.cfg.Token, rpc.Protocol)), refused: &atomic.Pointer[error]{}}
+	conn, err := rpc.Dial("passthrough:///"+address, nil, grpc.WithTransportCredentials(creds))
+	if err != nil {
+		return nil, &JoinError{Address: address, Err: err}
 	}
-	return &JoinError{Address: n.cfg.HeadAddress, Err: errors.New(status.Convert(err).Message())}
+	defer conn.Close()
+	var reply *proto.JoinReply
+	err = attempt(ctx, func(ctx context.Context) (err error) {
+		reply, err = proto.NewControlClient(conn).Join(ctx, &proto.JoinRequest{Token: n.cfg.Token.String(), Csr: csr, Ip: n.cfg.IP})
+		return err
+	})
+	if refused := creds.refused.Load(); err != nil && refused != nil {
+		return nil, &JoinError{Address: address, Err: *refused}
+	}
+	if err != nil && !mayRetry(err) && ctx.Err() == nil {
+		return nil, &JoinError{Address: address, Err: errors.New(status.Convert(err).Message())}
+	}
+	return reply, err
 }
 
 // stranger are the credentials of one who knows only the token. What answers but

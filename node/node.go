@@ -19,6 +19,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/account"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/transfer"
@@ -32,6 +33,8 @@ type Config struct {
 	DataDir     string             // logs/, packages/ and work/ are made here, mode 0700
 	RunDir      string             // for sockets, mode 0700; short: a socket's path has at most 104 bytes
 	HeadAddress string             // HOST:PORT of a head
+	Heads       []string           // more of them, to try when joining
+	OnHeads     func([]string)     // if set, is told the heads' addresses when they change
 	Token       pki.Token          // admits the node and authenticates the head
 	IP          string             // that others reach this node at; 127.0.0.1 if empty
 	Resources   map[string]float64 // in total: CPU, GPU, memory in bytes, and the cluster's own
@@ -53,6 +56,8 @@ type Node struct {
 	cluster  ids.ClusterID
 	address  string
 	resume   bool // a session has begun before; the session's goroutine's
+	fence    *fence
+	requests *requests
 
 	ctx       context.Context // ends when the node closes
 	cancel    context.CancelCauseFunc
@@ -87,6 +92,7 @@ type Node struct {
 
 	mu          sync.Mutex
 	closing     bool
+	fenced      chan struct{} // not nil while the node has no lease, closed when it has
 	processes   map[uint32]*process
 	slots       map[uint32]bool // of the progress page, in use
 	jobs        map[ids.JobID]*job
@@ -145,6 +151,7 @@ func newNode(cfg Config) (*Node, error) {
 		processes: map[uint32]*process{}, slots: map[uint32]bool{}, jobs: map[ids.JobID]*job{}, leases: map[uint64]*lease{},
 		actors: map[ids.ActorID]*actor{}, totals: sched.FromUnits(total), ledger: account.NewLedger(total), queue: account.NewQueue(), view: newView(),
 	}
+	n.fence, n.requests = newFence(), newRequests(n.instance)
 	n.hostname, _ = os.Hostname()
 	n.ctx, n.cancel = context.WithCancelCause(context.Background())
 	n.reportCtx, n.endReport = context.WithCancel(context.Background())
@@ -180,9 +187,7 @@ func (n *Node) start(ctx context.Context) error {
 		self: func() ids.NodeID { return n.id }, head: func(ctx context.Context, r *proto.FetchPackageRequest) (chunkStream, error) {
 			return n.head.control.FetchPackage(ctx, r, grpc.WaitForReady(true))
 		}}
-	if n.head, err = dialHead(n.cfg.HeadAddress, n.identity.ClientTLS("h2")); err != nil {
-		return err
-	}
+	n.head = newHeadClient(n.identity.ClientTLS(rpc.Protocol), n.cfg.HeadAddress, n.cfg.Heads...)
 	listen, err := net.Listen("tcp", net.JoinHostPort(n.cfg.IP, "0"))
 	if err != nil {
 		return fmt.Errorf("listen for other nodes: %w", err)
@@ -199,6 +204,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.listenLocal(); err != nil {
 		return err
 	}
+	n.spawn(n.keepFence)
 	n.spawn(n.runSession)
 	n.spawn(n.renewCertificate)
 	return nil
@@ -207,21 +213,18 @@ func (n *Node) start(ctx context.Context) error {
 // enter registers the node; a head that is away is tried until ctx ends.
 func (n *Node) enter(ctx context.Context) error {
 	err := retry(ctx, func() error {
-		rctx, cancel := context.WithTimeout(ctx, reportTimeout)
-		defer cancel()
-		reply, err := n.registerNode(rctx)
+		reply, err := n.registerNode(ctx)
 		if err != nil {
 			return err
 		}
 		n.id, n.cluster = ids.NodeID(reply.Id), ids.ClusterID(reply.Cluster)
-		n.head.learn(reply.Heads)
 		return nil
 	})
 	switch {
 	case err == nil:
 		return nil
 	case mayRetry(err) || timedOut(err):
-		return &UnreachableError{Address: n.cfg.HeadAddress, Err: err}
+		return n.unreachable(err)
 	}
 	return &JoinError{Address: n.cfg.HeadAddress, Err: err}
 }

@@ -58,9 +58,7 @@ func lonely(t testing.TB) *Node {
 			return nil, ErrNoBinary
 		},
 	}
-	if n.head, err = dialHead(n.cfg.HeadAddress, &tls.Config{MinVersion: tls.VersionTLS13}); err != nil {
-		t.Fatal(err)
-	}
+	n.head = newHeadClient(&tls.Config{MinVersion: tls.VersionTLS13}, n.cfg.HeadAddress)
 	n.refs = refs.New(n.id, n.cluster, refPeers{n})
 	objects := transfer.Of(n.store, n.id)
 	n.puller = transfer.NewPuller(transfer.PullerConfig{Store: objects, Dial: n.peers.dial})

@@ -103,7 +103,8 @@ func (p *packages) find(ctx context.Context, spec *proto.JobSpec, origin ids.Nod
 	}
 	req := &proto.FetchPackageRequest{Name: binary.GetPackage(), Job: spec.GetId()}
 	open := p.head
-	if foreign && binary.GetPackage() == "" {
+	fromPeer := foreign && binary.GetPackage() == ""
+	if fromPeer {
 		open = func(ctx context.Context, r *proto.FetchPackageRequest) (grpc.ServerStreamingClient[proto.Chunk], error) {
 			c, err := p.peer(ctx, origin)
 			if err != nil {
@@ -116,7 +117,16 @@ func (p *packages) find(ctx context.Context, spec *proto.JobSpec, origin ids.Nod
 	if key == "" {
 		key = fmt.Sprintf("job %d of %d", req.Job, origin)
 	}
-	return p.share(ctx, key, func() (string, error) { return p.fetch(ctx, sum, req, open) })
+	return p.share(ctx, key, func() (path string, err error) {
+		if fromPeer {
+			return p.fetch(ctx, sum, req, open)
+		}
+		err = retry(ctx, func() (err error) { // a head that ends meanwhile isn't the only one
+			path, err = p.fetch(ctx, sum, req, open)
+			return err
+		})
+		return path, err
+	})
 }
 
 // share lets one of those who ask for the same thing do it.

@@ -11,8 +11,9 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
-// reportTimeout bounds one attempt to report something to the head.
-const reportTimeout = 5 * time.Second
+// reportTimeout bounds one attempt to tell a head something. It's longer than the
+// 5 s that heads wait for a leader.
+const reportTimeout = 7 * time.Second
 
 // reportDriver tells the head what became of a driver, until it knows.
 func (n *Node) reportDriver(r *proto.DriverReport) {
@@ -63,17 +64,15 @@ func (n *Node) sendQueue(key reportKey) {
 		send := queue[0]
 		n.reports[key] = queue[1:]
 		n.reportMu.Unlock()
-		for wait := rpc.RetryFirst; ; wait = min(2*wait, rpc.RetryMost) {
-			ctx, cancel := context.WithTimeout(n.reportCtx, reportTimeout)
-			err := send(ctx)
-			cancel()
+		for wait := rpc.RetryFirst; ; wait = min(2*wait, retryMost) {
+			err := attempt(n.reportCtx, send)
 			if err == nil {
 				break
 			}
 			if n.reportCtx.Err() != nil {
 				return
 			}
-			if !mayRetry(err) && !timedOut(err) {
+			if !mayRetry(err) {
 				n.log.Warn("the head rejected a report", "job", key.job, "error", err)
 				break
 			}

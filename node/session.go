@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	protobuf "google.golang.org/protobuf/proto"
 
@@ -18,9 +19,12 @@ import (
 )
 
 const (
-	reportEvery = time.Second
-	reportDelay = 20 * time.Millisecond // changes that follow each other go together
-	maxPending  = 64                    // shapes of waiting demand in a report
+	// silenceLimit: a leader acknowledges reports, so one that says nothing for so
+	// long hangs, or the network does.
+	silenceLimit = 2 * time.Second
+	reportEvery  = time.Second
+	reportDelay  = 20 * time.Millisecond // changes that follow each other go together
+	maxPending   = 64                    // shapes of waiting demand in a report
 )
 
 // changed has the next report sent soon.
@@ -31,11 +35,14 @@ func (n *Node) changed() {
 	}
 }
 
+// errElsewhere says that another head leads, and is known.
+var errElsewhere = errors.New("another head leads")
+
 // runSession keeps a session with the leader, for ever.
 func (n *Node) runSession() {
+	followed, said := false, "" // the last head's word on who leads; the last failure
 	for wait := rpc.RetryFirst; ; {
-		began := time.Now()
-		err := n.session()
+		held, err := n.session()
 		if n.ctx.Err() != nil {
 			return
 		}
@@ -43,14 +50,20 @@ func (n *Node) runSession() {
 			n.die(ErrDeclaredDead)
 			return
 		}
-		n.log.Warn("session with the head ended", "error", err)
-		if time.Since(began) > 5*time.Second {
+		if followed = !followed && errors.Is(err, errElsewhere); followed {
+			continue
+		}
+		if text := err.Error(); held || text != said {
+			said = text
+			n.log.Warn("session with the head ended", "error", err)
+		}
+		if held {
 			wait = rpc.RetryFirst
 		}
 		if !n.pause(wait/2 + rand.N(wait/2)) {
 			return
 		}
-		wait = min(2*wait, rpc.RetryMost)
+		wait = min(2*wait, retryMost)
 	}
 }
 
@@ -69,50 +82,95 @@ func (n *Node) registerNode(ctx context.Context) (*proto.RegisterNodeReply, erro
 	n.mu.Lock()
 	info := n.infoLocked()
 	n.mu.Unlock()
-	return n.head.control.RegisterNode(ctx, &proto.RegisterNodeRequest{Instance: n.instance, Id: uint32(n.id), Node: info})
+	var reply *proto.RegisterNodeReply
+	err := attempt(ctx, func(ctx context.Context) (err error) {
+		reply, err = n.head.control.RegisterNode(ctx, &proto.RegisterNodeRequest{Instance: n.instance, Id: uint32(n.id), Node: info})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	n.fence.measure(time.Duration(reply.LeaseMs) * time.Millisecond)
+	n.learnHeads(reply.Heads)
+	return reply, nil
 }
 
-// session runs one session to its end.
-func (n *Node) session() error {
-	ctx, cancel := context.WithCancel(n.ctx)
-	defer cancel()
+// learnHeads takes the addresses of the cluster's heads.
+func (n *Node) learnHeads(addresses []string) {
+	if n.head.learn(addresses) && n.cfg.OnHeads != nil {
+		n.cfg.OnHeads(n.head.heads())
+	}
+}
+
+// session runs one session to its end. held: the head has acknowledged a report,
+// so it was the leader.
+func (n *Node) session() (held bool, err error) {
 	if n.resume {
-		rctx, rcancel := context.WithTimeout(ctx, 10*time.Second)
-		reply, err := n.registerNode(rctx)
-		rcancel()
+		reply, err := n.registerNode(n.ctx)
 		if err != nil {
-			return fmt.Errorf("register again: %w", err)
+			return false, fmt.Errorf("register again: %w", err)
 		}
 		if reply.Id != uint32(n.id) {
-			return status.Errorf(codes.NotFound, "the head gave the number %d instead of %d", reply.Id, n.id)
+			return false, status.Errorf(codes.NotFound, "the head gave the number %d instead of %d", reply.Id, n.id)
 		}
-		n.head.learn(reply.Heads)
 	}
 	n.resume = true
-	stream, err := n.head.control.Session(ctx)
+	l, err := n.head.take(nil)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if err := stream.Send(n.firstReport()); err != nil {
-		_, rerr := stream.Recv()
-		return errors.Join(err, rerr)
+	defer n.head.release(l)
+	ctx, cancel := l.bind(n.ctx)
+	defer cancel()
+	stream, err := proto.NewControlClient(l).Session(ctx)
+	if err != nil {
+		return false, err
 	}
-	failed := make(chan struct{})
-	n.spawn(func() {
-		defer close(failed)
-		n.sendReports(ctx, stream)
-	})
-	defer func() { cancel(); <-failed }()
+	silence := time.AfterFunc(silenceLimit, func() { n.head.abandon(l) })
+	defer silence.Stop()
+	sent := newSentReports()
+	first := n.firstReport()
+	first.Number = sent.next()
+	if stream.Send(first) == nil { // else the receiving side has the reason
+		done := make(chan struct{})
+		n.spawn(func() {
+			defer close(done)
+			n.sendReports(ctx, stream, sent)
+		})
+		defer func() { cancel(); <-done }()
+	}
 	for {
 		o, err := stream.Recv()
 		if err != nil {
-			return err
+			return held, sessionError(n.ctx, l, stream.Trailer(), err)
+		}
+		silence.Reset(silenceLimit)
+		if r := o.GetLeaseRenewed(); r != nil {
+			if at, ok := sent.acknowledged(r.Report); ok {
+				n.fence.renew(at)
+				held = true
+			}
+			continue
 		}
 		n.order(o)
 	}
 }
 
-func (n *Node) sendReports(ctx context.Context, stream grpc.BidiStreamingClient[proto.NodeReport, proto.NodeOrder]) {
+// sessionError is why a session with a head has ended.
+func sessionError(ctx context.Context, l *line, trailer metadata.MD, err error) error {
+	if l.ctx.Err() != nil {
+		return fmt.Errorf("the head at %s has said nothing for %v", l.address, silenceLimit)
+	}
+	err = l.heard(ctx, trailer, err)
+	if leader := leaderIn(trailer); mayRetry(err) && leader != "" && leader != l.address {
+		return fmt.Errorf("%w, at %s: %w", errElsewhere, leader, err)
+	}
+	return err
+}
+
+func (n *Node) sendReports(
+	ctx context.Context, stream grpc.BidiStreamingClient[proto.NodeReport, proto.NodeOrder], sent *sentReports,
+) {
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()
 	delay := time.NewTimer(time.Hour)
@@ -140,6 +198,7 @@ func (n *Node) sendReports(ctx context.Context, stream grpc.BidiStreamingClient[
 			continue
 		}
 		last = r.Info
+		r.Number = sent.next()
 		if stream.Send(r) != nil {
 			return // the receiving side has the reason
 		}
@@ -200,7 +259,7 @@ func (n *Node) infoLocked() *proto.NodeInfo {
 func (n *Node) order(o *proto.NodeOrder) {
 	switch b := o.Body.(type) {
 	case *proto.NodeOrder_View:
-		n.head.learn(b.View.GetHeads())
+		n.learnHeads(b.View.GetHeads())
 		n.mu.Lock()
 		n.view.replace(b.View)
 		n.peers.learn(b.View.GetNodes())

@@ -29,8 +29,9 @@ type Config struct {
 	Port     int `json:"port,omitempty"`
 	HTTPPort int `json:"http_port,omitempty"`
 
-	// Of a node.
+	// Of a node. Heads are the control addresses of other heads than HeadAddress.
 	HeadAddress string             `json:"head_address,omitempty"`
+	Heads       []string           `json:"heads,omitempty"`
 	Token       string             `json:"token,omitempty"`
 	Resources   map[string]float64 `json:"resources,omitempty"`
 	Labels      map[string]string  `json:"labels,omitempty"`
@@ -47,15 +48,16 @@ type Info struct {
 	Version string `json:"version"`
 	Cluster string `json:"cluster_id"`
 	// Address is the control address: the head's own, or that of the head that the node joined.
-	Address     string `json:"address"`
-	HTTPAddress string `json:"http_address,omitempty"`
-	DataDir     string `json:"data_dir"`
-	LogFile     string `json:"log_file"`
-	Node        uint32 `json:"node_id,omitempty"`
-	NodeAddress string `json:"node_address,omitempty"`
-	Socket      string `json:"socket,omitempty"`
-	IsHead      bool   `json:"is_head,omitempty"`
-	StartedUnix int64  `json:"started_unix_ms"`
+	Address     string   `json:"address"`
+	Heads       []string `json:"heads,omitempty"` // control addresses of the cluster's heads, as a node knows them
+	HTTPAddress string   `json:"http_address,omitempty"`
+	DataDir     string   `json:"data_dir"`
+	LogFile     string   `json:"log_file"`
+	Node        uint32   `json:"node_id,omitempty"`
+	NodeAddress string   `json:"node_address,omitempty"`
+	Socket      string   `json:"socket,omitempty"`
+	IsHead      bool     `json:"is_head,omitempty"`
+	StartedUnix int64    `json:"started_unix_ms"`
 
 	// Token and Error are in the answer only.
 	Token string `json:"token,omitempty"`

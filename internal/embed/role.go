@@ -85,7 +85,8 @@ func serveRole(role string) int {
 		}()
 	}
 	outcomes := make(chan outcome, 1)
-	go func() { outcomes <- startService(ctx, role, cfg, log) }()
+	rec := &record{log: log}
+	go func() { outcomes <- startService(ctx, role, cfg, rec, log) }()
 	var s service
 	select {
 	case r := <-outcomes:
@@ -94,7 +95,7 @@ func serveRole(role string) int {
 			return refuse(ready, r.err)
 		}
 		s = r.service
-		if err := answer(ready, cfg, r.info); err != nil {
+		if err := answer(ready, cfg, rec, r.info); err != nil {
 			log.Error("not announced", "error", err)
 			endService(s, log)
 			return 1
@@ -155,17 +156,20 @@ func refuse(ready *os.File, err error) int {
 }
 
 // answer records the service and tells the launcher that it's ready.
-func answer(ready *os.File, cfg daemon.Config, info daemon.Info) error {
+func answer(ready *os.File, cfg daemon.Config, rec *record, info daemon.Info) error {
 	info.Role, info.Version = cfg.Role, cfg.Version
 	info.PID, info.Start = daemon.Self()
 	info.DataDir, info.LogFile = cfg.DataDir, cfg.LogFile
 	info.StartedUnix = time.Now().UnixMilli()
+	dir := ""
 	if cfg.Record {
-		if err := daemon.WriteInfo(cfg.RunDir, info); err != nil {
-			return err
-		}
+		dir = cfg.RunDir
 	}
-	err := json.NewEncoder(ready).Encode(info)
+	info, err := rec.begin(dir, info)
+	if err != nil {
+		return err
+	}
+	err = json.NewEncoder(ready).Encode(info)
 	ready.Close()
 	return err
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/gray-runtime/gray/node"
 )
 
-func startService(ctx context.Context, role string, cfg daemon.Config, log *slog.Logger) outcome {
+func startService(ctx context.Context, role string, cfg daemon.Config, rec *record, log *slog.Logger) outcome {
 	if role == daemon.RoleHead {
 		return startHead(ctx, cfg, log)
 	}
-	return startNode(ctx, cfg, log)
+	return startNode(ctx, cfg, rec, log)
 }
 
 func startHead(ctx context.Context, cfg daemon.Config, log *slog.Logger) outcome {
@@ -31,15 +31,15 @@ func startHead(ctx context.Context, cfg daemon.Config, log *slog.Logger) outcome
 	}}
 }
 
-func startNode(ctx context.Context, cfg daemon.Config, log *slog.Logger) outcome {
+func startNode(ctx context.Context, cfg daemon.Config, rec *record, log *slog.Logger) outcome {
 	token, err := pki.ParseToken(cfg.Token)
 	if err != nil {
 		return outcome{err: fmt.Errorf("token: %w", err)}
 	}
 	n, err := node.Start(ctx, node.Config{
-		DataDir: cfg.DataDir, RunDir: cfg.RunDir, HeadAddress: cfg.HeadAddress, Token: token, IP: cfg.IP,
+		DataDir: cfg.DataDir, RunDir: cfg.RunDir, HeadAddress: cfg.HeadAddress, Heads: cfg.Heads, Token: token, IP: cfg.IP,
 		Resources: cfg.Resources, Labels: cfg.Labels, StoreBytes: cfg.StoreBytes, IsHead: cfg.IsHead,
-		Logger: log,
+		Logger: log, OnHeads: rec.setHeads,
 	})
 	if err != nil {
 		return outcome{err: err}

@@ -38,6 +38,8 @@ type dirInfo struct {
 	Format  int    `json:"format"`
 	Head    string `json:"head"`              // this head's name among the heads
 	Cluster string `json:"cluster,omitempty"` // once it's known
+	// Token is the cluster's, for as long as the state doesn't have it yet.
+	Token string `json:"token,omitempty"`
 	// Join are control addresses of the heads that this one is to be added to;
 	// none once it was.
 	Join []string `json:"join,omitempty"`
@@ -159,12 +161,13 @@ func (d *dataDir) load() error {
 }
 
 // claim notes the cluster, or finds that the dir is another's.
-func (d *dataDir) claim(cluster string) error {
+func (d *dataDir) claim(cluster string, token pki.Token) error {
 	switch d.info.Cluster {
-	case cluster:
-		return nil
-	case "":
-		d.info.Cluster = cluster
+	case cluster, "":
+		if d.info.Cluster == cluster && d.info.Token == token.String() {
+			return nil
+		}
+		d.info.Cluster, d.info.Token = cluster, token.String()
 		return d.save()
 	}
 	return fmt.Errorf("%w: %s belongs to cluster %s, its Raft log to cluster %s", ErrBadDataDir, d.path, d.info.Cluster, cluster)

@@ -39,7 +39,7 @@ func (h *Head) askToJoin(ctx context.Context) error {
 		for _, address := range h.cfg.Join {
 			reply, err := requestAuthority(ctx, address, token)
 			if err == nil {
-				return h.joinAs(reply)
+				return h.joinAs(reply, token)
 			}
 			if status.Code(err) != codes.Unavailable {
 				return &JoinError{Address: address, Err: plainError(err)}
@@ -84,7 +84,7 @@ func requestAuthority(ctx context.Context, address string, token pki.Token) (*pr
 }
 
 // joinAs notes what the cluster is, before Raft runs.
-func (h *Head) joinAs(r *proto.JoinHeadReply) error {
+func (h *Head) joinAs(r *proto.JoinHeadReply, token pki.Token) error {
 	ca, err := pki.ParseAuthority(r.Authority)
 	if err != nil {
 		return fmt.Errorf("the cluster's authority: %w", err)
@@ -96,7 +96,7 @@ func (h *Head) joinAs(r *proto.JoinHeadReply) error {
 	if err := h.dir.saveAuthority(ca); err != nil {
 		return err
 	}
-	return h.dir.claim(ids.ClusterID(r.Cluster).String())
+	return h.dir.claim(ids.ClusterID(r.Cluster).String(), token)
 }
 
 // enter has the leader add this head, or note its address if that has changed.
@@ -156,7 +156,8 @@ func (h *Head) awaitCluster(ctx context.Context) error {
 		defer cancel()
 	}
 	err := h.awaitStanding(limited, func(leads bool, leader string) bool {
-		return (leads || leader != "" && leader != h.Address()) && h.Token() != ""
+		cluster, _, _ := h.identityInState()
+		return (leads || leader != "" && leader != h.Address()) && cluster != 0
 	})
 	if err != nil {
 		if ctx.Err() == nil && h.ctx.Err() == nil {
@@ -165,7 +166,7 @@ func (h *Head) awaitCluster(ctx context.Context) error {
 		}
 		return err
 	}
-	return h.dir.claim(h.ClusterID().String())
+	return h.dir.claim(h.ClusterID().String(), h.Token())
 }
 
 // awaitStanding waits until who leads is as wanted.

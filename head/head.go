@@ -178,6 +178,9 @@ func (h *Head) HTTPAddress() string {
 	return h.plain.Addr().String()
 }
 
+// Heads returns the control addresses of all heads, the leader's first.
+func (h *Head) Heads() []string { return h.consensus.addresses() }
+
 // Done is closed when the head has ended, by Close or by itself.
 func (h *Head) Done() <-chan struct{} { return h.done }
 

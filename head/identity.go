@@ -20,8 +20,10 @@ const (
 
 // Token returns the token that admits to the cluster; "" before it's known.
 func (h *Head) Token() pki.Token {
-	_, _, token := h.identityInState()
-	return pki.Token(token)
+	if _, _, token := h.identityInState(); token != "" {
+		return pki.Token(token)
+	}
+	return pki.Token(h.dir.info.Token)
 }
 
 // ClusterID returns the cluster's number; 0 before it's known.

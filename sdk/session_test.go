@@ -136,7 +136,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pids := append(c.PIDs(), c.HeadPID())
+	pids := append(c.PIDs(), c.HeadPIDs()...)
 	for _, w := range workers.Result {
 		if w.PID != os.Getpid() {
 			pids = append(pids, w.PID)

@@ -3,12 +3,7 @@ package main
 import (
 	"context"
 	"io"
-	"os"
 	"time"
-
-	"github.com/spf13/cobra"
-
-	"github.com/gray-runtime/gray/internal/daemon"
 )
 
 // cluster is what the verbs ask of a head.
@@ -32,6 +27,13 @@ type cluster interface {
 	AwaitJob(ctx context.Context, id string, lost func(error)) (job, error)
 	HasPackage(ctx context.Context, name string) (bool, error)
 	PutPackage(ctx context.Context, name string, content io.Reader, size int64) error
+
+	Heads(ctx context.Context) ([]head, error)
+	RemoveHead(ctx context.Context, id string) error
+	// TransferHead has another head lead, with an empty id the most advanced one.
+	TransferHead(ctx context.Context, id string) (headName, error)
+	// Backup writes a backup to w and returns its SHA-256 in hex.
+	Backup(ctx context.Context, w io.Writer) (sum string, err error)
 }
 
 // The rows that the verbs show; with --json they're printed as they are.
@@ -108,6 +110,28 @@ type (
 		Holders []string `json:"holders"`
 		Pins    int      `json:"pins"`
 	}
+	head struct {
+		ID       string    `json:"id"`
+		Address  string    `json:"address"`
+		HTTP     string    `json:"http_address"`
+		State    string    `json:"state"` // LEADER, FOLLOWER, CANDIDATE or UNREACHABLE
+		Voter    bool      `json:"voter"`
+		Term     uint64    `json:"term"`
+		Applied  uint64    `json:"applied_index"`
+		Last     uint64    `json:"last_index"`
+		Lag      uint64    `json:"lag"`
+		DiskUsed int64     `json:"disk_used"`
+		DiskFree int64     `json:"disk_free"`
+		Commands uint32    `json:"command_version"`
+		Version  string    `json:"gray_version"`
+		PID      int       `json:"pid"`
+		Started  time.Time `json:"start_time,omitzero"`
+		Error    string    `json:"error,omitempty"`
+	}
+	headName struct {
+		ID      string `json:"id"`
+		Address string `json:"address"`
+	}
 )
 
 // overview is what the head knows at a glance.
@@ -150,39 +174,4 @@ func (j job) id() string {
 		return j.SubmissionID
 	}
 	return j.ID
-}
-
-// target is a flag: the cluster that a verb is about.
-type target struct{ address string }
-
-func (g *target) register(c *cobra.Command) {
-	c.Flags().StringVar(&g.address, "address", "", "control address of the cluster, `HOST:PORT` (default: GRAY_ADDRESS, then the one on this host)")
-}
-
-// resolve finds the cluster's address and the token for it.
-func (g *target) resolve() (address, token, source string, err error) {
-	address = g.address
-	if address == "" {
-		address = os.Getenv("GRAY_ADDRESS")
-	}
-	if address == "" || address == daemon.AddressAuto {
-		if address, _, err = daemon.FindCluster(); err != nil {
-			return "", "", "", err
-		}
-	}
-	token, source, err = daemon.FindToken(address)
-	return address, token, source, err
-}
-
-// open returns the cluster, and its address. Nothing is asked of it yet.
-func (g *target) open() (cluster, string, error) {
-	address, token, source, err := g.resolve()
-	if err != nil {
-		return nil, "", err
-	}
-	c, err := dial(address, token, source)
-	if err != nil {
-		return nil, "", err
-	}
-	return c, address, nil
 }

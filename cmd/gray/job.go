@@ -22,8 +22,11 @@ func newJob(t *terminal) *cobra.Command {
 	return c
 }
 
-// jobVerb makes a verb about one job.
-func jobVerb(use, short, long string, run func(ctx context.Context, c cluster, id string) error) *cobra.Command {
+// jobVerb makes a verb about one job, of a cluster that register's flags name.
+func jobVerb(
+	t *terminal, register func(*target, *cobra.Command), use, short, long string,
+	run func(ctx context.Context, c cluster, id string) error,
+) *cobra.Command {
 	var g target
 	c := &cobra.Command{
 		Use: use + " ID", Short: short, Long: long,
@@ -37,20 +40,21 @@ func jobVerb(use, short, long string, run func(ctx context.Context, c cluster, i
 			return fmt.Errorf("%s: one job at a time", args[1])
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			cluster, _, err := g.open()
+			cluster, _, err := g.open(t)
 			if err != nil {
 				return err
 			}
+			defer g.close()
 			return run(c.Context(), cluster, args[0])
 		},
 	}
-	g.register(c)
+	register(&g, c)
 	return c
 }
 
 func newJobStatus(t *terminal) *cobra.Command {
 	var asJSON bool
-	c := jobVerb("status", "Describe a job", "", func(ctx context.Context, c cluster, id string) error {
+	c := jobVerb(t, (*target).registerRead, "status", "Describe a job", "", func(ctx context.Context, c cluster, id string) error {
 		ctx, cancel := context.WithTimeout(ctx, listTimeout)
 		defer cancel()
 		j, err := c.Job(ctx, id)
@@ -106,7 +110,7 @@ func printJob(w io.Writer, j job, now time.Time) {
 
 func newJobLogs(t *terminal) *cobra.Command {
 	var follow bool
-	c := jobVerb("logs", "Print what a job's driver has written",
+	c := jobVerb(t, (*target).register, "logs", "Print what a job's driver has written",
 		"Prints what the job's driver has written, standard error included. With -f it\n"+
 			"goes on until the job ends; Ctrl-C ends that, and the job goes on.",
 		func(ctx context.Context, c cluster, id string) error {
@@ -133,7 +137,7 @@ func newJobLogs(t *terminal) *cobra.Command {
 
 func newJobStop(t *terminal) *cobra.Command {
 	var noWait bool
-	c := jobVerb("stop", "End a job",
+	c := jobVerb(t, (*target).register, "stop", "End a job",
 		"Ends the job and waits until it has ended. Its driver gets SIGTERM, and what is\nleft of it 3 seconds later SIGKILL.",
 		func(ctx context.Context, c cluster, id string) error {
 			ctx, cancel := context.WithTimeout(ctx, jobStopLimit)

@@ -20,6 +20,7 @@ type listing[T any] struct {
 	header     []string // as newTable takes it
 	row        func(item T, now time.Time) []any
 	none       string
+	last       func(items []T) string // a line below the rows; nil: none
 }
 
 func (l listing[T]) command(t *terminal) *cobra.Command {
@@ -34,10 +35,11 @@ func (l listing[T]) command(t *terminal) *cobra.Command {
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
 			defer cancel()
-			cluster, _, err := g.open()
+			cluster, _, err := g.open(t)
 			if err != nil {
 				return err
 			}
+			defer g.close()
 			p, err := l.get(ctx, cluster, limit)
 			if err != nil {
 				return err
@@ -52,7 +54,7 @@ func (l listing[T]) command(t *terminal) *cobra.Command {
 			return nil
 		},
 	}
-	g.register(c)
+	g.registerRead(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	if l.limited {
 		c.Flags().IntVar(&limit, "limit", limit, "show at most `N`")
@@ -71,6 +73,9 @@ func (l listing[T]) print(t *terminal, p page[T]) {
 		tab.row(l.row(item, now)...)
 	}
 	tab.print(t.out)
+	if l.last != nil {
+		fmt.Fprintln(t.out, l.last(p.items))
+	}
 	if l.limited && p.total > len(p.items) {
 		t.note("%d of %d; --limit shows more", len(p.items), p.total)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,29 +18,39 @@ import (
 // maxRows is how many rows a head answers at most.
 const maxRows = 10_000
 
-// remote is a cluster behind its head's REST interface.
+// remote is a cluster behind its heads' REST interface.
 type remote struct {
 	*api.Client
-	address string
-	source  string // where the token came from
+	place
+	reads bool // the verb has --stale
 }
 
 // dial makes a remote; it connects at the first call.
-func dial(address, token, source string) (*remote, error) {
-	parsed, err := pki.ParseToken(token)
+func dial(p place) (*remote, error) {
+	token, err := parseToken(p.token, p.source)
 	if err != nil {
-		return nil, fmt.Errorf("the token of %s is malformed: %w: copy the one that `gray start --head` printed", source, err)
+		return nil, err
 	}
-	c, err := api.NewClient(address, parsed)
+	c, err := api.NewClient(p.address, token)
 	if err != nil {
 		return nil, usagef("%w", err)
 	}
-	return &remote{Client: c, address: address, source: source}, nil
+	c.Know(p.heads...)
+	return &remote{Client: c, place: p}, nil
+}
+
+func parseToken(text, source string) (pki.Token, error) {
+	token, err := pki.ParseToken(text)
+	if err != nil {
+		return "", fmt.Errorf("the token of %s is malformed: %w: copy the one that `gray start --head` printed", source, err)
+	}
+	return token, nil
 }
 
 // explain says in one line what happened and what to do.
 func (r *remote) explain(err error) error {
 	var gone *api.UnreachableError
+	var status *api.StatusError
 	switch {
 	case errors.Is(err, pki.ErrWrongCluster):
 		return fmt.Errorf("what answers at %s%s isn't a head of the cluster that the token of %s is for: check the address, "+
@@ -49,9 +60,25 @@ func (r *remote) explain(err error) error {
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("%s is a plain HTTP port: name the control port, or write http://%s", r.address, r.address)
 	case errors.As(err, &gone):
-		return unreachable(r.address, gone.Err)
+		return unreachable(gone.Address, gone.Err)
+	case errors.As(err, &status) && status.Status == http.StatusServiceUnavailable:
+		return r.leaderless(status)
 	}
 	return err
+}
+
+// leaderless explains why a head can't answer: it neither leads nor knows who does.
+func (r *remote) leaderless(err *api.StatusError) error {
+	const what = "no head leads the cluster now"
+	why := strings.Trim(strings.TrimPrefix(err.Error(), what), " :;()")
+	if why != "" {
+		why = " (" + why + ")"
+	}
+	wayOut := "see `gray heads --stale`"
+	if r.reads {
+		wayOut = "add --stale to see what this head knows"
+	}
+	return fmt.Errorf("%s%s; %s", what, why, wayOut)
 }
 
 // detail is what err says besides that it's the wrong cluster.
@@ -174,6 +201,36 @@ func (r *remote) HasPackage(ctx context.Context, name string) (bool, error) {
 
 func (r *remote) PutPackage(ctx context.Context, name string, content io.Reader, size int64) error {
 	return r.explain(r.Client.PutPackage(ctx, name, content, size))
+}
+
+func (r *remote) Heads(ctx context.Context) ([]head, error) {
+	l, err := r.ListHeads(ctx)
+	if err != nil {
+		return nil, r.explain(err)
+	}
+	return convert(l.Heads, headOf), nil
+}
+
+// RemoveHead takes a head that isn't there for one that was removed, by a call whose
+// answer got lost.
+func (r *remote) RemoveHead(ctx context.Context, id string) error {
+	if err := r.Client.RemoveHead(ctx, id); !errors.Is(err, api.ErrNotFound) {
+		return r.explain(err)
+	}
+	return nil
+}
+
+func (r *remote) TransferHead(ctx context.Context, id string) (headName, error) {
+	l, err := r.Client.TransferHead(ctx, id)
+	if err != nil {
+		return headName{}, r.explain(err)
+	}
+	return headName{ID: l.ID, Address: l.Address}, nil
+}
+
+func (r *remote) Backup(ctx context.Context, w io.Writer) (string, error) {
+	sum, err := r.Client.Backup(ctx, w)
+	return hex.EncodeToString(sum[:]), r.explain(err)
 }
 
 func (r *remote) explained(tell func(error)) func(error) {

@@ -67,6 +67,14 @@ func objectOf(r api.ObjectRow) object {
 	return object{ID: r.ObjectID, Size: r.ObjectSize, State: r.State, Node: r.NodeID, Holders: r.Holders, Pins: r.Pins}
 }
 
+func headOf(r api.HeadRow) head {
+	return head{
+		ID: r.ID, Address: r.Address, HTTP: r.HTTPAddress, State: r.State, Voter: r.Voter, Term: r.Term, Applied: r.AppliedIndex,
+		Last: r.LastIndex, Lag: r.Lag, DiskUsed: r.DiskUsed, DiskFree: r.DiskFree, Commands: r.CommandVersion, Version: r.GrayVersion,
+		PID: r.PID, Started: at(r.StartTimeMs), Error: r.Error,
+	}
+}
+
 // value is what p points at, if anything.
 func value[T any](p *T) T {
 	if p == nil {

@@ -30,7 +30,9 @@ func newStart(t *terminal) *cobra.Command {
 		Use:   "start",
 		Short: "Begin a cluster on this machine, or join one",
 		Long: "gray start --head begins a cluster: a head and a node in the background.\n" +
-			"gray start --address HOST:PORT joins one with another node.\n\n" +
+			"gray start --address HOST:PORT joins one with another node.\n" +
+			"gray start --head --join HOST:PORT joins one with another head and node: with 3\n" +
+			"heads the cluster survives the loss of any one, with 5 of any two.\n\n" +
 			"It returns when the cluster accepts jobs. A head that died is started again by\n" +
 			"the same command: its data dir has the cluster and its jobs.",
 		Args: cobra.NoArgs,
@@ -85,21 +87,18 @@ func (s *starter) checkData() error {
 
 // runNode starts a node that joins the cluster at --address.
 func (s *starter) runNode(ctx context.Context) error {
-	text, source := s.token, "--token"
-	if text == "" {
-		var err error
-		if text, source, err = daemon.FindToken(s.address); err != nil {
-			return err
-		}
-	}
-	token, err := pki.ParseToken(text)
+	text, source, err := s.tokenFor(s.address)
 	if err != nil {
-		return fmt.Errorf("the token of %s is malformed: %w: copy the one that `gray start --head` printed", source, err)
+		return err
+	}
+	token, err := parseToken(text, source)
+	if err != nil {
+		return err
 	}
 	if err := s.checkData(); err != nil {
 		return err
 	}
-	ip, err := dialHead(ctx, s.address, token)
+	heads, ip, err := s.reach(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -116,12 +115,40 @@ func (s *starter) runNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	info, err := node.Run(limited, s.nodeConfig(dir, s.address, text, false))
+	cfg := s.nodeConfig(dir, heads[0], text, false)
+	cfg.Heads = heads[1:]
+	info, err := node.Run(limited, cfg)
 	if err != nil {
 		return fmt.Errorf("join the cluster at %s with the token of %s: %w", s.address, source, err)
 	}
 	s.printNode(info)
 	return s.leave(ctx, node)
+}
+
+// tokenFor is the token for the cluster at address, and where it came from.
+func (s *starter) tokenFor(address string) (token, source string, err error) {
+	if s.token != "" {
+		return s.token, "--token", nil
+	}
+	return daemon.FindToken(address)
+}
+
+// reach finds a head that answers: the one at --address or, if it doesn't, one of
+// those that are remembered with it. It comes first of the heads; ip is this
+// machine's address towards it.
+func (s *starter) reach(ctx context.Context, token pki.Token) (heads []string, ip string, err error) {
+	heads = append([]string{s.address}, daemon.FindHeads(s.address)...)
+	var first error
+	for i, head := range heads {
+		if ip, err = dialHead(ctx, head, token); err == nil {
+			heads[0], heads[i] = head, heads[0]
+			return heads, ip, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, "", first
 }
 
 // nodeDir is the new node's folder: in a data dir that was named, always the

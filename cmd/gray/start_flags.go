@@ -21,6 +21,7 @@ import (
 type startFlags struct {
 	head        bool
 	address     string
+	join        []string
 	token       string
 	port        int
 	httpPort    int
@@ -37,8 +38,9 @@ type startFlags struct {
 
 func (f *startFlags) register(c *cobra.Command) {
 	s := c.Flags()
-	s.BoolVar(&f.head, "head", false, "begin a new cluster, or go on with the one in the data dir")
+	s.BoolVar(&f.head, "head", false, "begin a new cluster, go on with the one in the data dir, or with --join add a head to one")
 	s.StringVar(&f.address, "address", "", "join the cluster whose head is at `HOST:PORT`")
+	s.StringSliceVar(&f.join, "join", nil, "add a head to the cluster that has one at `HOST:PORT`, or others behind commas; needless once it's a member")
 	s.StringVar(&f.token, "token", "", "the cluster's token (default: GRAY_TOKEN, then ~/.gray/token)")
 	s.IntVar(&f.port, "port", 6379, "control port of the head; 0 takes any free one")
 	s.IntVar(&f.httpPort, "http-port", 8265, "HTTP port of the head, on loopback; 0 takes any free one")
@@ -64,18 +66,22 @@ type nodeShape struct {
 func (f *startFlags) check(changed func(flag string) bool) error {
 	switch {
 	case f.head && f.address != "":
-		return usagef("--head begins a cluster and --address joins one: give only one of them")
+		return usagef("--head begins a cluster and --address joins one with a node: give only one of them, or --join to add a head")
+	case !f.head && len(f.join) > 0:
+		return usagef("--join adds a head: give --head too, or --address to join with a node only")
 	case !f.head && f.address == "":
 		return usagef("give --head to begin a cluster, or --address HOST:PORT to join one")
-	case f.head && f.token != "":
-		return usagef("--token is for joining a cluster: a head makes its own")
+	case f.head && f.token != "" && len(f.join) == 0:
+		return usagef("--token is for joining a cluster, with --join: a head that begins one makes its own")
 	case !f.head && (changed("port") || changed("http-port")):
 		return usagef("--port and --http-port are the head's: a node has none")
 	}
-	if f.address != "" {
-		host, port, err := net.SplitHostPort(f.address)
-		if n, numErr := strconv.Atoi(port); err != nil || host == "" || numErr != nil || n < 1 || n > 65535 {
-			return usagef("--address %q isn't of the form HOST:PORT", f.address)
+	if f.address != "" && !isAddress(f.address) {
+		return usagef("--address %q isn't of the form HOST:PORT", f.address)
+	}
+	for _, a := range f.join {
+		if !isAddress(a) {
+			return usagef("--join: %q isn't of the form HOST:PORT", a)
 		}
 	}
 	for _, p := range []struct {
@@ -93,6 +99,12 @@ func (f *startFlags) check(changed func(flag string) bool) error {
 		return usagef("--node-ip-address %q isn't an IP address", f.ip)
 	}
 	return nil
+}
+
+func isAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	n, numErr := strconv.Atoi(port)
+	return err == nil && host != "" && numErr == nil && n >= 1 && n <= 65535
 }
 
 // shape reads what the node offers; total is the machine's memory.

@@ -72,6 +72,10 @@ func TestCheckRefuses(t *testing.T) {
 		{startFlags{}, "", []string{"--head", "--address"}},
 		{startFlags{head: true, address: "a:1"}, "", []string{"only one"}},
 		{startFlags{head: true, token: "x"}, "", []string{"--token"}},
+		{startFlags{join: []string{"b:1"}}, "", []string{"--join", "--head"}},
+		{startFlags{address: "a:1", join: []string{"b:1"}}, "", []string{"--join", "--head"}},
+		{startFlags{head: true, address: "a:1", join: []string{"b:1"}}, "", []string{"only one"}},
+		{startFlags{head: true, join: []string{"b:1", "c"}}, "", []string{"--join", `"c"`, "HOST:PORT"}},
 		{startFlags{address: "a:1", port: 7}, "port", []string{"--port"}},
 		{startFlags{address: "a"}, "", []string{"HOST:PORT"}},
 		{startFlags{address: ":1"}, "", []string{"HOST:PORT"}},
@@ -85,8 +89,10 @@ func TestCheckRefuses(t *testing.T) {
 		err := tt.flags.check(func(flag string) bool { return flag == tt.changed })
 		refused(t, fmt.Sprintf("%+v", tt.flags), err, tt.want)
 	}
-	if err := (&startFlags{head: true}).check(func(string) bool { return false }); err != nil {
-		t.Error(err)
+	for _, f := range []startFlags{{head: true}, {head: true, join: []string{"a:1", "b:2"}, token: "x"}, {address: "a:1", token: "x"}} {
+		if err := f.check(func(string) bool { return false }); err != nil {
+			t.Errorf("%+v: %v", f, err)
+		}
 	}
 }
 
@@ -151,6 +157,13 @@ func TestSurvivingNode(t *testing.T) {
 	}
 	if n, err := survivingNode(infos, "/e/node", "10.0.0.1:6379"); err != nil || n != nil {
 		t.Errorf("another data dir: %v, %v", n, err)
+	}
+	if _, err := survivingNode(infos, "/d/node", "10.0.0.2:6379"); err == nil {
+		t.Error("a head that the node doesn't know")
+	}
+	infos[1].Heads = []string{"10.0.0.2:6379"}
+	if n, err := survivingNode(infos, "/d/node", "10.0.0.2:6379"); err != nil || n == nil {
+		t.Errorf("another head of its cluster: %v, %v", n, err)
 	}
 	if _, err := survivingNode(infos, "/d/node", "10.0.0.1:7000"); err == nil || !strings.Contains(err.Error(), "node n3 (pid 7)") {
 		t.Errorf("another cluster: %v", err)

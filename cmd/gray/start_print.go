@@ -7,15 +7,29 @@ import (
 	"github.com/gray-runtime/gray/internal/daemon"
 )
 
-func (s *starter) printHead(head daemon.Info, node string) {
-	fmt.Fprintf(s.out, "The cluster at %s accepts jobs. %s\n\n", head.Address, node)
+func (s *starter) printHead(head daemon.Info, node, joined string) {
+	fmt.Fprintf(s.out, "The cluster at %s accepts jobs. %s\n", head.Address, node)
+	if joined != "" {
+		fmt.Fprintln(s.out, joined)
+	}
+	fmt.Fprintln(s.out)
 	fmt.Fprintf(s.out, "Add a machine:    gray start --address %s --token %s\n", head.Address, head.Token)
+	fmt.Fprintf(s.out, "Add a head:       gray start --head --join %s --token %s\n", head.Address, head.Token)
 	fmt.Fprintf(s.out, "Run a job:        gray submit job.go\n")
 	fmt.Fprintf(s.out, "See what it does: gray status\n")
 	fmt.Fprintf(s.out, "End it:           gray stop\n\n")
 	if head.HTTPAddress != "" {
 		fmt.Fprintf(s.out, "HTTP:             http://%s (token needed)\n", head.HTTPAddress)
 	}
+	fmt.Fprintf(s.out, "Data and logs:    %s\n", s.root)
+}
+
+// printWaiting tells of a head that can't do anything before others are there.
+func (s *starter) printWaiting(head daemon.Info, node string) {
+	fmt.Fprintf(s.out, "The head at %s runs and waits for others: %s. %s\n\n", head.Address, head.Waiting, node)
+	fmt.Fprintf(s.out, "Start the others: gray start --head, on their machines\n")
+	fmt.Fprintf(s.out, "See the heads:    gray heads --stale\n")
+	fmt.Fprintf(s.out, "End it:           gray stop\n\n")
 	fmt.Fprintf(s.out, "Data and logs:    %s\n", s.root)
 }
 

@@ -32,10 +32,11 @@ func newStatus(t *terminal) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
 			defer cancel()
-			cluster, address, err := g.open()
+			cluster, address, err := g.open(t)
 			if err != nil {
 				return err
 			}
+			defer g.close()
 			o, err := cluster.Status(ctx)
 			if err != nil {
 				return err
@@ -52,7 +53,7 @@ func newStatus(t *terminal) *cobra.Command {
 			return nil
 		},
 	}
-	g.register(c)
+	g.registerRead(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

@@ -107,10 +107,11 @@ func (s *submitter) run(ctx context.Context) error {
 	if err := jobbuild.Check(s.path); err != nil {
 		return err
 	}
-	cluster, _, err := s.open()
+	cluster, _, err := s.open(s.terminal)
 	if err != nil {
 		return err
 	}
+	defer s.close()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, caught()...)
 	defer signal.Stop(signals)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -95,6 +96,7 @@ func TestSubmitCommandLine(t *testing.T) {
 func TestEveryVerbSaysWhatItsFlagsMean(t *testing.T) {
 	for _, args := range [][]string{
 		{"start"}, {"stop"}, {"status"}, {"nodes"}, {"actors"}, {"tasks"}, {"objects"}, {"jobs"}, {"submit"},
+		{"heads"}, {"heads", "remove"}, {"heads", "transfer"}, {"heads", "backup"},
 		{"job"}, {"job", "list"}, {"job", "status"}, {"job", "logs"}, {"job", "stop"}, {"version"},
 	} {
 		status, out, errs := runLine(t, append(args, "--help")...)
@@ -110,10 +112,14 @@ func TestEveryVerbSaysWhatItsFlagsMean(t *testing.T) {
 			}
 		}
 	}
-	shows := []string{"status", "nodes", "actors", "tasks", "objects", "jobs", "version", "job list", "job status"}
-	for _, verb := range shows {
-		if _, out, _ := runLine(t, append(strings.Fields(verb), "--help")...); !strings.Contains(out, "--json") {
+	reads := []string{"status", "nodes", "actors", "tasks", "objects", "jobs", "heads", "job list", "job status"}
+	for _, verb := range append(reads, "version", "heads remove", "heads transfer", "heads backup") {
+		_, out, _ := runLine(t, append(strings.Fields(verb), "--help")...)
+		if !strings.Contains(out, "--json") {
 			t.Errorf("%s has no --json", verb)
+		}
+		if strings.Contains(out, "--stale") != slices.Contains(reads, verb) {
+			t.Errorf("%s: --stale is for verbs that only read", verb)
 		}
 	}
 }

@@ -1,18 +1,16 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gray-runtime/gray/internal/pki"
@@ -21,35 +19,51 @@ import (
 const (
 	// RequestHeader makes repeated submissions harmless: one number, one effect.
 	RequestHeader = "X-Gray-Request"
+	// HeadsHeader of an answer names the control addresses of all heads, the
+	// leader's first: HOST:PORT,HOST:PORT.
+	HeadsHeader = "X-Gray-Heads"
+	// StaleHeader of an answer says how many milliseconds old it may be; -1: unknown.
+	StaleHeader = "X-Gray-Stale-Ms"
+	// SumTrailer is the SHA-256 of a backup, which comes before it, in hex.
+	SumTrailer = "X-Gray-Sha256"
 
-	dialTimeout  = 5 * time.Second
-	callTimeout  = 30 * time.Second
-	maxErrorText = 64 << 10
-	maxAnswer    = 256 << 20
-	attempts     = 4
-	retryPause   = 100 * time.Millisecond
+	dialTimeout = 5 * time.Second
+	// answerTimeout is how long a head may be silent before another is asked.
+	answerTimeout = 10 * time.Second
+	callTimeout   = 30 * time.Second
+	maxErrorText  = 64 << 10
+	maxAnswer     = 256 << 20
+	maxHeads      = 16
+	attempts      = 4
+	retryPause    = 100 * time.Millisecond
 )
 
-// Client calls one head. It may be used from any goroutine.
+// Client calls the heads of a cluster: one that answers as long as it does, then
+// another that it knows. It may be used from any goroutine.
 type Client struct {
-	base  string // scheme and host
-	host  string
-	token pki.Token
-	http  *http.Client
+	scheme string
+	token  pki.Token
+	http   *http.Client
+	answer time.Duration                        // how long a head may be silent before another is asked
+	stale  func(head string, age time.Duration) // nil: only the leader's answers will do
+
+	mu    sync.Mutex
+	heads []string // at least one; the first is asked first
 }
 
-// NewClient makes a client for the head at address: "HOST:PORT" is the control
-// port, whose certificate must be that of the token's cluster;
-// "http://HOST:PORT" is the plain HTTP port. It doesn't connect yet.
+// NewClient makes a client for the cluster with a head at address: "HOST:PORT" is
+// the control port, whose certificate must be that of the token's cluster;
+// "http://HOST:PORT" is the plain HTTP port, and no other head is asked then.
+// It doesn't connect yet.
 func NewClient(address string, token pki.Token) (*Client, error) {
-	base := "https://"
+	scheme := "https://"
 	host := strings.TrimRight(address, "/")
 	if rest, ok := strings.CutPrefix(host, "http://"); ok {
-		base, host = "http://", rest
+		scheme, host = plainScheme, rest
 	} else if rest, ok := strings.CutPrefix(host, "https://"); ok {
 		host = rest
 	}
-	if name, port, err := net.SplitHostPort(host); err != nil || name == "" || port == "" {
+	if !isAddress(host) {
 		return nil, fmt.Errorf("%w: %q, want HOST:PORT or http://HOST:PORT", ErrAddress, address)
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout}
@@ -58,7 +72,14 @@ func NewClient(address string, token pki.Token) (*Client, error) {
 		TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: 5 * time.Minute,
 		MaxIdleConnsPerHost: 4, IdleConnTimeout: time.Minute,
 	}
-	return &Client{base: base + host, host: host, token: token, http: &http.Client{Transport: transport}}, nil
+	return &Client{scheme: scheme, token: token, http: &http.Client{Transport: transport}, answer: answerTimeout, heads: []string{host}}, nil
+}
+
+const plainScheme = "http://"
+
+func isAddress(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	return err == nil && host != "" && port != ""
 }
 
 // Close drops idle connections.
@@ -81,7 +102,7 @@ func (c *Client) Submit(ctx context.Context, r JobSubmitRequest) (*JobSubmitResp
 	header := http.Header{RequestHeader: {hex.EncodeToString(id[:])}, "Content-Type": {"application/json"}}
 	for n := 1; ; n++ {
 		var out JobSubmitResponse
-		err := c.call(ctx, http.MethodPost, "/api/jobs/", header, bytes.NewReader(body), &out)
+		err := c.call(ctx, request{method: http.MethodPost, path: "/api/jobs/", header: header, body: content(body), size: int64(len(body))}, &out)
 		if err == nil {
 			return &out, nil
 		}
@@ -118,100 +139,16 @@ func (c *Client) Logs(ctx context.Context, id string) (string, error) {
 // when it has ended.
 func (c *Client) Stop(ctx context.Context, id string) (bool, error) {
 	var out StopResponse
-	err := c.call(ctx, http.MethodPost, "/api/jobs/"+url.PathEscape(id)+"/stop", nil, nil, &out)
+	err := c.call(ctx, request{method: http.MethodPost, path: "/api/jobs/" + url.PathEscape(id) + "/stop"}, &out)
 	return out.Stopped, err
 }
 
 // Delete forgets a job that is over.
 func (c *Client) Delete(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodDelete, "/api/jobs/"+url.PathEscape(id), nil, nil, &DeleteResponse{})
+	return c.call(ctx, request{method: http.MethodDelete, path: "/api/jobs/" + url.PathEscape(id)}, &DeleteResponse{})
 }
 
 // Status describes the cluster.
 func (c *Client) Status(ctx context.Context) (*ClusterStatus, error) {
 	return get[ClusterStatus](ctx, c, "/api/cluster_status")
-}
-
-func get[T any](ctx context.Context, c *Client, path string) (*T, error) {
-	out := new(T)
-	if err := c.call(ctx, http.MethodGet, path, nil, nil, out); err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// call makes one request with a short answer and decodes that into out, unless nil.
-func (c *Client) call(ctx context.Context, method, path string, header http.Header, body io.Reader, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	return c.do(ctx, method, path, header, body, -1, out)
-}
-
-func (c *Client) do(ctx context.Context, method, path string, header http.Header, body io.Reader, size int64, out any) error {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
-	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
-	if size >= 0 {
-		req.ContentLength = size
-	}
-	req.Header.Set("Authorization", "Bearer "+c.token.String())
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.failed(ctx, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return statusError(resp)
-	}
-	if out == nil {
-		_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
-		return err
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
-		if ctx.Err() == nil && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)) {
-			return &UnreachableError{Address: c.host, Err: err}
-		}
-		return fmt.Errorf("%s %s: answer: %w", method, path, err)
-	}
-	return nil
-}
-
-// failed says why there was no answer.
-func (c *Client) failed(ctx context.Context, err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	if errors.Is(ctx.Err(), context.Canceled) || errors.Is(err, pki.ErrWrongCluster) {
-		return err
-	}
-	return &UnreachableError{Address: c.host, Err: err}
-}
-
-func statusError(resp *http.Response) error {
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
-	if err != nil {
-		text = nil
-	}
-	message := strings.TrimSpace(string(text))
-	var listed ListResponse[json.RawMessage]
-	if strings.HasPrefix(message, "{") && json.Unmarshal(text, &listed) == nil && listed.Msg != "" {
-		message = listed.Msg
-	}
-	return &StatusError{Status: resp.StatusCode, Message: message}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -12,14 +12,20 @@ func packagePath(name string) string { return "/api/packages/gcs/" + url.PathEsc
 
 // HasPackage reports whether the cluster has a package of this name.
 func (c *Client) HasPackage(ctx context.Context, name string) (bool, error) {
-	err := c.call(ctx, http.MethodGet, packagePath(name), nil, nil, nil)
+	err := c.call(ctx, request{method: http.MethodGet, path: packagePath(name)}, nil)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// PutPackage uploads a package of size bytes from r. It may take as long as ctx lets it.
+// PutPackage uploads a package of size bytes from r. It may take as long as ctx
+// lets it. Of an io.ReaderAt the first size bytes are uploaded, once more to
+// another head if need be.
 func (c *Client) PutPackage(ctx context.Context, name string, r io.Reader, size int64) error {
-	return c.do(ctx, http.MethodPut, packagePath(name), nil, io.NopCloser(r), size, nil)
+	up := request{method: http.MethodPut, path: packagePath(name), size: size, slow: true, once: true, body: func() io.Reader { return r }}
+	if at, ok := r.(io.ReaderAt); ok {
+		up.once, up.body = false, func() io.Reader { return io.NewSectionReader(at, 0, size) }
+	}
+	return c.do(ctx, up, discard)
 }

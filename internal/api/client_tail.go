@@ -21,13 +21,13 @@ const (
 	// settling is how long a head that has come back may not know its nodes.
 	settling = 10 * time.Second
 
-	pingEvery = 15 * time.Second
+	pingEvery = 5 * time.Second
 	pollPause = 500 * time.Millisecond
 )
 
 // TailLogs copies what a job's driver writes to w, from the beginning, until the
-// job has ended. A connection that breaks meanwhile is made again, and goes on
-// at the byte where it broke. lost, unless nil, is told of an outage that the
+// job has ended. A connection that breaks meanwhile is made again, to any head, and
+// goes on at the byte where it broke. lost, unless nil, is told of an outage that the
 // first new attempt didn't end.
 func (c *Client) TailLogs(ctx context.Context, id string, w io.Writer, lost func(error)) error {
 	var written int64
@@ -113,17 +113,16 @@ func (e tailError) Is(target error) bool { return target == errTail }
 
 // tail copies from an offset on until the job ends or the connection breaks. It
 // calls alive when something has arrived.
-func (c *Client) tail(ctx context.Context, id string, offset int64, w io.Writer, alive func()) (int64, error) {
-	target := c.base + "/api/jobs/" + url.PathEscape(id) + "/logs/tail?raw=1&offset=" + strconv.FormatInt(offset, 10)
-	conn, resp, err := websocket.Dial(ctx, target, &websocket.DialOptions{
-		HTTPClient: c.http, HTTPHeader: http.Header{"Authorization": {"Bearer " + c.token.String()}},
-	})
-	if err != nil {
-		if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-			defer resp.Body.Close()
-			return 0, statusError(resp)
+func (c *Client) tail(ctx context.Context, id string, offset int64, w io.Writer, alive func()) (written int64, err error) {
+	head := c.Heads()[0]
+	defer func() {
+		if isOutage(err) {
+			c.avoid(head)
 		}
-		return 0, c.failed(ctx, err)
+	}()
+	conn, err := c.dialTail(ctx, head, "/api/jobs/"+url.PathEscape(id)+"/logs/tail?raw=1&offset="+strconv.FormatInt(offset, 10))
+	if err != nil {
+		return 0, err
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(1 << 20)
@@ -140,7 +139,7 @@ func (c *Client) tail(ctx context.Context, id string, offset int64, w io.Writer,
 			alive()
 			continue
 		}
-		written := out.n
+		written = out.n
 		if out.err != nil {
 			return written, out.err
 		}
@@ -153,8 +152,27 @@ func (c *Client) tail(ctx context.Context, id string, offset int64, w io.Writer,
 		case errors.As(err, &closed) && closed.Code == websocket.StatusInternalError:
 			return written, fmt.Errorf("logs of job %s: %w", id, tailError(closed.Reason))
 		}
-		return written, &UnreachableError{Address: c.host, Err: err}
+		return written, &UnreachableError{Address: head, Err: err}
 	}
+}
+
+func (c *Client) dialTail(ctx context.Context, head, path string) (*websocket.Conn, error) {
+	limited, cancel := context.WithTimeout(ctx, c.answer) // of the handshake only
+	defer cancel()
+	conn, resp, err := websocket.Dial(limited, c.scheme+head+path, &websocket.DialOptions{
+		HTTPClient: c.http, HTTPHeader: http.Header{"Authorization": {"Bearer " + c.token.String()}},
+	})
+	if resp != nil {
+		c.learn(head, resp.Header)
+	}
+	switch {
+	case err == nil:
+		return conn, nil
+	case resp != nil && resp.StatusCode != http.StatusSwitchingProtocols:
+		defer resp.Body.Close()
+		return nil, statusError(resp)
+	}
+	return nil, failed(ctx, head, err)
 }
 
 // keepAlive breaks a connection whose other end has vanished without a word.

@@ -7,9 +7,10 @@
 //
 // Invariants:
 //  1. A field that Ray's tools read keeps Ray's name and meaning.
-//  2. A Client talks to a head of the token's cluster only (HTTPS by the token's
+//  2. A Client talks to heads of the token's cluster only (HTTPS by the token's
 //     fingerprint) or to the plain HTTP address that it was given.
 //  3. A submission that was repeated because its answer got lost has its effect once.
+//  4. What isn't harmless to do twice is asked of one head only.
 //
-// A Client has no lock of its own.
+// A Client's lock guards what it knows of heads; nothing is called with it held.
 package api

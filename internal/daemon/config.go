@@ -25,14 +25,21 @@ type Config struct {
 	// IP is the address that others are told; empty: found out.
 	IP string `json:"ip,omitempty"`
 
-	// Of a head. Port 0 is any; HTTPPort -1 is none.
-	Port     int `json:"port,omitempty"`
-	HTTPPort int `json:"http_port,omitempty"`
+	// Unattended says that the launcher doesn't wait for the answer.
+	Unattended bool `json:"unattended,omitempty"`
+
+	// Token is that of the cluster to join; a head that begins one makes it.
+	Token string `json:"token,omitempty"`
+
+	// Of a head. Port 0 is any; HTTPPort -1 is none. Join are control addresses of
+	// the cluster's heads, to be asked by one that isn't a member yet.
+	Port     int      `json:"port,omitempty"`
+	HTTPPort int      `json:"http_port,omitempty"`
+	Join     []string `json:"join,omitempty"`
 
 	// Of a node. Heads are the control addresses of other heads than HeadAddress.
 	HeadAddress string             `json:"head_address,omitempty"`
 	Heads       []string           `json:"heads,omitempty"`
-	Token       string             `json:"token,omitempty"`
 	Resources   map[string]float64 `json:"resources,omitempty"`
 	Labels      map[string]string  `json:"labels,omitempty"`
 	StoreBytes  int64              `json:"store_bytes,omitempty"`
@@ -57,11 +64,13 @@ type Info struct {
 	NodeAddress string   `json:"node_address,omitempty"`
 	Socket      string   `json:"socket,omitempty"`
 	IsHead      bool     `json:"is_head,omitempty"`
-	StartedUnix int64    `json:"started_unix_ms"`
+	StartedUnix int64    `json:"started_unix_ms"` // 0: it isn't ready yet
 
-	// Token and Error are in the answer only.
-	Token string `json:"token,omitempty"`
-	Error string `json:"error,omitempty"`
+	// Token, Waiting and Error are in the answer only. Waiting says which heads a head
+	// that runs waits for, there being no majority of them.
+	Token   string `json:"token,omitempty"`
+	Waiting string `json:"waiting,omitempty"`
+	Error   string `json:"error,omitempty"`
 
 	// Dir is the daemon's folder, filled in by List.
 	Dir string `json:"-"`

@@ -46,10 +46,16 @@ func fakeDaemon() {
 		os.Exit(1)
 	case "hangs":
 		select {}
+	case "waits": // for others, before it's ready
+		info := Info{Role: cfg.Role}
+		info.PID, info.Start = Self()
+		WriteInfo(cfg.RunDir, info)
+		<-signals
+		os.Exit(0)
 	case "deaf":
 		signal.Ignore(syscall.SIGTERM)
 	}
-	info := Info{Role: cfg.Role, Cluster: cfg.Token, Address: cfg.HeadAddress, DataDir: cfg.DataDir, StartedUnix: time.Now().UnixMilli()}
+	info := Info{Role: cfg.Role, Cluster: cfg.Token, Address: cfg.HeadAddress, Heads: cfg.Heads, DataDir: cfg.DataDir, StartedUnix: time.Now().UnixMilli()}
 	if cfg.Role == RoleNode {
 		info.Socket = filepath.Join(cfg.RunDir, "node.sock")
 	}
@@ -153,6 +159,36 @@ func TestSpawnFails(t *testing.T) {
 	}
 }
 
+// TestDaemonThatWaits: it isn't listed, since nobody can use it, but it can be ended.
+func TestDaemonThatWaits(t *testing.T) {
+	home(t)
+	dir := filepath.Join(t.TempDir(), "waits")
+	s, err := Spawn(RoleNode, dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RunUnattended(Config{DataDir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Release()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if all, err := scan(); err != nil || len(all) != 1 {
+			t.Fatalf("%+v, %v", all, err)
+		} else if all[0].PID == s.PID() {
+			break
+		}
+		<-tick.C
+	}
+	if infos, err := List(); err != nil || len(infos) != 0 {
+		t.Errorf("listed %+v, %v", infos, err)
+	}
+	if stopped, err := Stop(t.Context(), false, func(string) {}); err != nil || len(stopped) != 1 || stopped[0].Killed {
+		t.Errorf("stopped %+v, %v", stopped, err)
+	}
+}
+
 func TestStopKillsTheDeaf(t *testing.T) {
 	home(t)
 	info := mustSpawn(t, RoleHead, "deaf", Config{})
@@ -204,7 +240,7 @@ func TestLifeline(t *testing.T) {
 
 func TestClusters(t *testing.T) {
 	one := Info{Cluster: "a", Address: "10.1.1.1:1", Socket: "s"}
-	two := Info{Cluster: "b", Address: "127.0.0.1:2"}
+	two := Info{Cluster: "b", Address: "127.0.0.1:2", Heads: []string{"127.0.0.1:2", "10.1.1.2:2"}}
 	for _, tt := range []struct {
 		address string
 		infos   []Info
@@ -217,6 +253,7 @@ func TestClusters(t *testing.T) {
 		{"10.1.1.1:1", []Info{one, two}, 1, nil},
 		{"localhost:2", []Info{one, two}, 1, nil},
 		{"10.1.1.1:2", []Info{one, two}, 0, nil},
+		{"10.1.1.2:2", []Info{one, two, two}, 2, nil},
 	} {
 		got, err := ofCluster(tt.infos, tt.address)
 		if len(got) != tt.want || !errors.Is(err, tt.err) {
@@ -246,9 +283,59 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, st, err)
 		}
 	}
+	if err := SaveHeads("b:9", []string{"c:9", "a:1", "b:9"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, source, err := FindToken("b:9"); err != nil || got != "token of a:1" {
+		t.Errorf("by another head: got %q from %q, %v", got, source, err)
+	}
 	t.Setenv(TokenVariable, " mine ")
 	if got, source, err := FindToken("a:1"); err != nil || got != "mine" || source != TokenVariable {
 		t.Errorf("got %q from %q, %v", got, source, err)
+	}
+}
+
+func TestHeads(t *testing.T) {
+	home(t)
+	dir, _ := Home()
+	path := filepath.Join(dir, "heads", "a:1")
+	find := func(want string) {
+		t.Helper()
+		if got := FindHeads("a:1"); fmt.Sprint(got) != want {
+			t.Errorf("found %v, want %s", got, want)
+		}
+	}
+	save := func(heads ...string) {
+		t.Helper()
+		if err := SaveHeads("a:1", heads); err != nil {
+			t.Error(err)
+		}
+	}
+	find("[]")
+	save("a:1")
+	if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a lone head left something: %v", err)
+	}
+	save("c:3", "a:1", "b:2")
+	find("[b:2 c:3]")
+	before, err := os.Stat(path)
+	if err != nil || before.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", before, err)
+	}
+	save("a:1", "b:2", "c:3")
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
+		t.Errorf("written again for nothing: %v", err)
+	}
+	save("a:1")
+	find("[]")
+}
+
+func TestFindCluster(t *testing.T) {
+	home(t)
+	mustSpawn(t, RoleNode, "works", Config{Token: "c1", HeadAddress: "10.1.1.1:1", Heads: []string{"10.1.1.2:1", "10.1.1.1:1"}})
+	address, heads, err := FindCluster()
+	if err != nil || address != "10.1.1.1:1" || fmt.Sprint(heads) != "[10.1.1.2:1]" {
+		t.Errorf("%s, %v, %v", address, heads, err)
 	}
 }
 

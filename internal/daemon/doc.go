@@ -1,6 +1,7 @@
 // Package daemon is what a host knows of the head and node processes that run
 // on it: how one is launched and says that it's ready, the run files by which
-// others find it, the user's tokens, and how it is stopped.
+// others find it, how it is stopped, and the tokens and the heads' addresses of
+// clusters that the user had to do with.
 //
 // It starts processes and reads and writes files. It doesn't know what a head
 // or a node does (package embed does), and it talks to no network.
@@ -11,8 +12,8 @@
 // removed by whoever notices. "info.json" says what the process is.
 //
 // The launched process reads one line of JSON, its Config, from standard
-// input, and answers one line of JSON, its Info, on descriptor 3. If the Config
-// asks for it, the end of standard input (the launcher's death, by whatever
+// input, and answers one line of JSON, its Info, on descriptor 3. info.json has a
+// part of that before it's ready. If the Config asks for it, the end of standard input (the launcher's death, by whatever
 // means) ends the process.
 //
 // Invariants:

@@ -33,21 +33,27 @@ func FindNode(address string) (socket string, err error) {
 		ErrNone, address, address)
 }
 
-// FindCluster returns the control address and HTTP address (the latter only if
-// the head runs here) of the only cluster that has a daemon on this host.
-func FindCluster() (address, http string, err error) {
+// FindCluster returns the control address of the only cluster that has a daemon on
+// this host, and those of other heads, as far as the daemons know them.
+func FindCluster() (address string, heads []string, err error) {
 	infos, err := List()
 	if err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	infos, err = ofCluster(infos, AddressAuto)
 	if err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	if len(infos) == 0 {
-		return "", "", fmt.Errorf("%w: name a cluster with --address or GRAY_ADDRESS, or start one with `gray start --head`", ErrNone)
+		return "", nil, fmt.Errorf("%w: name a cluster with --address or GRAY_ADDRESS, or start one with `gray start --head`", ErrNone)
 	}
-	return infos[0].Address, infos[0].HTTPAddress, nil
+	for _, info := range infos {
+		heads = append(append(heads, info.Address), info.Heads...)
+	}
+	slices.Sort(heads)
+	heads = slices.Compact(heads)
+	address = infos[0].Address
+	return address, slices.DeleteFunc(heads, func(h string) bool { return h == address }), nil
 }
 
 // ofCluster keeps the daemons of one cluster.
@@ -70,7 +76,8 @@ func ofCluster(infos []Info, address string) ([]Info, error) {
 		}
 	} else {
 		for _, info := range infos {
-			if sameAddress(info.Address, address) {
+			same := func(head string) bool { return sameAddress(head, address) }
+			if same(info.Address) || slices.ContainsFunc(info.Heads, same) {
 				id = info.Cluster
 			}
 		}

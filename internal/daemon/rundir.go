@@ -136,15 +136,15 @@ func List() ([]Info, error) {
 	}
 	var live []Info
 	for _, info := range all {
-		if info.PID != 0 {
+		if info.StartedUnix != 0 {
 			live = append(live, info)
 		}
 	}
 	return live, nil
 }
 
-// scan returns one Info for each live daemon's folder, empty but for Dir where
-// the process hasn't said yet what it is.
+// scan returns one Info for each live daemon's folder. Of a process that isn't ready
+// it says little, and nothing but Dir before the process has said who it is.
 func scan() ([]Info, error) {
 	root, err := Root()
 	if err != nil {
@@ -196,7 +196,7 @@ func isDead(dir string) bool {
 
 // WriteInfo records what the calling process is in its run folder.
 func WriteInfo(dir string, info Info) error {
-	info.Token, info.Error = "", ""
+	info.Token, info.Waiting, info.Error = "", "", ""
 	data, err := json.Marshal(info)
 	if err != nil {
 		return fmt.Errorf("record daemon: %w", err)

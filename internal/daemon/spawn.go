@@ -39,8 +39,7 @@ func Spawn(role, dataDir string, lifeline bool) (*Spawned, error) {
 // Run gives the daemon its Config, waits until it's ready, and lets go of it.
 // A daemon that doesn't get ready is ended, with its folder.
 func (s *Spawned) Run(ctx context.Context, cfg Config) (Info, error) {
-	cfg.Role, cfg.RunDir, cfg.Record = s.Role, s.Dir, true
-	cfg.LogFile = filepath.Join(cfg.DataDir, "logs", s.Role+".log")
+	s.complete(&cfg)
 	info, err := Info{}, s.Configure(cfg)
 	if err == nil {
 		info, err = s.Ready(ctx)
@@ -54,6 +53,23 @@ func (s *Spawned) Run(ctx context.Context, cfg Config) (Info, error) {
 	}
 	info.Dir = s.Dir
 	return info, nil
+}
+
+// RunUnattended gives the daemon its Config and leaves it to get ready by and by.
+func (s *Spawned) RunUnattended(cfg Config) error {
+	s.complete(&cfg)
+	cfg.Unattended = true
+	if err := s.Configure(cfg); err != nil {
+		s.Abandon()
+		return err
+	}
+	return nil
+}
+
+// complete adds to a Config what the launch has decided.
+func (s *Spawned) complete(cfg *Config) {
+	cfg.Role, cfg.RunDir, cfg.Record = s.Role, s.Dir, true
+	cfg.LogFile = filepath.Join(cfg.DataDir, "logs", s.Role+".log")
 }
 
 // Abandon ends a daemon that isn't wanted any more and removes its folder.

@@ -15,7 +15,7 @@ import (
 	"github.com/gray-runtime/gray/internal/version"
 )
 
-// Cluster is a head and nodes on loopback, processes of this program.
+// Cluster is heads and nodes on loopback, processes of this program.
 type Cluster struct {
 	root     string // holds everything, removed by Close
 	unlock   func()
@@ -24,7 +24,7 @@ type Cluster struct {
 	sweeping sync.WaitGroup
 
 	mu     sync.Mutex
-	head   *member
+	heads  []*member
 	nodes  []*member
 	closed bool
 }
@@ -57,11 +57,13 @@ func Start(ctx context.Context, o Options) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context) error {
-	head, err := c.launch(daemon.RoleHead, "head")
-	if err != nil {
-		return err
+	for i := range c.options.Heads {
+		h, err := c.launch(daemon.RoleHead, headName(i))
+		if err != nil {
+			return err
+		}
+		c.heads = append(c.heads, h)
 	}
-	c.head = head
 	for range c.options.Nodes {
 		n, err := c.launch(daemon.RoleNode, c.nodeName())
 		if err != nil {
@@ -69,18 +71,23 @@ func (c *Cluster) start(ctx context.Context) error {
 		}
 		c.nodes = append(c.nodes, n)
 	}
-	if err := c.runHead(ctx, head, 0); err != nil {
-		return err
+	for i, h := range c.heads { // one after another: the first makes the token that the others show
+		if err := h.run(ctx, c.headConfig(i, h)); err != nil {
+			return err
+		}
 	}
 	errs := make(chan error, len(c.nodes))
 	for _, n := range c.nodes {
-		go func() { errs <- c.runNode(ctx, n) }()
+		go func() { errs <- n.run(ctx, c.nodeConfig(n)) }()
 	}
+	var err error
 	for range c.nodes {
 		err = errors.Join(err, <-errs)
 	}
 	return err
 }
+
+func headName(i int) string { return "head" + strconv.Itoa(i) }
 
 func (c *Cluster) nodeName() string {
 	c.next++
@@ -108,23 +115,43 @@ func (c *Cluster) config(m *member) daemon.Config {
 	}
 }
 
-func (c *Cluster) runHead(ctx context.Context, m *member, port int) error {
+// headConfig is what m is told, which becomes head i: where it was before, and to
+// join the first if it isn't that.
+func (c *Cluster) headConfig(i int, m *member) daemon.Config {
 	cfg := c.config(m)
-	cfg.Port, cfg.HTTPPort = port, -1
+	cfg.HTTPPort = -1
 	if c.options.HTTP {
 		cfg.HTTPPort = 0
 	}
-	return m.run(ctx, cfg)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, port, err := net.SplitHostPort(c.heads[i].info.Address); err == nil { // else it's new
+		cfg.Port, _ = strconv.Atoi(port) // it was listened on
+	}
+	if i > 0 {
+		cfg.Join, cfg.Token = []string{c.heads[0].info.Address}, c.heads[0].info.Token
+	}
+	return cfg
 }
 
-func (c *Cluster) runNode(ctx context.Context, m *member) error {
+func (c *Cluster) nodeConfig(m *member) daemon.Config {
 	cfg := c.config(m)
-	c.mu.Lock()
-	cfg.HeadAddress, cfg.Token = c.head.info.Address, c.head.info.Token
-	cfg.IsHead = len(c.nodes) > 0 && c.nodes[0] == m
-	c.mu.Unlock()
+	cfg.Token = c.Token()
 	cfg.Resources, cfg.Labels, cfg.StoreBytes = c.options.Resources, c.options.Labels, c.options.StoreBytes
-	return m.run(ctx, cfg)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var living, dead []string
+	for _, h := range c.heads {
+		if h.dead {
+			dead = append(dead, h.info.Address)
+		} else {
+			living = append(living, h.info.Address)
+		}
+	}
+	all := append(living, dead...)
+	cfg.HeadAddress, cfg.Heads = all[0], all[1:]
+	cfg.IsHead = len(c.nodes) > 0 && c.nodes[0] == m
+	return cfg
 }
 
 func (m *member) run(ctx context.Context, cfg daemon.Config) error {
@@ -150,7 +177,7 @@ func (c *Cluster) AddNode(ctx context.Context) (socket string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("add node: %w", err)
 	}
-	if err := c.runNode(ctx, m); err != nil {
+	if err := m.run(ctx, c.nodeConfig(m)); err != nil {
 		m.Kill()
 		<-m.Exited()
 		return "", fmt.Errorf("add node: %w", err)
@@ -163,47 +190,35 @@ func (c *Cluster) AddNode(ctx context.Context) (socket string, err error) {
 
 // KillNode ends node i (in the order of their start) with SIGKILL and waits
 // until the process has gone.
-func (c *Cluster) KillNode(i int) {
+func (c *Cluster) KillNode(i int) { c.kill(&c.nodes, i) }
+
+// KillHead ends head i (in the order of their start) with SIGKILL and waits until
+// the process has gone.
+func (c *Cluster) KillHead(i int) { c.kill(&c.heads, i) }
+
+func (c *Cluster) kill(members *[]*member, i int) {
 	c.mu.Lock()
-	m := c.nodes[i]
+	m := (*members)[i]
 	m.dead = true
 	c.mu.Unlock()
 	m.Kill()
 	<-m.Exited()
 }
 
-// KillHead ends the head with SIGKILL and waits until the process has gone.
-func (c *Cluster) KillHead() {
-	c.mu.Lock()
-	m := c.head
-	m.dead = true
-	c.mu.Unlock()
-	m.Kill()
-	<-m.Exited()
-}
-
-// RestartHead starts a killed head again, on its address and data.
-func (c *Cluster) RestartHead(ctx context.Context) error {
-	_, text, err := net.SplitHostPort(c.Address())
+// RestartHead starts head i, which was killed, again on its address and data.
+func (c *Cluster) RestartHead(ctx context.Context, i int) error {
+	m, err := c.launch(daemon.RoleHead, headName(i))
 	if err != nil {
 		return fmt.Errorf("restart head: %w", err)
 	}
-	port, err := strconv.Atoi(text)
-	if err != nil {
-		return fmt.Errorf("restart head: %w", err)
-	}
-	m, err := c.launch(daemon.RoleHead, "head")
-	if err != nil {
-		return fmt.Errorf("restart head: %w", err)
-	}
-	if err := c.runHead(ctx, m, port); err != nil {
+	if err := m.run(ctx, c.headConfig(i, m)); err != nil {
 		m.Kill()
 		<-m.Exited()
 		return fmt.Errorf("restart head: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.head = m
+	c.heads[i] = m
 	return nil
 }
 
@@ -224,32 +239,51 @@ func (c *Cluster) Sockets() []string {
 func (c *Cluster) PIDs() []int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var pids []int
-	for _, n := range c.nodes {
-		pids = append(pids, n.PID())
-	}
-	return pids
+	return pids(c.nodes)
 }
 
-// HeadPID returns the head's process.
-func (c *Cluster) HeadPID() int { return c.headMember().PID() }
+// HeadPIDs returns the processes of all heads, in the order of their start.
+func (c *Cluster) HeadPIDs() []int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return pids(c.heads)
+}
 
-// Address is the head's control address.
-func (c *Cluster) Address() string { return c.headMember().info.Address }
+func pids(members []*member) []int {
+	var all []int
+	for _, m := range members {
+		all = append(all, m.PID())
+	}
+	return all
+}
 
-// HTTPAddress is the head's HTTP address, empty without Options.HTTP.
-func (c *Cluster) HTTPAddress() string { return c.headMember().info.HTTPAddress }
+// Addresses returns the control addresses of all heads, in the order of their start.
+func (c *Cluster) Addresses() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []string
+	for _, h := range c.heads {
+		all = append(all, h.info.Address)
+	}
+	return all
+}
+
+// Address is the first head's control address.
+func (c *Cluster) Address() string { return c.firstHead().Address }
+
+// HTTPAddress is the first head's HTTP address, empty without Options.HTTP.
+func (c *Cluster) HTTPAddress() string { return c.firstHead().HTTPAddress }
 
 // Token is the cluster's, in its text form.
-func (c *Cluster) Token() string { return c.headMember().info.Token }
+func (c *Cluster) Token() string { return c.firstHead().Token }
 
 // Dir holds the cluster's data and logs while it lives.
 func (c *Cluster) Dir() string { return c.root }
 
-func (c *Cluster) headMember() *member {
+func (c *Cluster) firstHead() daemon.Info {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.head
+	return c.heads[0].info
 }
 
 var errClosed = errors.New("the embedded cluster is closed")
@@ -263,23 +297,25 @@ func (c *Cluster) Close(ctx context.Context) error {
 		return nil
 	}
 	c.closed = true
-	nodes, head := c.nodes, c.head
+	nodes, heads := c.nodes, c.heads
 	c.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(ctx, closeLimit+time.Second)
 	defer cancel()
-	var wg sync.WaitGroup
-	for _, n := range nodes {
-		wg.Go(func() { n.Stop(ctx) })
-	}
-	wg.Wait()
-	if head != nil {
-		head.Stop(ctx)
-	}
+	stopAll(ctx, nodes)
+	stopAll(ctx, heads)
 	c.sweeping.Wait()
 	c.unlock()
 	if err := os.RemoveAll(c.root); err != nil {
 		return fmt.Errorf("close embedded cluster: %w", err)
 	}
 	return nil
+}
+
+func stopAll(ctx context.Context, members []*member) {
+	var wg sync.WaitGroup
+	for _, m := range members {
+		wg.Go(func() { m.Stop(ctx) })
+	}
+	wg.Wait()
 }

@@ -3,6 +3,7 @@ package embed
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/gray-runtime/gray/internal/daemon"
 )
 
 func TestMain(m *testing.M) {
@@ -31,7 +34,7 @@ func hold() {
 		os.Stdout.WriteString("error " + err.Error() + "\n")
 		os.Exit(1)
 	}
-	os.Stdout.WriteString(c.Dir() + " " + strconv.Itoa(c.HeadPID()) + " " + strconv.Itoa(c.PIDs()[0]) + "\n")
+	os.Stdout.WriteString(c.Dir() + " " + strconv.Itoa(c.HeadPIDs()[0]) + " " + strconv.Itoa(c.PIDs()[0]) + "\n")
 	select {}
 }
 
@@ -69,7 +72,7 @@ func TestClusterLeavesNothing(t *testing.T) {
 		}
 		conn.Close()
 	}
-	pids := append(c.PIDs(), c.HeadPID())
+	pids := append(c.PIDs(), c.HeadPIDs()...)
 	began = time.Now()
 	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
@@ -102,13 +105,61 @@ func TestNodesComeAndGo(t *testing.T) {
 
 func TestHeadRestarts(t *testing.T) {
 	c := start(t, Options{HTTP: true})
-	address, token, pid := c.Address(), c.Token(), c.HeadPID()
-	c.KillHead()
-	if err := c.RestartHead(t.Context()); err != nil {
+	address, token, pid := c.Address(), c.Token(), c.HeadPIDs()[0]
+	c.KillHead(0)
+	if err := c.RestartHead(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
-	if c.Address() != address || c.Token() != token || c.HeadPID() == pid {
+	if c.Address() != address || c.Token() != token || c.HeadPIDs()[0] == pid {
 		t.Errorf("another head: %s", c.Address())
+	}
+}
+
+// TestWhatMembersAreTold: later heads join the first, one that was killed gets its
+// place back, and nodes are sent to a head that lives.
+func TestWhatMembersAreTold(t *testing.T) {
+	c := &Cluster{options: Options{Heads: 3}}
+	for i, address := range []string{"127.0.0.1:7000", "127.0.0.1:7001", ""} {
+		c.heads = append(c.heads, &member{
+			Child: &daemon.Child{}, dead: i == 0, info: daemon.Info{Address: address, Token: "t"},
+		})
+	}
+	m := &member{Child: &daemon.Child{}}
+	for i, want := range []string{"7000 [] ", "7001 [127.0.0.1:7000] t", "0 [127.0.0.1:7000] t"} {
+		cfg := c.headConfig(i, m)
+		if got := fmt.Sprint(cfg.Port, cfg.Join, " ", cfg.Token); got != want {
+			t.Errorf("head %d: got %q, want %q", i, got, want)
+		}
+	}
+	c.heads = c.heads[:2]
+	if cfg := c.nodeConfig(m); cfg.HeadAddress != "127.0.0.1:7001" || fmt.Sprint(cfg.Heads) != "[127.0.0.1:7000]" || cfg.Token != "t" {
+		t.Errorf("node: %+v", cfg)
+	}
+}
+
+// TestUnattended: a process says who it is before it's ready, and nobody need wait
+// for that.
+func TestUnattended(t *testing.T) {
+	dir := shortDir(t)
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	t.Setenv("HOME", dir)
+	s, err := daemon.Spawn(daemon.RoleHead, filepath.Join(dir, "data"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RunUnattended(daemon.Config{DataDir: filepath.Join(dir, "data"), HTTPPort: -1}); err != nil {
+		t.Fatal(err)
+	}
+	s.Release()
+	until(t, "the head is ready", func() bool {
+		infos, err := daemon.List()
+		return err == nil && len(infos) == 1 && infos[0].Address != ""
+	})
+	if stopped, err := daemon.Stop(t.Context(), false, func(string) {}); err != nil || len(stopped) != 1 || stopped[0].Killed {
+		t.Errorf("stopped %+v, %v", stopped, err)
+	}
+	if <-s.Exited(); !s.OK() {
+		t.Error(s.LastWords())
 	}
 }
 
@@ -167,7 +218,7 @@ func TestSweep(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	o, err := Options{Resources: map[string]float64{"disk": 2}, CPUs: 3}.withDefaults()
-	if err != nil || o.Nodes != 1 || o.Resources["CPU"] != 3 || o.Resources["disk"] != 2 || o.StoreBytes <= 0 {
+	if err != nil || o.Heads != 1 || o.Nodes != 1 || o.Resources["CPU"] != 3 || o.Resources["disk"] != 2 || o.StoreBytes <= 0 {
 		t.Errorf("%+v, %v", o, err)
 	}
 	if _, err := (Options{Nodes: -1}).withDefaults(); err == nil {

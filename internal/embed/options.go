@@ -8,9 +8,10 @@ import (
 	"github.com/gray-runtime/gray/internal/machine"
 )
 
-// Options says what a cluster consists of. The zero value is one node with this
-// machine's CPUs.
+// Options says what a cluster consists of. The zero value is a head and one node
+// with this machine's CPUs.
 type Options struct {
+	Heads int // 0: 1
 	Nodes int // 0: 1
 	// CPUs is each node's; 0: the machine's.
 	CPUs float64
@@ -20,13 +21,16 @@ type Options struct {
 	// StoreBytes bounds each node's object store; 0: 30 % of the machine's
 	// memory, shared by the nodes. It's taken from the system as it's used.
 	StoreBytes int64
-	// HTTP opens the head's HTTP port on loopback.
+	// HTTP opens the heads' HTTP ports on loopback.
 	HTTP bool
 }
 
 func (o Options) withDefaults() (Options, error) {
-	if o.Nodes < 0 || o.CPUs < 0 || o.StoreBytes < 0 {
+	if o.Heads < 0 || o.Nodes < 0 || o.CPUs < 0 || o.StoreBytes < 0 {
 		return o, fmt.Errorf("embedded cluster: negative number in %+v", o)
+	}
+	if o.Heads == 0 {
+		o.Heads = 1
 	}
 	if o.Nodes == 0 {
 		o.Nodes = 1

@@ -21,7 +21,9 @@ type record struct {
 func (r *record) begin(dir string, info daemon.Info) (daemon.Info, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	info.Heads = r.heads
+	if r.heads != nil {
+		info.Heads = r.heads
+	}
 	r.dir, r.info = dir, info
 	return info, r.writeLocked()
 }

@@ -68,6 +68,9 @@ func serveRole(role string) int {
 			defer removeLast(cfg.Remove, unlock)
 		}
 	}
+	if err := introduce(cfg); err != nil {
+		return refuse(ready, err)
+	}
 	logFile, err := daemon.OpenLog(cfg.LogFile)
 	if err != nil {
 		return refuse(ready, err)
@@ -155,23 +158,36 @@ func refuse(ready *os.File, err error) int {
 	return 1
 }
 
+// introduce records which process this is, for it to be ended before it's ready.
+func introduce(cfg daemon.Config) error {
+	if !cfg.Record {
+		return nil
+	}
+	return daemon.WriteInfo(cfg.RunDir, describe(cfg, daemon.Info{}))
+}
+
 // answer records the service and tells the launcher that it's ready.
 func answer(ready *os.File, cfg daemon.Config, rec *record, info daemon.Info) error {
-	info.Role, info.Version = cfg.Role, cfg.Version
-	info.PID, info.Start = daemon.Self()
-	info.DataDir, info.LogFile = cfg.DataDir, cfg.LogFile
+	defer ready.Close()
+	info = describe(cfg, info)
 	info.StartedUnix = time.Now().UnixMilli()
 	dir := ""
 	if cfg.Record {
 		dir = cfg.RunDir
 	}
 	info, err := rec.begin(dir, info)
-	if err != nil {
+	if err != nil || cfg.Unattended {
 		return err
 	}
-	err = json.NewEncoder(ready).Encode(info)
-	ready.Close()
-	return err
+	return json.NewEncoder(ready).Encode(info)
+}
+
+// describe adds to info what a process knows of itself.
+func describe(cfg daemon.Config, info daemon.Info) daemon.Info {
+	info.Role, info.Version = cfg.Role, cfg.Version
+	info.PID, info.Start = daemon.Self()
+	info.DataDir, info.LogFile = cfg.DataDir, cfg.LogFile
+	return info
 }
 
 // removeLast removes a cluster's folder if no other process uses it.

@@ -110,7 +110,7 @@ func (c *TestCluster) AddNode(ctx context.Context) error {
 func (c *TestCluster) KillNode(i int) { c.cluster.KillNode(i) }
 
 // KillHead kills the head with SIGKILL; RestartHead starts it again on its data.
-func (c *TestCluster) KillHead() { c.cluster.KillHead() }
+func (c *TestCluster) KillHead() { c.cluster.KillHead(0) }
 
 // RestartHead starts a killed head again.
-func (c *TestCluster) RestartHead(ctx context.Context) error { return c.cluster.RestartHead(ctx) }
+func (c *TestCluster) RestartHead(ctx context.Context) error { return c.cluster.RestartHead(ctx, 0) }

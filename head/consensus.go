@@ -41,7 +41,7 @@ type consensus struct {
 	raft    *raft.Raft
 	store   *raftboltdb.BoltStore
 	streams *streams
-	trans   *raft.NetworkTransport
+	trans   *transport
 	self    raft.ServerID
 	fresh   bool
 
@@ -85,7 +85,10 @@ func (c *consensus) start(d *dataDir, machine raft.FSM, found bool, log *slog.Lo
 	if err != nil {
 		return fmt.Errorf("open the snapshots: %w", err)
 	}
-	c.trans = raft.NewNetworkTransport(c.streams, streamsKept, streamTimeout, lineLogger{log})
+	c.trans = &transport{
+		NetworkTransport: raft.NewNetworkTransport(c.streams, streamsKept, streamTimeout, lineLogger{log}),
+		closed:           c.streams.closed, wanted: c.replicatesTo,
+	}
 	old, err := raft.HasExistingState(c.store, c.store, snapshots)
 	if err != nil {
 		return fmt.Errorf("read the Raft log: %w", err)
@@ -99,12 +102,17 @@ func (c *consensus) start(d *dataDir, machine raft.FSM, found bool, log *slog.Lo
 	if c.raft, err = raft.NewRaft(cfg, machine, c.store, c.store, snapshots, c.trans); err != nil {
 		return fmt.Errorf("start Raft: %w", err)
 	}
-	if members := c.members(); len(members) > 0 && !c.voter() && c.member(c.self) == nil && !d.info.joining() {
+	if found && len(c.members()) > 0 && c.member(c.self) == nil {
 		_ = c.raft.Shutdown().Error() // it would wait for a leader for ever
 		return fmt.Errorf("%w: %s is of %s, but its Raft log is of other heads: it was removed, or they belong to different data dirs",
 			ErrBadDataDir, d.path, d.info.Head)
 	}
 	return nil
+}
+
+// replicatesTo reports whether this head leads another.
+func (c *consensus) replicatesTo(id raft.ServerID) bool {
+	return c.raft.State() == raft.Leader && c.member(id) != nil
 }
 
 // settle waits until a new leader has applied what was committed before it. A
@@ -172,6 +180,7 @@ func (c *consensus) begin(cmd *fsm.Command) func() (*fsm.Result, error) {
 }
 
 func (c *consensus) close() error {
+	c.streams.Close() // what waits for another head would keep Raft from ending
 	err := c.raft.Shutdown().Error()
 	return errors.Join(err, c.trans.Close(), c.store.Close())
 }

@@ -45,8 +45,6 @@ type dirInfo struct {
 	Join []string `json:"join,omitempty"`
 }
 
-func (i dirInfo) joining() bool { return len(i.Join) > 0 }
-
 // openDataDir makes or opens a data dir and locks it until close.
 func openDataDir(path string) (*dataDir, error) {
 	path, err := filepath.Abs(path)

@@ -101,7 +101,7 @@ func (h *Head) joinAs(r *proto.JoinHeadReply, token pki.Token) error {
 
 // enter has the leader add this head, or note its address if that has changed.
 func (h *Head) enter(ctx context.Context) error {
-	known := !h.dir.info.joining()
+	known := !h.joining.Load()
 	self := h.consensus.member(h.consensus.self)
 	if known && (h.consensus.alone() || self != nil && string(self.Address) == h.Address()) {
 		return nil
@@ -117,6 +117,7 @@ func (h *Head) enter(ctx context.Context) error {
 		for _, address := range addresses {
 			err := h.askToAdd(ctx, address, known)
 			if err == nil {
+				h.joining.Store(false)
 				return h.dir.join(nil)
 			}
 			if status.Code(err) == codes.NotFound {

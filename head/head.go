@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -37,6 +38,8 @@ type Head struct {
 	started time.Time
 
 	dir       *dataDir
+	saved     dirInfo     // what the data dir says before Raft runs
+	joining   atomic.Bool // this head hasn't been added yet
 	replica   *replica
 	consensus *consensus
 	standing  *standing
@@ -109,11 +112,13 @@ func (h *Head) start(ctx context.Context) error {
 	if err := h.admit(ctx); err != nil {
 		return err
 	}
+	h.saved = h.dir.info
+	h.joining.Store(len(h.saved.Join) > 0)
 	h.packages = newPackageStore(h.dir.packages())
 	h.replica = newReplica(h.cfg.commands, h.standing.poke, h.fail)
 	h.leader = newLeader(h)
 	s := newStreams(h.control.Addr(), h.lostStream)
-	if h.consensus, err = startConsensus(h.dir, h.replica, s, !h.dir.info.joining(), h.log); err != nil {
+	if h.consensus, err = startConsensus(h.dir, h.replica, s, !h.joining.Load(), h.log); err != nil {
 		return err
 	}
 	h.spawn(h.watchLeadership)

@@ -23,7 +23,7 @@ func (h *Head) Token() pki.Token {
 	if _, _, token := h.identityInState(); token != "" {
 		return pki.Token(token)
 	}
-	return pki.Token(h.dir.info.Token)
+	return pki.Token(h.saved.Token)
 }
 
 // ClusterID returns the cluster's number; 0 before it's known.
@@ -31,7 +31,7 @@ func (h *Head) ClusterID() ids.ClusterID {
 	if cluster, _, _ := h.identityInState(); cluster != 0 {
 		return ids.ClusterID(cluster)
 	}
-	n, _ := strconv.ParseUint(h.dir.info.Cluster, 16, 32) // as this head wrote it
+	n, _ := strconv.ParseUint(h.saved.Cluster, 16, 32) // as this head wrote it
 	return ids.ClusterID(n)
 }
 
@@ -64,7 +64,7 @@ func (h *Head) admit(ctx context.Context) error {
 
 // checkLog finds that a member's log is gone: it has promised what it doesn't know.
 func (h *Head) checkLog(err error) error {
-	if err == nil && !h.dir.hasLog() && h.dir.info.Cluster != "" && !h.dir.info.joining() {
+	if err == nil && !h.dir.hasLog() && h.dir.info.Cluster != "" && len(h.dir.info.Join) == 0 {
 		return fmt.Errorf("%w: %s belongs to cluster %s, but its Raft log is gone: if other heads live, `gray heads remove %s` there, "+
 			"empty this folder and start with --join; otherwise `gray heads restore` a backup",
 			ErrBadDataDir, h.dir.path, h.dir.info.Cluster, h.dir.info.Head)

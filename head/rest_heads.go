@@ -20,8 +20,8 @@ func (h *Head) getHeads(w http.ResponseWriter, r *http.Request) {
 
 func (h *Head) headRows(r *http.Request) []api.HeadRow {
 	members := h.consensus.members()
-	infos, errs := h.survey(r.Context(), members)
 	last := h.consensus.raft.LastIndex()
+	infos, errs := h.survey(r.Context(), members)
 	out := make([]api.HeadRow, 0, len(members))
 	for i, m := range members {
 		if errs[i] != nil {
@@ -33,7 +33,7 @@ func (h *Head) headRows(r *http.Request) []api.HeadRow {
 		}
 		row := headRow(infos[i])
 		row.Voter = m.Suffrage == raft.Voter
-		row.Lag = max(last, row.LastIndex) - row.AppliedIndex
+		row.Lag = max(last, row.AppliedIndex) - row.AppliedIndex
 		out = append(out, row)
 	}
 	return out

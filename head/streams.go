@@ -134,3 +134,37 @@ func (c *headConn) Close() error {
 	c.ended()
 	return err
 }
+
+// transport is Raft's, but that a message which can't be delivered is an error only
+// once the other head accepts connections again: Raft would let up to ten seconds
+// pass before it tries again.
+type transport struct {
+	*raft.NetworkTransport
+	closed <-chan struct{}
+	wanted func(raft.ServerID) bool // whether messages to this head still have a sense
+}
+
+const (
+	knockFirst = 20 * time.Millisecond
+	knockMost  = 250 * time.Millisecond
+	knockLimit = time.Second
+)
+
+func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
+	for wait := knockFirst; err != nil && t.wanted(id); wait = min(2*wait, knockMost) {
+		conn, knock := net.DialTimeout("tcp", string(target), knockLimit)
+		if knock == nil {
+			conn.Close()
+			break
+		}
+		again := time.NewTimer(wait)
+		select {
+		case <-again.C:
+		case <-t.closed:
+			again.Stop()
+			return err
+		}
+	}
+	return err
+}

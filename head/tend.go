@@ -120,7 +120,7 @@ func (h *Head) watchMembership() {
 		case <-tick.C:
 		}
 		_, leader, _ := h.standing.get()
-		if leader != "" && h.consensus.member(h.consensus.self) != nil || h.dir.info.joining() {
+		if leader != "" && h.consensus.member(h.consensus.self) != nil || h.joining.Load() {
 			continue
 		}
 		infos, errs := h.survey(h.ctx, h.consensus.others())

@@ -1,12 +1,8 @@
 package head
 
 import (
-	"bufio"
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -72,6 +68,7 @@ func startConsensus(d *dataDir, machine raft.FSM, s *streams, found bool, log *s
 }
 
 func (c *consensus) start(d *dataDir, machine raft.FSM, found bool, log *slog.Logger) error {
+	out := newRaftLog(log)
 	cfg := raft.DefaultConfig()
 	cfg.LocalID = c.self
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = heartbeat, heartbeat, leaderLease
@@ -80,13 +77,13 @@ func (c *consensus) start(d *dataDir, machine raft.FSM, found bool, log *slog.Lo
 	cfg.SnapshotInterval, cfg.SnapshotThreshold, cfg.TrailingLogs = snapshotEvery, snapshotLogs, trailingLogs
 	cfg.ShutdownOnRemove = false // members.go ends a head that was removed
 	cfg.LogLevel = "WARN"
-	cfg.LogOutput = lineLogger{log}
-	snapshots, err := raft.NewFileSnapshotStore(d.path, keepSnapshots, lineLogger{log})
+	cfg.LogOutput = out
+	snapshots, err := raft.NewFileSnapshotStore(d.path, keepSnapshots, out)
 	if err != nil {
 		return fmt.Errorf("open the snapshots: %w", err)
 	}
 	c.trans = &transport{
-		NetworkTransport: raft.NewNetworkTransport(c.streams, streamsKept, streamTimeout, lineLogger{log}),
+		NetworkTransport: raft.NewNetworkTransport(c.streams, streamsKept, streamTimeout, out),
 		closed:           c.streams.closed, wanted: c.replicatesTo,
 	}
 	old, err := raft.HasExistingState(c.store, c.store, snapshots)
@@ -110,9 +107,10 @@ func (c *consensus) start(d *dataDir, machine raft.FSM, found bool, log *slog.Lo
 	return nil
 }
 
-// replicatesTo reports whether this head leads another.
-func (c *consensus) replicatesTo(id raft.ServerID) bool {
-	return c.raft.State() == raft.Leader && c.member(id) != nil
+// replicatesTo reports whether this head leads another, which is at address.
+func (c *consensus) replicatesTo(id raft.ServerID, address raft.ServerAddress) bool {
+	m := c.member(id)
+	return c.raft.State() == raft.Leader && m != nil && m.Address == address
 }
 
 // settle waits until a new leader has applied what was committed before it. A
@@ -183,22 +181,4 @@ func (c *consensus) close() error {
 	c.streams.Close() // what waits for another head would keep Raft from ending
 	err := c.raft.Shutdown().Error()
 	return errors.Join(err, c.trans.Close(), c.store.Close())
-}
-
-// lineLogger passes Raft's own messages on.
-type lineLogger struct{ log *slog.Logger }
-
-var _ io.Writer = lineLogger{}
-
-func (l lineLogger) Write(b []byte) (int, error) {
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	for lines.Scan() {
-		text := lines.Text()
-		level := slog.LevelDebug
-		if bytes.Contains(lines.Bytes(), []byte("[WARN]")) || bytes.Contains(lines.Bytes(), []byte("[ERROR]")) {
-			level = slog.LevelWarn
-		}
-		l.log.Log(context.Background(), level, text, "from", "raft")
-	}
-	return len(b), nil
 }

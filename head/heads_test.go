@@ -2,6 +2,7 @@ package head
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/gray-runtime/gray/head/fsm"
 	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -20,21 +22,35 @@ import (
 // startHeads starts a cluster of n heads with a vote each, the first of them leading.
 func startHeads(t testing.TB, n int) []*Head {
 	t.Helper()
-	heads := []*Head{startHead(t, t.TempDir())}
-	for len(heads) < n {
-		heads = append(heads, joinHead(t, heads[0], t.TempDir()))
+	return startHeadsWith(t, n, Config{Version: "test"})
+}
+
+func startHeadsWith(t testing.TB, n int, cfg Config) []*Head {
+	t.Helper()
+	var heads []*Head
+	for range n {
+		cfg.DataDir = t.TempDir()
+		heads = append(heads, startWith(t, cfg))
+		eventually(t, "the new head has a vote", heads[len(heads)-1].consensus.voter)
+		cfg.Join, cfg.Token = []string{heads[0].Address()}, heads[0].Token().String()
 	}
 	return heads
+}
+
+func startWith(t testing.TB, cfg Config) *Head {
+	t.Helper()
+	h, err := Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stopHead(t, h) })
+	return h
 }
 
 // joinHead adds a head and waits until it has a vote.
 func joinHead(t testing.TB, to *Head, dir string) *Head {
 	t.Helper()
-	h, err := Start(t.Context(), Config{DataDir: dir, Version: "test", Join: []string{to.Address()}, Token: to.Token().String()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stopHead(t, h) })
+	h := startWith(t, Config{DataDir: dir, Version: "test", Join: []string{to.Address()}, Token: to.Token().String()})
 	eventually(t, "the new head has a vote", h.consensus.voter)
 	return h
 }
@@ -184,5 +200,65 @@ func TestWrongToken(t *testing.T) {
 		if _, err := Start(t.Context(), Config{DataDir: t.TempDir(), Join: []string{h.Address()}, Token: token}); err == nil {
 			t.Errorf("joined with token %s", token)
 		}
+	}
+}
+
+// TestRollingUpgrade: heads that know newer commands replace older ones, one by
+// one. Newer commands come only when all know them.
+func TestRollingUpgrade(t *testing.T) {
+	heads := startHeadsWith(t, 3, Config{commands: 1})
+	for i, h := range heads {
+		dir := h.dir.path
+		stopHead(t, h)
+		heads[i] = startWith(t, Config{DataDir: dir})
+		leader := leaderOf(t, heads)
+		r, err := control(t, heads[i]).PutKey(t.Context(), &proto.PutKeyRequest{Key: fmt.Sprint(i), Keep: true})
+		if err != nil || r.Existed {
+			t.Fatalf("%v, %v", r, err)
+		}
+		if v := leader.replica.version(); i < 2 && v != 1 {
+			t.Errorf("version %d with %d old heads", v, 2-i)
+		}
+	}
+	for _, h := range heads {
+		eventually(t, "the version is raised everywhere", func() bool { return h.replica.version() == fsm.Version })
+	}
+	if _, err := Start(t.Context(), Config{DataDir: t.TempDir(), Join: []string{heads[0].Address()}, Token: heads[0].Token().String(), commands: 1}); err == nil || !strings.Contains(err.Error(), "upgrade it") {
+		t.Errorf("an old head joins: %v", err)
+	}
+}
+
+// TestMinority: a head that is left alone refuses writes, and answers reads only
+// to those who take what it has.
+func TestMinority(t *testing.T) {
+	heads := startHeads(t, 3)
+	c := control(t, heads[2])
+	if _, err := c.PutKey(t.Context(), &proto.PutKeyRequest{Key: "k", Value: []byte("v")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client(t, heads[0]).Submit(t.Context(), api.JobSubmitRequest{Entrypoint: "true", SubmissionID: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all have it", func() bool { return heads[2].job("one") != nil })
+	stopHead(t, heads[0])
+	stopHead(t, heads[1])
+	if _, err := c.PutKey(t.Context(), &proto.PutKeyRequest{Key: "k"}); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no head leads") {
+		t.Errorf("a write: %v", err)
+	}
+	if _, err := c.GetKey(t.Context(), &proto.GetKeyRequest{Key: "k"}); status.Code(err) != codes.Unavailable {
+		t.Errorf("a read: %v", err)
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), proto.StaleKey, "1")
+	if r, err := c.GetKey(ctx, &proto.GetKeyRequest{Key: "k"}); err != nil || string(r.Value) != "v" {
+		t.Errorf("a stale read: %v, %v", r, err)
+	}
+	if code, text := rest(t, heads[2], "GET", "/api/jobs/one", "", nil); code != http.StatusServiceUnavailable {
+		t.Errorf("a read by REST: %d %s", code, text)
+	}
+	if code, text := rest(t, heads[2], "GET", "/api/jobs/one?stale=true", "", nil); code != http.StatusOK || !strings.Contains(text, "PENDING") {
+		t.Errorf("a stale read by REST: %d %s", code, text)
+	}
+	if code, text := rest(t, heads[2], "POST", "/api/jobs/", `{"entrypoint":"true"}`, nil); code != http.StatusServiceUnavailable {
+		t.Errorf("a write by REST: %d %s", code, text)
 	}
 }

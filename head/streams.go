@@ -141,7 +141,7 @@ func (c *headConn) Close() error {
 type transport struct {
 	*raft.NetworkTransport
 	closed <-chan struct{}
-	wanted func(raft.ServerID) bool // whether messages to this head still have a sense
+	wanted func(raft.ServerID, raft.ServerAddress) bool // whether this head leads that one, and it's there
 }
 
 const (
@@ -152,7 +152,7 @@ const (
 
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
 	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
-	for wait := knockFirst; err != nil && t.wanted(id); wait = min(2*wait, knockMost) {
+	for wait := knockFirst; err != nil && t.wanted(id, target); wait = min(2*wait, knockMost) {
 		conn, knock := net.DialTimeout("tcp", string(target), knockLimit)
 		if knock == nil {
 			conn.Close()

@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/gray-runtime/gray/internal/ids"
@@ -243,6 +242,6 @@ func (s *State) actorsWhere(fits func(*Actor) bool) []*Actor {
 			out = append(out, a)
 		}
 	}
-	slices.SortFunc(out, func(a, b *Actor) int { return cmp.Compare(string(a.Spec.Id), string(b.Spec.Id)) })
+	slices.SortFunc(out, byActor)
 	return out
 }

@@ -11,6 +11,10 @@
 // Apply changes the state; Events say what a leader has to do about it, and the
 // leader may lose them: everything can be seen in the state as well.
 //
+// Heads may be of several versions: the state has a version of commands
+// (version.go), which is raised by a command once all heads know the next, and
+// what a command does depends on nothing else of a head.
+//
 // Invariants:
 //  1. Records are never changed once they're in a map: a change stores a new
 //     record. Readers and snapshots keep pointers without a lock.
@@ -20,6 +24,11 @@
 //  4. A job's driver is placed at most once. Once a job has ended it stays as it is.
 //  5. No number is given twice, to nodes or to jobs.
 //  6. What is kept of the past is bounded (limits.go), oldest out first.
+//  7. A client's request has its effect at most once, and one result, while the
+//     client's session is kept and the client hasn't confirmed the result.
+//  8. The version never falls. A head that doesn't know it reads neither the log
+//     nor a snapshot.
+//  9. Since version 2, what a dead node's processes ask for has no effect.
 //
 // State has no lock: who shares it brings one (head.replica).
 package fsm

@@ -11,7 +11,8 @@ var (
 	// ErrCommand says that a log entry is no command that this version knows:
 	// going on without it would make heads differ.
 	ErrCommand = errors.New("not a command that this version of gray knows")
-	// ErrEncode says that a command can't be written: it has text that isn't UTF-8.
+	// ErrEncode says that a command can't be written: it has text that isn't
+	// UTF-8, or a version that this gray doesn't know.
 	ErrEncode = errors.New("a command that can't be encoded")
 	// ErrSnapshot says that a snapshot is damaged or of an unknown format.
 	ErrSnapshot = errors.New("bad snapshot")

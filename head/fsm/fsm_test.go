@@ -1,12 +1,9 @@
 package fsm
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"testing"
-
-	protobuf "google.golang.org/protobuf/proto"
 
 	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/internal/ids"
@@ -22,23 +19,43 @@ type machine struct {
 	event []Event
 }
 
-func newMachine(t testing.TB) *machine {
+func newMachine(t testing.TB) *machine { return newMachineOf(t, Version) }
+
+func newMachineOf(t testing.TB, version uint32) *machine {
 	m := &machine{t: t, s: New()}
-	m.must(&Command_Init{&Init{Cluster: 7, Authority: []byte("ca"), Token: "token"}})
+	m.must(&Command_Init{&Init{Cluster: 7, Authority: []byte("ca"), Token: "token", Version: version}})
 	return m
 }
 
-func (m *machine) do(body Body) *Result { return m.doAs("", body) }
+// versionFor is what a leader gives a command: the state's version, or that
+// which it sets.
+func versionFor(s *State, body Body) uint32 {
+	switch b := body.(type) {
+	case *Command_Init:
+		return max(1, b.Init.Version)
+	case *Command_RaiseVersion:
+		return b.RaiseVersion.Version
+	}
+	return s.Version()
+}
 
-func (m *machine) doAs(client string, body Body) *Result {
+func (m *machine) do(body Body) *Result { return m.request(&Command{Body: body}) }
+
+// request carries out a command, at its time or 10 ms after the last.
+func (m *machine) request(c *Command) *Result {
 	m.t.Helper()
 	m.now += 10
-	b, err := Encode(&Command{TimeMs: m.now, Client: client, Sequence: 1, Body: body})
+	if c.TimeMs == 0 {
+		c.TimeMs = m.now
+	}
+	m.now = c.TimeMs
+	c.Version = versionFor(m.s, c.Body)
+	b, err := Encode(c)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	m.log = append(m.log, b)
-	c, err := Decode(b)
+	c, err = Decode(b)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -117,7 +134,7 @@ func TestIdentityIsGivenOnce(t *testing.T) {
 		t.Errorf("again: %v", r)
 	}
 	s := New()
-	if r, _ := s.Apply(&Command{Body: &Command_PutKey{&PutKey{Key: "k"}}}); r.Error == nil {
+	if r, _ := s.Apply(&Command{Version: 1, Body: &Command_PutKey{&PutKey{Key: "k"}}}); r.Error == nil {
 		t.Error("a command before the first")
 	}
 }
@@ -341,39 +358,4 @@ func TestKeys(t *testing.T) {
 	if m.s.keyBytes != 2 {
 		t.Errorf("%d bytes accounted", m.s.keyBytes)
 	}
-}
-
-func TestRepeatedRequestHasItsEffectOnce(t *testing.T) {
-	m := newMachine(t)
-	body := &Command_SubmitJob{&SubmitJob{Spec: &proto.JobSpec{SubmissionId: "a", Entrypoint: "x"}}}
-	first, again := m.doAs("client", body), m.doAs("client", body)
-	if first.Error != nil || !protobuf.Equal(first, again) || len(m.event) != 0 {
-		t.Errorf("%v, then %v", first, again)
-	}
-	if m.doAs("other", body).Error == nil {
-		t.Error("another client's request was taken for the first's")
-	}
-	for i := range keepReplies + 10 {
-		m.s.replies.put("x", uint64(i), first)
-	}
-	if len(m.s.replies.order) != keepReplies || len(m.s.replies.results) != keepReplies {
-		t.Errorf("%d replies are kept", len(m.s.replies.order))
-	}
-}
-
-func TestDecodeRefusesTheUnknown(t *testing.T) {
-	for _, b := range [][]byte{nil, []byte("junk"), {8, Version + 1}, {8, Version}} {
-		if c, err := Decode(b); err == nil {
-			t.Errorf("%q is %v", b, c)
-		}
-	}
-}
-
-func snapshotOf(t testing.TB, s *State) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if _, err := s.Snapshot().WriteTo(&b); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
 }

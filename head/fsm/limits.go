@@ -14,5 +14,9 @@ const (
 	keepJobs     = 10_000 // that ended
 	keepJobBytes = 64 << 20
 	keepActors   = 10_000 // dead ones
-	keepReplies  = 4096
+	keepReplies  = 4096   // of version 1
+
+	maxClients   = 16_384 // the longest unused go first
+	maxReplies   = 4096   // of a client, that it hasn't confirmed
+	keepClientMs = 60 * 60 * 1000
 )

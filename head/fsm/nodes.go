@@ -40,6 +40,23 @@ func lasting(i *proto.NodeInfo, id uint32) *proto.NodeInfo {
 	return out
 }
 
+// fence refuses what a process of a dead node asks for: the node's actors and
+// jobs may have gone on elsewhere.
+func (s *State) fence(node uint32) *Result {
+	if node == 0 || s.Version() < 2 {
+		return nil
+	}
+	n := s.nodes[node]
+	switch {
+	case n == nil:
+		return fail(proto.Error_NODE_DIED, "node %s isn't one of this cluster; what its processes ask for has no effect", ids.NodeID(node))
+	case !n.Info.Alive:
+		return fail(proto.Error_NODE_DIED, "node %s was declared dead: %s; what its processes ask for has no effect",
+			ids.NodeID(node), n.Info.DeathCause)
+	}
+	return nil
+}
+
 func (s *State) nodeDied(c *NodeDied) *Result {
 	n := s.nodes[c.GetNode()]
 	if n == nil {

@@ -19,7 +19,7 @@ func (s *State) Node(id uint32) *Node { return s.nodes[id] }
 
 // Nodes returns all nodes by number, dead ones that aren't forgotten included.
 func (s *State) Nodes() []*Node {
-	return sorted(s.nodes, func(a, b *Node) int { return cmp.Compare(a.Info.Id, b.Info.Id) })
+	return sorted(s.nodes, byNode)
 }
 
 // Job returns a job by its number, or nil.
@@ -27,11 +27,19 @@ func (s *State) Job(id uint32) *Job { return s.jobs[id] }
 
 // Jobs returns all jobs by number.
 func (s *State) Jobs() []*Job {
-	return sorted(s.jobs, func(a, b *Job) int { return cmp.Compare(a.Spec.Id, b.Spec.Id) })
+	return sorted(s.jobs, byJob)
 }
 
+// jobsWhere returns those that fit, by number.
 func (s *State) jobsWhere(fits func(*Job) bool) []*Job {
-	return slices.DeleteFunc(s.Jobs(), func(j *Job) bool { return !fits(j) })
+	var out []*Job
+	for _, j := range s.jobs {
+		if fits(j) {
+			out = append(out, j)
+		}
+	}
+	slices.SortFunc(out, byJob)
+	return out
 }
 
 // Actor returns an actor by the bytes of its id, or nil.
@@ -39,7 +47,7 @@ func (s *State) Actor(id string) *Actor { return s.actors[id] }
 
 // Actors returns all actors by id.
 func (s *State) Actors() []*Actor {
-	return sorted(s.actors, func(a, b *Actor) int { return cmp.Compare(string(a.Spec.Id), string(b.Spec.Id)) })
+	return sorted(s.actors, byActor)
 }
 
 // LiveActors returns the actors that aren't dead and that fits says yes to, by id.
@@ -78,7 +86,16 @@ func (s *State) Package(name string) *PackageRecord { return s.packages[name] }
 
 // Packages returns all packages by name.
 func (s *State) Packages() []*PackageRecord {
-	return sorted(s.packages, func(a, b *PackageRecord) int { return cmp.Compare(a.Name, b.Name) })
+	return sorted(s.packages, byPackage)
+}
+
+// The orders of lists and of snapshots.
+func byNode(a, b *Node) int             { return cmp.Compare(a.Info.Id, b.Info.Id) }
+func byJob(a, b *Job) int               { return cmp.Compare(a.Spec.Id, b.Spec.Id) }
+func byActor(a, b *Actor) int           { return cmp.Compare(string(a.Spec.Id), string(b.Spec.Id)) }
+func byPackage(a, b *PackageRecord) int { return cmp.Compare(a.Name, b.Name) }
+func byKey(a, b *KeyRecord) int {
+	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Key, b.Key))
 }
 
 func sorted[K comparable, V any](m map[K]V, by func(a, b V) int) []V {

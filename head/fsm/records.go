@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	protobuf "google.golang.org/protobuf/proto"
@@ -45,6 +46,10 @@ func actorOf(r *ActorRecord) *Actor {
 func (s *State) load(rec *Record) error {
 	switch b := rec.Body.(type) {
 	case *Record_Meta:
+		if b.Meta.Version > Version {
+			return fmt.Errorf("its state is of version %d, this gray knows up to %d: upgrade this head", b.Meta.Version, Version)
+		}
+		b.Meta.Version = max(1, b.Meta.Version)
 		s.meta = b.Meta
 	case *Record_Node:
 		if b.Node.Info == nil {
@@ -65,14 +70,31 @@ func (s *State) load(rec *Record) error {
 		s.keys[keyName{b.Key.Namespace, b.Key.Key}] = b.Key
 	case *Record_Package:
 		s.packages[b.Package.Name] = b.Package
+	case *Record_Client:
+		k := s.sessions.latest(b.Client.Name)
+		k.done, k.usedMs = b.Client.Done, b.Client.UsedMs
 	case *Record_Reply:
-		if b.Reply.Result == nil {
-			b.Reply.Result = &Result{}
-		}
-		s.replies.put(b.Reply.Client, b.Reply.Sequence, b.Reply.Result)
+		return s.loadReply(b.Reply)
 	default:
 		return errRecord
 	}
+	return nil
+}
+
+// loadReply takes a reply of version 1, or one of the client that came last.
+func (s *State) loadReply(r *ReplyRecord) error {
+	if r.Result == nil {
+		r.Result = &Result{}
+	}
+	if s.Version() < 2 {
+		s.replies.put(r.Client, r.Sequence, r.Result)
+		return nil
+	}
+	last := s.sessions.order.Back()
+	if last == nil || last.Value.(*session).name != r.Client {
+		return errRecord
+	}
+	last.Value.(*session).keep(r.Sequence, r.Result)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package fsm
 
-// replies are the results of the latest commands that may be sent again.
+// replies are the results of the latest commands that may be sent again, while
+// the state is of version 1.
 type replies struct {
 	results map[replyKey]*Result
 	order   []replyKey // oldest first
@@ -27,4 +28,12 @@ func (r *replies) put(client string, sequence uint64, result *Result) {
 		delete(r.results, r.order[0])
 		r.order = r.order[1:]
 	}
+}
+
+func (r *replies) records() []*ReplyRecord {
+	out := make([]*ReplyRecord, 0, len(r.order))
+	for _, k := range r.order {
+		out = append(out, &ReplyRecord{Client: k.client, Sequence: k.sequence, Result: r.results[k]})
+	}
+	return out
 }

@@ -2,23 +2,23 @@ package fsm
 
 import (
 	"bufio"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"slices"
 
 	protobuf "google.golang.org/protobuf/proto"
 )
 
 // A snapshot's file: magic, format, records (a length and a Record each), a
-// length of zero, and the SHA-256 of everything before.
+// length of zero, and the SHA-256 of everything before. Format 1 has no clients.
 const (
 	snapshotMagic  = "graysnap"
-	snapshotFormat = 1
+	snapshotFormat = 2
 	maxRecord      = 64 << 20
 )
 
@@ -30,21 +30,30 @@ type Snapshot struct {
 	actors   []*Actor
 	keys     []*KeyRecord
 	packages []*PackageRecord
-	replies  []*ReplyRecord
+	replies  []*ReplyRecord // of version 1
+	sessions []session
 }
 
 // Snapshot takes the state as it is: pointers to records that never change.
+// Nothing is applied meanwhile, so it leaves all else to WriteTo.
 func (s *State) Snapshot() *Snapshot {
-	out := &Snapshot{
-		meta: s.meta, nodes: s.Nodes(), jobs: s.Jobs(), actors: s.Actors(), packages: s.Packages(),
-		keys: sorted(s.keys, func(a, b *KeyRecord) int {
-			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Key, b.Key))
-		}),
+	return &Snapshot{
+		meta: s.meta, nodes: values(s.nodes), jobs: values(s.jobs), actors: values(s.actors), keys: values(s.keys),
+		packages: values(s.packages), replies: s.replies.records(), sessions: s.sessions.all(),
 	}
-	for _, k := range s.replies.order {
-		out.replies = append(out.replies, &ReplyRecord{Client: k.client, Sequence: k.sequence, Result: s.replies.results[k]})
-	}
-	return out
+}
+
+func values[K comparable, V any](m map[K]V) []V {
+	return slices.AppendSeq(make([]V, 0, len(m)), maps.Values(m))
+}
+
+// sort brings the records into the order of the file.
+func (s *Snapshot) sort() {
+	slices.SortFunc(s.nodes, byNode)
+	slices.SortFunc(s.jobs, byJob)
+	slices.SortFunc(s.actors, byActor)
+	slices.SortFunc(s.keys, byKey)
+	slices.SortFunc(s.packages, byPackage)
 }
 
 // recordWriter writes the records, and sums up what it wrote.
@@ -79,6 +88,7 @@ func (w *recordWriter) record(body isRecord_Body) {
 
 // WriteTo writes the snapshot; the same state gives the same bytes.
 func (s *Snapshot) WriteTo(out io.Writer) (int64, error) {
+	s.sort()
 	counted := &counter{w: out}
 	w := &recordWriter{w: bufio.NewWriterSize(counted, 64<<10), sum: sha256.New()}
 	w.write(binary.LittleEndian.AppendUint32([]byte(snapshotMagic), snapshotFormat))
@@ -100,6 +110,12 @@ func (s *Snapshot) WriteTo(out io.Writer) (int64, error) {
 	}
 	for _, r := range s.replies {
 		w.record(&Record_Reply{r})
+	}
+	for _, k := range s.sessions {
+		w.record(&Record_Client{&ClientRecord{Name: k.name, Done: k.done, UsedMs: k.usedMs}})
+		for _, r := range k.replies {
+			w.record(&Record_Reply{&ReplyRecord{Client: k.name, Sequence: r.sequence, Result: r.result}})
+		}
 	}
 	w.write([]byte{0})
 	if w.err == nil {
@@ -158,11 +174,11 @@ func Restore(in io.Reader) (*State, error) {
 	if err != nil || string(head[:len(snapshotMagic)]) != snapshotMagic {
 		return nil, fmt.Errorf("%w: it isn't one of gray's", ErrSnapshot)
 	}
-	if f := binary.LittleEndian.Uint32(head[len(snapshotMagic):]); f != snapshotFormat {
-		return nil, fmt.Errorf("%w: its format is %d, this version of gray reads %d", ErrSnapshot, f, snapshotFormat)
+	if f := binary.LittleEndian.Uint32(head[len(snapshotMagic):]); f == 0 || f > snapshotFormat {
+		return nil, fmt.Errorf("%w: its format is %d, this version of gray reads 1 to %d", ErrSnapshot, f, snapshotFormat)
 	}
 	s := New()
-	for {
+	for first := true; ; first = false {
 		size, err := binary.ReadUvarint(r)
 		if err != nil || size > maxRecord {
 			return nil, fmt.Errorf("%w: it was cut off or is damaged", ErrSnapshot)
@@ -177,6 +193,9 @@ func Restore(in io.Reader) (*State, error) {
 		rec := &Record{}
 		if err := protobuf.Unmarshal(b, rec); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+		}
+		if (rec.GetMeta() != nil) != first { // it says how to read the others
+			return nil, fmt.Errorf("%w: its first record, and no other, describes the cluster", ErrSnapshot)
 		}
 		if err := s.load(rec); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)

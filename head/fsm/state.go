@@ -4,9 +4,6 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
-// Version is that of the commands that this package makes and knows.
-const Version = 1
-
 // State is the state machine. The zero value isn't ready: New.
 type State struct {
 	meta     *Meta
@@ -15,7 +12,8 @@ type State struct {
 	actors   map[string]*Actor
 	keys     map[keyName]*KeyRecord
 	packages map[string]*PackageRecord
-	replies  replies
+	replies  replies  // of version 1
+	sessions sessions // since version 2
 
 	// What follows can be computed from what is above.
 	instances   map[string]uint32 // of nodes
@@ -102,9 +100,10 @@ type (
 // New returns the state before the first command.
 func New() *State {
 	return &State{
-		meta:  &Meta{},
+		meta:  &Meta{Version: 1},
 		nodes: map[uint32]*Node{}, jobs: map[uint32]*Job{}, actors: map[string]*Actor{},
-		keys: map[keyName]*KeyRecord{}, packages: map[string]*PackageRecord{}, replies: newReplies(),
+		keys: map[keyName]*KeyRecord{}, packages: map[string]*PackageRecord{},
+		replies: newReplies(), sessions: newSessions(),
 		instances: map[string]uint32{}, drivers: map[string]uint32{}, submissions: map[string]uint32{},
 		names: map[actorName]string{}, actorsOf: map[uint32]int{},
 	}
@@ -122,7 +121,7 @@ func (s *State) changeMeta() *Meta {
 	m := s.meta
 	s.meta = &Meta{
 		Cluster: m.Cluster, Authority: m.Authority, Token: m.Token, CreatedMs: m.CreatedMs,
-		LastNode: m.LastNode, LastJob: m.LastJob, Ended: m.Ended,
+		LastNode: m.LastNode, LastJob: m.LastJob, Ended: m.Ended, Version: m.Version,
 	}
 	return s.meta
 }

@@ -30,8 +30,16 @@ func (s *State) Jobs() []*Job {
 	return sorted(s.jobs, byJob)
 }
 
+// jobsWhere returns those that fit, by number.
 func (s *State) jobsWhere(fits func(*Job) bool) []*Job {
-	return slices.DeleteFunc(s.Jobs(), func(j *Job) bool { return !fits(j) })
+	var out []*Job
+	for _, j := range s.jobs {
+		if fits(j) {
+			out = append(out, j)
+		}
+	}
+	slices.SortFunc(out, byJob)
+	return out
 }
 
 // Actor returns an actor by the bytes of its id, or nil.

@@ -194,7 +194,7 @@ func Restore(in io.Reader) (*State, error) {
 		if err := protobuf.Unmarshal(b, rec); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 		}
-		if rec.GetMeta() != nil != first { // it says how to read the others
+		if (rec.GetMeta() != nil) != first { // it says how to read the others
 			return nil, fmt.Errorf("%w: its first record, and no other, describes the cluster", ErrSnapshot)
 		}
 		if err := s.load(rec); err != nil {

@@ -272,20 +272,48 @@ func TestHeadsAreLearned(t *testing.T) {
 
 func TestRequestsAreNumbered(t *testing.T) {
 	r := newRequests("me")
-	one, done1 := r.begin()
-	two, done2 := r.begin()
+	begin := func() (string, func()) {
+		t.Helper()
+		name, done, err := r.begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name, done
+	}
+	one, done1 := begin()
+	two, done2 := begin()
 	done2()
-	three, done3 := r.begin()
+	three, done3 := begin()
 	done1()
-	four, _ := r.begin()
+	four, done4 := begin()
 	done3()
-	five, _ := r.begin()
+	five, _ := begin()
 	if got, want := []string{one, two, three, four, five},
 		[]string{"me/1/1", "me/2/1", "me/3/1", "me/4/3", "me/5/4"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if len(r.open) != 2 {
 		t.Errorf("%d are open", len(r.open))
+	}
+
+	// A request without an answer keeps those far behind it back.
+	for r.last < requestWindow+3 {
+		_, done := begin()
+		done()
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if name, _, err := r.begin(ctx); err == nil {
+		t.Errorf("%s isn't kept back", name)
+	}
+	named := make(chan string)
+	go func() {
+		name, _ := begin()
+		named <- name
+	}()
+	done4()
+	if got, want := <-named, fmt.Sprintf("me/%d/5", requestWindow+4); got != want {
+		t.Errorf("after the answer came %s, want %s", got, want)
 	}
 }
 

@@ -50,7 +50,10 @@ func (n *Node) headCall(ctx context.Context, p *process, h *proto.HeadCall) *pro
 	}
 	ctx = metadata.AppendToOutgoingContext(ctx, proto.NodeKey, strconv.Itoa(int(n.id)))
 	if method.changes {
-		name, done := n.requests.begin()
+		name, done, err := n.requests.begin(ctx)
+		if err != nil {
+			return &proto.HeadResult{Error: asProblem(err)}
+		}
 		defer done()
 		ctx = metadata.AppendToOutgoingContext(ctx, proto.RequestKey, name)
 	}

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
 
 	"github.com/gray-runtime/gray/head/fsm"
 )
@@ -31,19 +29,16 @@ const (
 // consensus is Raft with its storage.
 type consensus struct {
 	raft  *raft.Raft
-	store *raftboltdb.BoltStore
+	store *storage
 	trans *raft.InmemTransport
 	fresh bool
 }
 
 // startConsensus starts Raft on a data dir: a new one becomes a cluster of one.
 func startConsensus(d *dataDir, machine raft.FSM, log *slog.Logger) (*consensus, error) {
-	store, err := raftboltdb.New(raftboltdb.Options{
-		Path:        d.raft(),
-		BoltOptions: &bbolt.Options{Timeout: databaseLocked, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType},
-	})
+	store, err := openStorage(d)
 	if err != nil {
-		return nil, fmt.Errorf("open the Raft log: %w", err)
+		return nil, err
 	}
 	c := &consensus{store: store}
 	if err := c.start(d, machine, log); err != nil {
@@ -65,6 +60,9 @@ func (c *consensus) start(d *dataDir, machine raft.FSM, log *slog.Logger) error 
 	snapshots, err := raft.NewFileSnapshotStore(d.path, keepSnapshots, lineLogger{log})
 	if err != nil {
 		return fmt.Errorf("open the snapshots: %w", err)
+	}
+	if err := checkHistory(d, snapshots, c.store); err != nil {
+		return err
 	}
 	address, trans := raft.NewInmemTransport(raft.ServerAddress(d.info.Head))
 	trans.Connect(address, trans)

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
 
 	"github.com/gray-runtime/gray/head/fsm"
 )
@@ -35,7 +33,7 @@ const (
 // consensus is Raft with its storage.
 type consensus struct {
 	raft    *raft.Raft
-	store   *raftboltdb.BoltStore
+	store   *storage
 	streams *streams
 	trans   *transport
 	self    raft.ServerID
@@ -49,12 +47,9 @@ type consensus struct {
 // startConsensus starts Raft on a data dir. A new one becomes a cluster of one if
 // found is set; otherwise it waits to be added to one.
 func startConsensus(d *dataDir, machine raft.FSM, s *streams, found bool, log *slog.Logger) (*consensus, error) {
-	store, err := raftboltdb.New(raftboltdb.Options{
-		Path:        d.raft(),
-		BoltOptions: &bbolt.Options{Timeout: databaseLocked, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType},
-	})
+	store, err := openStorage(d)
 	if err != nil {
-		return nil, fmt.Errorf("open the Raft log: %w", err)
+		return nil, err
 	}
 	c := &consensus{store: store, streams: s, self: raft.ServerID(d.info.Head)}
 	if err := c.start(d, machine, found, log); err != nil {
@@ -81,6 +76,9 @@ func (c *consensus) start(d *dataDir, machine raft.FSM, found bool, log *slog.Lo
 	snapshots, err := raft.NewFileSnapshotStore(d.path, keepSnapshots, out)
 	if err != nil {
 		return fmt.Errorf("open the snapshots: %w", err)
+	}
+	if err := checkHistory(d, snapshots, c.store); err != nil {
+		return err
 	}
 	c.trans = &transport{
 		NetworkTransport: raft.NewNetworkTransport(c.streams, streamsKept, streamTimeout, out),

@@ -90,7 +90,7 @@ func (h *Head) joinAs(r *proto.JoinHeadReply, token pki.Token) error {
 		return fmt.Errorf("the cluster's authority: %w", err)
 	}
 	h.ca = ca
-	if err := h.dir.join(r.Heads); err != nil {
+	if err := h.dir.join(append(r.Heads, h.cfg.Join...)); err != nil { // they may be known here by other names
 		return err
 	}
 	if err := h.dir.saveAuthority(ca); err != nil {

@@ -2,6 +2,7 @@ package head
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -152,7 +153,7 @@ func TestDamagedLog(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "raft.db"), []byte(b), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Start(t.Context(), Config{DataDir: dir}); err == nil || !strings.Contains(err.Error(), "open the Raft log") {
+		if _, err := Start(t.Context(), Config{DataDir: dir}); !errors.Is(err, ErrBadDataDir) || !strings.Contains(err.Error(), "raft.db is damaged") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

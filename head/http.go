@@ -25,6 +25,7 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/cluster_status": h.getStatus,
 
 		"GET /api/heads":           h.getHeads,
+		"GET /api/heads/backup":    h.getBackup,
 		"DELETE /api/heads/{id}":   h.deleteHead,
 		"POST /api/heads/transfer": h.postTransfer,
 

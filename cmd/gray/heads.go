@@ -30,7 +30,7 @@ func newHeads(t *terminal) *cobra.Command {
 		none: "no heads",
 		last: survives,
 	}.command(t)
-	c.AddCommand(newHeadsRemove(t), newHeadsTransfer(t), newHeadsBackup(t))
+	c.AddCommand(newHeadsRemove(t), newHeadsTransfer(t), newHeadsBackup(t), newHeadsRestore(t))
 	return c
 }
 

@@ -256,11 +256,10 @@ func (d *dataDir) packages() string { return filepath.Join(d.path, "packages") }
 func (d *dataDir) used() int64 {
 	var n int64
 	_ = filepath.WalkDir(d.path, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return nil // it has just gone
-		}
-		if info, err := e.Info(); err == nil {
-			n += info.Size()
+		if err == nil && !e.IsDir() { // else it has just gone
+			if info, err := e.Info(); err == nil {
+				n += info.Size()
+			}
 		}
 		return nil
 	})

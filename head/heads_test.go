@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/raft"
@@ -242,23 +243,32 @@ func TestMinority(t *testing.T) {
 	eventually(t, "all have it", func() bool { return heads[2].job("one") != nil })
 	stopHead(t, heads[0])
 	stopHead(t, heads[1])
-	if _, err := c.PutKey(t.Context(), &proto.PutKeyRequest{Key: "k"}); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no head leads") {
-		t.Errorf("a write: %v", err)
-	}
-	if _, err := c.GetKey(t.Context(), &proto.GetKeyRequest{Key: "k"}); status.Code(err) != codes.Unavailable {
-		t.Errorf("a read: %v", err)
+	// Each of the refusals takes as long as a leader is waited for.
+	var refusals sync.WaitGroup
+	refusals.Go(func() {
+		_, err := c.PutKey(t.Context(), &proto.PutKeyRequest{Key: "k"})
+		if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no head leads") {
+			t.Errorf("a write: %v", err)
+		}
+	})
+	refusals.Go(func() {
+		if _, err := c.GetKey(t.Context(), &proto.GetKeyRequest{Key: "k"}); status.Code(err) != codes.Unavailable {
+			t.Errorf("a read: %v", err)
+		}
+	})
+	for _, r := range [][3]string{{"GET", "/api/jobs/one", ""}, {"POST", "/api/jobs/", `{"entrypoint":"true"}`}} {
+		refusals.Go(func() {
+			if code, text := rest(t, heads[2], r[0], r[1], r[2], nil); code != http.StatusServiceUnavailable {
+				t.Errorf("%v: %d %s", r, code, text)
+			}
+		})
 	}
 	ctx := metadata.AppendToOutgoingContext(t.Context(), proto.StaleKey, "1")
 	if r, err := c.GetKey(ctx, &proto.GetKeyRequest{Key: "k"}); err != nil || string(r.Value) != "v" {
 		t.Errorf("a stale read: %v, %v", r, err)
 	}
-	if code, text := rest(t, heads[2], "GET", "/api/jobs/one", "", nil); code != http.StatusServiceUnavailable {
-		t.Errorf("a read by REST: %d %s", code, text)
-	}
 	if code, text := rest(t, heads[2], "GET", "/api/jobs/one?stale=true", "", nil); code != http.StatusOK || !strings.Contains(text, "PENDING") {
 		t.Errorf("a stale read by REST: %d %s", code, text)
 	}
-	if code, text := rest(t, heads[2], "POST", "/api/jobs/", `{"entrypoint":"true"}`, nil); code != http.StatusServiceUnavailable {
-		t.Errorf("a write by REST: %d %s", code, text)
-	}
+	refusals.Wait()
 }

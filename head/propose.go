@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -33,6 +35,19 @@ func (h *Head) propose(ctx context.Context, body fsm.Body) (*fsm.Result, error) 
 		return nil, asStatus(err)
 	}
 	return r, resultError(r)
+}
+
+// proposeREST commits a command for a REST request, even if the client goes away.
+func (h *Head) proposeREST(r *http.Request, body fsm.Body) (*fsm.Result, error) {
+	c := h.command(body)
+	if name := r.Header.Get(api.RequestHeader); name != "" && len(name) <= maxRequestName {
+		c.Client, c.Sequence = "rest:"+validUTF8(name), 1
+	}
+	res, err := h.consensus.apply(c)
+	if err != nil {
+		return nil, asStatus(err)
+	}
+	return res, resultError(res)
 }
 
 // nameRequest gives a command the name that its request has, and the node that

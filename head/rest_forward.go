@@ -91,7 +91,7 @@ type forwarding struct {
 
 // prepare makes the request one that may be sent again.
 func (f *forwarding) prepare() error {
-	if f.r.Method == http.MethodPost && f.r.Header.Get(api.RequestHeader) == "" {
+	if f.r.Method != http.MethodGet && f.r.Header.Get(api.RequestHeader) == "" {
 		f.r.Header.Set(api.RequestHeader, rand.Text())
 	}
 	if f.once = f.r.Method == http.MethodPut; f.once || f.r.Body == nil {

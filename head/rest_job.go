@@ -1,7 +1,6 @@
 package head
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -134,7 +133,7 @@ func text(s string) *string {
 
 func (h *Head) stopJob(w http.ResponseWriter, r *http.Request) {
 	bounded(w, r)
-	res, err := h.jobCommand(r, &fsm.Command_StopJob{StopJob: &fsm.StopJob{Id: r.PathValue("id")}})
+	res, err := h.proposeREST(r, &fsm.Command_StopJob{StopJob: &fsm.StopJob{Id: r.PathValue("id")}})
 	if err != nil {
 		writeError(w, err)
 		return
@@ -144,15 +143,11 @@ func (h *Head) stopJob(w http.ResponseWriter, r *http.Request) {
 
 func (h *Head) deleteJob(w http.ResponseWriter, r *http.Request) {
 	bounded(w, r)
-	if _, err := h.jobCommand(r, &fsm.Command_DeleteJob{DeleteJob: &fsm.DeleteJob{Id: r.PathValue("id")}}); err != nil {
+	if _, err := h.proposeREST(r, &fsm.Command_DeleteJob{DeleteJob: &fsm.DeleteJob{Id: r.PathValue("id")}}); err != nil {
 		writeError(w, err)
 		return
 	}
 	writeJSON(w, http.StatusOK, api.DeleteResponse{Deleted: true})
-}
-
-func (h *Head) jobCommand(r *http.Request, body fsm.Body) (*fsm.Result, error) {
-	return h.propose(context.WithoutCancel(r.Context()), body)
 }
 
 // resources turns internal amounts into what people count.

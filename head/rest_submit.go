@@ -32,16 +32,7 @@ func (h *Head) postJob(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	cmd := h.command(&fsm.Command_SubmitJob{SubmitJob: &fsm.SubmitJob{Spec: spec, Node: h.leader.driverNode(spec)}})
-	if name := r.Header.Get(api.RequestHeader); name != "" && len(name) <= maxRequestName {
-		cmd.Client, cmd.Sequence = "rest:"+validUTF8(name), 1
-	}
-	res, err := h.consensus.apply(cmd)
-	if err == nil {
-		err = resultError(res)
-	} else {
-		err = asStatus(err)
-	}
+	res, err := h.proposeREST(r, &fsm.Command_SubmitJob{SubmitJob: &fsm.SubmitJob{Spec: spec, Node: h.leader.driverNode(spec)}})
 	if err != nil {
 		writeError(w, err)
 		return

@@ -127,16 +127,18 @@ func (c *consensus) settle() error {
 	}
 }
 
-// verify makes sure that this head leads, so that its state is the newest.
+// verify makes sure that this head leads, so that its state is the newest. Nobody
+// else can lead a cluster of one, even while its head can't write.
 func (c *consensus) verify() error {
 	term := c.term.Load()
-	if term == 0 || c.raft.State() != raft.Leader {
+	switch {
+	case term != 0 && c.alone():
+		return nil
+	case term == 0 || c.raft.State() != raft.Leader:
 		return ErrNoLeader
 	}
-	if !c.alone() {
-		if err := c.raft.VerifyLeader().Error(); err != nil {
-			return fmt.Errorf("%w: %w", ErrNoLeader, err)
-		}
+	if err := c.raft.VerifyLeader().Error(); err != nil {
+		return fmt.Errorf("%w: %w", ErrNoLeader, err)
 	}
 	if c.raft.CurrentTerm() != term { // it lost the lead, and has it again, unsettled
 		return ErrNoLeader
@@ -160,6 +162,8 @@ func (c *consensus) begin(cmd *fsm.Command) func() (*fsm.Result, error) {
 	return func() (*fsm.Result, error) {
 		err := f.Error()
 		switch {
+		case errors.Is(err, raft.ErrNotLeader) && c.store.failure() != nil: // therefore
+			return nil, fmt.Errorf("commit: %w", c.store.failure())
 		case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrRaftShutdown):
 			return nil, fmt.Errorf("%w: %w", ErrNoLeader, err)
 		case err != nil:

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hashicorp/raft"
@@ -33,7 +34,8 @@ func unusable(path string, err error) error {
 type storage struct {
 	raft.LogStore
 	*voteStore
-	db *raftboltdb.BoltStore
+	db     *raftboltdb.BoltStore
+	failed atomic.Pointer[error] // why the latest entries couldn't be stored
 }
 
 var (
@@ -63,7 +65,21 @@ func (s *storage) StoreLogs(logs []*raft.Log) error {
 	for _, l := range logs {
 		l.Extensions = entrySum(l)
 	}
-	return s.LogStore.StoreLogs(logs)
+	err := s.LogStore.StoreLogs(logs)
+	if err != nil {
+		s.failed.Store(&err)
+	} else {
+		s.failed.Store(nil)
+	}
+	return err
+}
+
+// failure is why nothing can be stored just now, or nil.
+func (s *storage) failure() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // GetLog reads an entry. Those of older versions have no checksum.

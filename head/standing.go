@@ -87,8 +87,17 @@ func (h *Head) watchLeadership() {
 	}
 }
 
-// lead takes over or gives up.
+// lead takes over or gives up. A cluster's only head goes on with what it has while
+// it can't write (its disk is full): nobody else can lead.
 func (h *Head) lead(leads bool) {
+	held, _, _ := h.standing.get()
+	if held && h.consensus.alone() {
+		h.log.Warn("this head can write to its log", "can", leads)
+		if leads && h.consensus.settle() != nil {
+			return // it can't after all
+		}
+		return
+	}
 	if !leads {
 		h.log.Warn("this head leads no more")
 		h.consensus.term.Store(0)

@@ -16,6 +16,7 @@ import (
 
 // A snapshot's file: magic, format, records (a length and a Record each), a
 // length of zero, and the SHA-256 of everything before. Format 1 has no clients.
+// A state of version 1 is written in format 1: a head that is older may need it.
 const (
 	snapshotMagic  = "graysnap"
 	snapshotFormat = 2
@@ -86,12 +87,19 @@ func (w *recordWriter) record(body isRecord_Body) {
 	w.write(w.buf)
 }
 
+func (s *Snapshot) format() uint32 {
+	if s.meta.Version < 2 {
+		return 1
+	}
+	return snapshotFormat
+}
+
 // WriteTo writes the snapshot; the same state gives the same bytes.
 func (s *Snapshot) WriteTo(out io.Writer) (int64, error) {
 	s.sort()
 	counted := &counter{w: out}
 	w := &recordWriter{w: bufio.NewWriterSize(counted, 64<<10), sum: sha256.New()}
-	w.write(binary.LittleEndian.AppendUint32([]byte(snapshotMagic), snapshotFormat))
+	w.write(binary.LittleEndian.AppendUint32([]byte(snapshotMagic), s.format()))
 	w.record(&Record_Meta{s.meta})
 	for _, n := range s.nodes {
 		w.record(&Record_Node{n.record()})

@@ -57,8 +57,8 @@ func TestFormat1(t *testing.T) {
 	}
 
 	again := snapshotOf(t, s)
-	if format := binary.LittleEndian.Uint32(again[len(snapshotMagic):]); format != 2 {
-		t.Errorf("written in format %d", format)
+	if format := formatOf(again); format != 1 {
+		t.Errorf("of version 1, written in format %d", format)
 	}
 	second, err := Restore(bytes.NewReader(again))
 	if err != nil {
@@ -73,8 +73,13 @@ func TestFormat1(t *testing.T) {
 		if r, _ := s.Apply(c); r.Id != 1 || r.Name != "job1" {
 			t.Errorf("a reply from before: %v", r)
 		}
+		if format := formatOf(snapshotOf(t, s)); format != 2 {
+			t.Errorf("of version 2, written in format %d", format)
+		}
 	}
 }
+
+func formatOf(b []byte) uint32 { return binary.LittleEndian.Uint32(b[len(snapshotMagic):]) }
 
 // sealed is a snapshot of any format and records, with the right checksum.
 func sealed(format uint32, records []byte) []byte {

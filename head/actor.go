@@ -92,9 +92,7 @@ func (l *leader) describe(a *fsm.Actor) *proto.ActorInfo {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w := l.actors.get(string(a.Spec.Id)); w != nil {
-		info.PendingReason = w.reason
-	}
+	info.PendingReason = l.actors.reason(string(a.Spec.Id))
 	return info
 }
 

@@ -51,11 +51,12 @@ func (h *Head) forwardUnary(ctx context.Context, req any, info *grpc.UnaryServer
 	for {
 		leads, leader, changed := h.standing.get()
 		var reply any
-		err := asStatus(ErrNoLeader)
+		var err error
 		switch {
 		case leads:
 			reply, err = next(ctx, req)
 		case passedOn || leader == "" || leader == h.Address():
+			err = asStatus(ErrNoLeader)
 		default:
 			reply, err = h.passOn(ctx, leader, method, req)
 			_ = grpc.SetTrailer(ctx, metadata.Pairs(proto.LeaderKey, leader)) // fails after the answer only

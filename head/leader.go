@@ -60,6 +60,7 @@ func (l *leader) begin() {
 	l.actors, l.jobs, l.missing = newActorQueue(), nil, nil
 	l.version, l.dirty, l.lastTick = uint64(start.UnixNano()), true, start
 	l.h.replica.takeEvents() // the state has it all
+	var waits []string
 	l.h.replica.read(func(s *fsm.State) {
 		for _, n := range s.Nodes() {
 			if n.Info.Alive {
@@ -73,12 +74,15 @@ func (l *leader) begin() {
 		}
 		for _, a := range s.LiveActors(func(a *fsm.Actor) bool { return !a.Alive() }) {
 			if a.Node == 0 {
-				l.actors.add(string(a.Spec.Id))
+				waits = append(waits, string(a.Spec.Id))
 			} else {
 				l.holdLocked(a)
 			}
 		}
 	})
+	for _, id := range waits {
+		l.queueLocked(id, 0)
+	}
 }
 
 func newMember(info *proto.NodeInfo, heard time.Time) *member {
@@ -172,10 +176,7 @@ func (l *leader) handleActorLocked(e fsm.Event) {
 	switch e.Kind {
 	case fsm.ActorWaits:
 		l.releaseLocked(e.Actor)
-		w := l.actors.add(e.Actor)
-		if m := l.members[e.Node]; m != nil {
-			w.refused[e.Node] = m.reports
-		}
+		l.queueLocked(e.Actor, e.Node)
 	case fsm.ActorPlaced:
 		l.startActorLocked(e.Actor)
 	case fsm.ActorStops:

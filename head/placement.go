@@ -1,6 +1,8 @@
 package head
 
 import (
+	"container/heap"
+
 	"github.com/gray-runtime/gray/head/fsm"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -66,36 +68,55 @@ func (l *leader) placeActors() {
 	var chosen []*fsm.PlaceActor
 	l.mu.Lock()
 	board := l.newBoard()
-	failed := map[string]decision{}
-	for _, w := range l.actors.all() {
-		a, job := l.actorWithJob(w.id)
+	for queues := l.actors.inOrder(); queues.Len() > 0; {
+		q := queues[0]
+		id := q.first().id
+		a, job := l.actorWithJob(id)
 		if a == nil || a.Dead() || a.Node != 0 || job == nil {
-			l.actors.drop(w.id)
+			l.dropFirst(&queues)
 			continue
 		}
-		want := wanted{resources: a.Spec.Resources, strategy: a.Spec.Strategy, platforms: l.platformsOf(job.Spec), refused: w.refused}
-		key := shape(want.resources, want.strategy, want.platforms)
-		d, known := failed[key]
-		if !known || len(w.refused) > 0 {
-			d = board.place(want)
-		}
+		d := board.place(q.want)
 		if d.node == 0 {
-			if len(w.refused) == 0 {
-				failed[key] = d
-			}
-			w.reason, w.infeasible = d.reason, !d.feasible
+			q.reason, q.infeasible = d.reason, !d.feasible
+			heap.Pop(&queues)
 			continue
 		}
 		next := *a
 		next.Node = d.node
 		l.holdLocked(&next)
-		board.take(d.node, want.resources)
-		l.actors.drop(w.id)
-		chosen = append(chosen, &fsm.PlaceActor{Id: []byte(w.id), Incarnation: a.Incarnation, Node: d.node})
+		board.take(d.node, q.want.resources)
+		l.dropFirst(&queues)
+		chosen = append(chosen, &fsm.PlaceActor{Id: []byte(id), Incarnation: a.Incarnation, Node: d.node})
 	}
 	l.mu.Unlock()
 	commit(l.h, chosen, func(p *fsm.PlaceActor) fsm.Body { return &fsm.Command_PlaceActor{PlaceActor: p} },
 		func(p *fsm.PlaceActor) { l.again(string(p.Id)) })
+}
+
+// dropFirst takes the first actor out of the first queue.
+func (l *leader) dropFirst(queues *firstCome) {
+	q := (*queues)[0]
+	l.actors.drop(q.first().id)
+	if q.order.Len() == 0 {
+		heap.Pop(queues) // by place: an empty queue has no first
+		return
+	}
+	heap.Fix(queues, 0)
+}
+
+// queueLocked has an actor wait for a place. refusedBy is a node that has just
+// refused it, or 0.
+func (l *leader) queueLocked(id string, refusedBy uint32) {
+	a, job := l.actorWithJob(id)
+	if a == nil || job == nil || a.Dead() || a.Node != 0 {
+		return
+	}
+	w := wanted{resources: a.Spec.Resources, strategy: a.Spec.Strategy, platforms: l.platformsOf(job.Spec)}
+	if m := l.members[refusedBy]; m != nil {
+		w.refused = map[uint32]uint64{refusedBy: m.reports}
+	}
+	l.actors.add(id, w)
 }
 
 // commit proposes placements, all before it waits for the first. Those that
@@ -118,7 +139,7 @@ func (l *leader) again(id string) {
 	defer l.mu.Unlock()
 	if a := l.actorRecord(id); l.leads && a != nil && !a.Dead() && a.Node == 0 {
 		l.releaseLocked(id)
-		l.actors.add(id)
+		l.queueLocked(id, 0)
 	}
 }
 

@@ -1,6 +1,7 @@
 package head
 
 import (
+	"container/heap"
 	"container/list"
 	"slices"
 	"strconv"
@@ -9,17 +10,29 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
-// actorQueue holds the actors that wait for a place, in the order of arrival.
+// actorQueue holds the actors that wait for a place. Those of one shape fit the
+// same nodes: where one of them finds none, the others needn't be tried.
 type actorQueue struct {
-	order *list.List // of *waiting
-	byID  map[string]*list.Element
+	byID   map[string]*waiting
+	shapes map[string]*shapeQueue
+	last   uint64 // number of the latest that came
 }
 
-// waiting is an actor that waits, and why.
+// waiting is an actor that waits.
 type waiting struct {
-	id         string
-	refused    map[uint32]uint64 // nodes that refused it, and how many reports they had sent by then
-	reason     string
+	id      string
+	number  uint64 // in the order of arrival
+	in      *shapeQueue
+	element *list.Element
+}
+
+// shapeQueue holds the actors of one shape in the order of arrival. One that was
+// refused by a node has a queue of its own.
+type shapeQueue struct {
+	key        string
+	want       wanted
+	order      *list.List // of *waiting
+	reason     string     // why the first waits, and so all
 	infeasible bool
 }
 
@@ -31,42 +44,73 @@ type waitingJob struct {
 }
 
 func newActorQueue() actorQueue {
-	return actorQueue{order: list.New(), byID: map[string]*list.Element{}}
+	return actorQueue{byID: map[string]*waiting{}, shapes: map[string]*shapeQueue{}}
 }
 
 // add appends an actor, unless it waits already.
-func (q *actorQueue) add(id string) *waiting {
-	if e := q.byID[id]; e != nil {
-		return e.Value.(*waiting)
+func (q *actorQueue) add(id string, want wanted) {
+	if q.byID[id] != nil {
+		return
 	}
-	w := &waiting{id: id, refused: map[uint32]uint64{}}
-	q.byID[id] = q.order.PushBack(w)
-	return w
+	key := shape(want.resources, want.strategy, want.platforms)
+	if len(want.refused) > 0 {
+		key += "\x00" + id
+	}
+	s := q.shapes[key]
+	if s == nil {
+		s = &shapeQueue{key: key, want: want, order: list.New()}
+		q.shapes[key] = s
+	}
+	q.last++
+	w := &waiting{id: id, number: q.last, in: s}
+	w.element = s.order.PushBack(w)
+	q.byID[id] = w
 }
 
 func (q *actorQueue) drop(id string) {
-	if e := q.byID[id]; e != nil {
-		q.order.Remove(e)
-		delete(q.byID, id)
+	w := q.byID[id]
+	if w == nil {
+		return
+	}
+	delete(q.byID, id)
+	if w.in.order.Remove(w.element); w.in.order.Len() == 0 {
+		delete(q.shapes, w.in.key)
 	}
 }
 
-func (q *actorQueue) get(id string) *waiting {
-	if e := q.byID[id]; e != nil {
-		return e.Value.(*waiting)
+// reason is why an actor waits; "" if it doesn't.
+func (q *actorQueue) reason(id string) string {
+	if w := q.byID[id]; w != nil {
+		return w.in.reason
 	}
-	return nil
+	return ""
 }
 
-func (q *actorQueue) len() int { return q.order.Len() }
+func (q *actorQueue) len() int { return len(q.byID) }
 
-// all returns those that wait, in order.
-func (q *actorQueue) all() []*waiting {
-	out := make([]*waiting, 0, q.len())
-	for e := q.order.Front(); e != nil; e = e.Next() {
-		out = append(out, e.Value.(*waiting))
+// inOrder returns the queues, the one whose first came first in front.
+func (q *actorQueue) inOrder() firstCome {
+	out := make(firstCome, 0, len(q.shapes))
+	for _, s := range q.shapes {
+		out = append(out, s)
 	}
+	heap.Init(&out)
 	return out
+}
+
+func (s *shapeQueue) first() *waiting { return s.order.Front().Value.(*waiting) }
+
+// firstCome is a heap of queues that aren't empty.
+type firstCome []*shapeQueue
+
+func (f firstCome) Len() int           { return len(f) }
+func (f firstCome) Less(i, j int) bool { return f[i].first().number < f[j].first().number }
+func (f firstCome) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
+func (f *firstCome) Push(x any)        { *f = append(*f, x.(*shapeQueue)) }
+func (f *firstCome) Pop() any {
+	last := (*f)[len(*f)-1]
+	*f = (*f)[:len(*f)-1]
+	return last
 }
 
 // shape is the same for demands that fit the same nodes.

@@ -1,6 +1,7 @@
 package head
 
 import (
+	"container/heap"
 	"net/http"
 	"slices"
 	"time"
@@ -73,22 +74,35 @@ func (l *leader) demands() []api.Demand {
 				})
 			}
 		}
-		for _, w := range l.actors.all() {
-			if a := s.Actor(w.id); a != nil {
-				out = append(out, actorDemand(a, w))
-			}
+		for q := l.actors.inOrder(); q.Len() > 0; heap.Pop(&q) {
+			out = append(out, q[0].demands(s)...)
 		}
 	})
 	return out
 }
 
-func actorDemand(a *fsm.Actor, w *waiting) api.Demand {
-	name := a.Spec.Name
-	if name == "" {
-		name = a.Spec.Class
+// demands are the actors of one shape by their class, or by name if they have one.
+func (q *shapeQueue) demands(s *fsm.State) []api.Demand {
+	var out []api.Demand
+	places := map[string]int{}
+	for e := q.order.Front(); e != nil; e = e.Next() {
+		a := s.Actor(e.Value.(*waiting).id)
+		if a == nil {
+			continue
+		}
+		name := a.Spec.Name
+		if name == "" {
+			name = a.Spec.Class
+		}
+		job := ids.JobID(a.Spec.Job).String()
+		if i, ok := places[job+" "+name]; ok {
+			out[i].Count++
+			continue
+		}
+		places[job+" "+name] = len(out)
+		out = append(out, api.Demand{
+			What: "actor " + name, Resources: resources(a.Spec.Resources), Count: 1, JobID: job, Reason: q.reason, Infeasible: q.infeasible,
+		})
 	}
-	return api.Demand{
-		What: "actor " + name, Resources: resources(a.Spec.Resources), Count: 1,
-		JobID: ids.JobID(a.Spec.Job).String(), Reason: w.reason, Infeasible: w.infeasible,
-	}
+	return out
 }

@@ -42,9 +42,6 @@ type service interface {
 // serveRole is the life of a launched process: config in, answer out, then the
 // service until somebody wants it to end. It returns the exit status.
 func serveRole(role string) int {
-	// The memory of an idle daemon is what people see; a busy one allocates
-	// little, so the collector may run twice as often.
-	debug.SetGCPercent(50)
 	_ = os.WriteFile("/proc/self/comm", []byte("gray-"+role), 0) // for ps and top; else it's "exe"
 	syscall.CloseOnExec(daemon.ReadyFD)
 	for fd := daemon.ReadyFD + 1; fd < daemon.ReadyFD+3; fd++ { // locks, if any

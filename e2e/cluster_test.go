@@ -31,10 +31,12 @@ type (
 		PID     int    `json:"driver_pid"`
 	}
 	actorRow struct {
-		Class string `json:"class_name"`
-		Name  string `json:"name"`
-		State string `json:"state"`
-		PID   int    `json:"pid"`
+		Class    string `json:"class_name"`
+		Name     string `json:"name"`
+		State    string `json:"state"`
+		Node     string `json:"node_id"`
+		PID      int    `json:"pid"`
+		Restarts int    `json:"restarts"`
 	}
 	taskRow struct {
 		Function string `json:"name"`
@@ -172,9 +174,19 @@ func (h *host) token() string {
 // restartHead starts a killed head again, on its ports.
 func (h *host) restartHead(was info) string {
 	h.t.Helper()
+	r := h.beginHead(was).wait()
+	if r.code != 0 {
+		h.t.Fatal(r)
+	}
+	return r.out
+}
+
+// beginHead is restartHead without the wait for it.
+func (h *host) beginHead(was info, args ...string) *command {
+	h.t.Helper()
 	_, port, _ := net.SplitHostPort(was.Address)
 	_, http, _ := net.SplitHostPort(was.HTTPAddress)
-	return h.must("start", "--head", "--port", port, "--http-port", http, "--num-cpus=2", storeFlag)
+	return h.begin(append([]string{"start", "--head", "--port", port, "--http-port", http, "--num-cpus=2", storeFlag}, args...)...)
 }
 
 // held is a job of testdata/hold: it has tasks, actors and an object, and goes on

@@ -1,66 +1,19 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// wire is a cable between two network namespaces.
-type wire struct {
-	t    *testing.T
-	a, b string // names of the namespaces
-}
-
-const ipA, ipB = "10.213.77.1", "10.213.77.2"
-
-func newWire(t *testing.T) *wire {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("needs root, to make network namespaces")
-	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs ip, of iproute2")
-	}
-	name := fmt.Sprintf("ge%d", os.Getpid())
-	w := &wire{t, name + "a", name + "b"}
-	if out, err := exec.Command("ip", "netns", "add", w.a).CombinedOutput(); err != nil {
-		t.Skipf("network namespaces can't be made here: %s", out)
-	}
-	t.Cleanup(func() { exec.Command("ip", "netns", "del", w.a).Run() })
-	w.ip("netns add " + w.b)
-	t.Cleanup(func() { exec.Command("ip", "netns", "del", w.b).Run() })
-	w.ip("link add va netns " + w.a + " type veth peer name vb netns " + w.b)
-	for ns, end := range map[string][2]string{w.a: {"va", ipA}, w.b: {"vb", ipB}} {
-		w.ip("-n " + ns + " addr add " + end[1] + "/24 dev " + end[0])
-		w.ip("-n " + ns + " link set lo up")
-		w.ip("-n " + ns + " link set " + end[0] + " up")
-	}
-	return w
-}
-
-func (w *wire) ip(args string) {
-	w.t.Helper()
-	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-		w.t.Fatalf("ip %s: %v\n%s", args, err, out)
-	}
-}
-
-func (w *wire) cut()  { w.t.Helper(); w.ip("-n " + w.b + " link set vb down") }
-func (w *wire) mend() { w.t.Helper(); w.ip("-n " + w.b + " link set vb up") }
-
 // TestNetworkCut has a head and nodes in two namespaces, and cuts the cable.
 func TestNetworkCut(t *testing.T) {
 	t.Parallel()
-	w := newWire(t)
-	here, there := newHost(t), newHost(t)
-	here.prefix = []string{"ip", "netns", "exec", w.a}
-	there.prefix = []string{"ip", "netns", "exec", w.b}
-	here.startHead("--num-cpus=1", "--node-ip-address", ipA)
+	net := newNetwork(t, 2)
+	here, there := net.newHost(1), net.newHost(2)
+	here.startHead("--num-cpus=1", "--node-ip-address", address(1))
 	x := here.newHeld()
 	c := x.submit()
 	x.begun(2) // as many as one CPU takes: the driver is here
@@ -71,13 +24,13 @@ func TestNetworkCut(t *testing.T) {
 	if n := there.workers(); len(n) < 2 { // one more may have been started for a lease that came too late to be of use
 		t.Fatalf("workers beyond the cable: %v", n)
 	}
-	if n := here.node("n2"); !strings.HasPrefix(n.Address, ipB) {
+	if n := here.node("n2"); !strings.HasPrefix(n.Address, address(2)) {
 		t.Errorf("node: %+v", n)
 	}
 
 	// A short loss isn't noticed.
-	w.cut()
-	w.mend()
+	net.cut(2)
+	net.mend(2)
 	if out := here.must("submit", "examples/pipeline/job.go"); out != "8 frames agree\n" {
 		t.Errorf("after a short loss: %s", out)
 	}
@@ -85,7 +38,7 @@ func TestNetworkCut(t *testing.T) {
 		t.Errorf("after a short loss: %+v", n)
 	}
 
-	w.cut()
+	net.cut(2)
 	took := until(t, "the node is dead", func() bool { return here.node("n2").State == "DEAD" })
 	t.Logf("declared dead after %v: %s", took, here.node("n2").DeathCause)
 	here.startNode()
@@ -94,7 +47,7 @@ func TestNetworkCut(t *testing.T) {
 		t.Log("the node that was cut off has ended its workers by itself")
 	}
 
-	w.mend()
+	net.mend(2)
 	took = until(t, "the dead node ends itself", func() bool { return len(there.processes()) == 0 })
 	logs, _ := filepath.Glob(filepath.Join(there.dir, ".gray", "data", "node-*", "logs", "node.log"))
 	text, _ := os.ReadFile(logs[0])

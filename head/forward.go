@@ -58,8 +58,9 @@ func (h *Head) forwardUnary(ctx context.Context, req any, info *grpc.UnaryServer
 		case passedOn || leader == "" || leader == h.Address():
 			err = asStatus(ErrNoLeader)
 		default:
-			reply, err = h.passOn(ctx, leader, method, req)
-			_ = grpc.SetTrailer(ctx, metadata.Pairs(proto.LeaderKey, leader)) // fails after the answer only
+			if reply, err = h.passOn(ctx, leader, method, req); status.Code(err) != codes.Unavailable { // else it may hang
+				_ = grpc.SetTrailer(ctx, metadata.Pairs(proto.LeaderKey, leader)) // fails after the answer only
+			}
 		}
 		if status.Code(err) != codes.Unavailable || passedOn || leads && h.consensus.alone() || !w.wait(ctx, changed) {
 			return reply, err

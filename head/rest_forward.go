@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -105,7 +106,10 @@ func (f *forwarding) prepare() error {
 func (f *forwarding) run() {
 	passedOn := f.r.Header.Get(forwardedHeader) != ""
 	p := retries{h: f.h}
+	header := f.w.Header().Clone()
 	for {
+		clear(f.w.Header()) // of what an attempt that failed has set
+		maps.Copy(f.w.Header(), header)
 		leads, leader, changed := f.h.standing.get()
 		a := &attempt{ResponseWriter: f.w}
 		sent := true

@@ -157,6 +157,7 @@ func (n *Node) nodeDead(id ids.NodeID, cause string) {
 	}
 	n.log.Info("node died", "node", id, "cause", cause)
 	n.peers.bury(id)
+	n.streams.Bury(id)
 	n.mu.Lock()
 	n.view.bury(id)
 	for _, l := range n.leases {

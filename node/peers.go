@@ -25,6 +25,7 @@ type peers struct {
 	addresses map[ids.NodeID]string
 	dead      map[ids.NodeID]bool
 	conns     map[ids.NodeID]*grpc.ClientConn
+	streams   map[ids.NodeID]map[*stream]struct{}
 	closed    bool
 	news      chan struct{} // closed, and another made, when any of this changes
 }
@@ -32,8 +33,24 @@ type peers struct {
 func newPeers(identity *pki.Identity) *peers {
 	return &peers{
 		identity: identity, addresses: map[ids.NodeID]string{}, dead: map[ids.NodeID]bool{}, conns: map[ids.NodeID]*grpc.ClientConn{},
-		news: make(chan struct{}),
+		streams: map[ids.NodeID]map[*stream]struct{}{}, news: make(chan struct{}),
 	}
+}
+
+// stream is a connection to another node, which breaks when that is dead: nothing
+// else tells of a node that hangs or is cut off.
+type stream struct {
+	*tls.Conn
+	peers *peers
+	node  ids.NodeID
+}
+
+// Close closes the connection.
+func (s *stream) Close() error {
+	s.peers.mu.Lock()
+	delete(s.peers.streams[s.node], s)
+	s.peers.mu.Unlock()
+	return s.Conn.Close()
 }
 
 // learn takes the addresses of living nodes.
@@ -77,15 +94,19 @@ func (p *peers) known(ctx context.Context, id ids.NodeID) error {
 	}
 }
 
-// bury drops a dead node's connection.
+// bury drops the connections to a dead node.
 func (p *peers) bury(id ids.NodeID) {
 	p.mu.Lock()
-	conn := p.conns[id]
+	conn, streams := p.conns[id], p.streams[id]
 	delete(p.conns, id)
+	delete(p.streams, id)
 	delete(p.addresses, id)
 	p.dead[id] = true
 	p.tell()
 	p.mu.Unlock()
+	for s := range streams {
+		s.NetConn().Close() // a farewell might have to wait
+	}
 	if conn != nil {
 		conn.Close()
 	}
@@ -148,7 +169,26 @@ func (p *peers) dial(ctx context.Context, id ids.NodeID) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", id, err)
 	}
-	return conn, nil
+	s := &stream{conn.(*tls.Conn), p, id} // that's what a tls.Dialer returns
+	if !p.add(s) {
+		conn.Close()
+		return nil, fmt.Errorf("%s: %w", id, refs.ErrNoNode)
+	}
+	return s, nil
+}
+
+// add keeps a stream until it's closed, unless its node is dead.
+func (p *peers) add(s *stream) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead[s.node] {
+		return false
+	}
+	if p.streams[s.node] == nil {
+		p.streams[s.node] = map[*stream]struct{}{}
+	}
+	p.streams[s.node][s] = struct{}{}
+	return true
 }
 
 // alive returns the living nodes that are known.

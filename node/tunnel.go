@@ -59,7 +59,7 @@ func (n *Node) reachWorker(w ids.ProcessID) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(n.ctx, tunnelTimeout)
 	defer cancel()
 	if w.Node != n.id {
-		return transfer.OpenTunnel(ctx, n.peers.dial, w.Node, w.Number)
+		return transfer.OpenTunnel(ctx, n.peers.dial, n.id, w.Node, w.Number)
 	}
 	path, err := n.socketOf(w.Number)
 	if err != nil {

@@ -5640,6 +5640,7 @@ type StreamHeader struct {
 	//	*StreamHeader_Tunnel
 	//	*StreamHeader_Pull
 	Body          isStreamHeader_Body `protobuf_oneof:"body"`
+	From          uint32              `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"` // the node that opens a tunnel, which ends with that
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5697,6 +5698,13 @@ func (x *StreamHeader) GetPull() []byte {
 		}
 	}
 	return nil
+}
+
+func (x *StreamHeader) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
 }
 
 type isStreamHeader_Body interface {
@@ -6242,10 +6250,11 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\x12\x12\n" +
 	"\x04file\x18\x03 \x01(\tR\x04file\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x03R\x06offset\"F\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\"Z\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\x06tunnel\x18\x01 \x01(\rH\x00R\x06tunnel\x12\x14\n" +
-	"\x04pull\x18\x02 \x01(\fH\x00R\x04pullB\x06\n" +
+	"\x04pull\x18\x02 \x01(\fH\x00R\x04pull\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\rR\x04fromB\x06\n" +
 	"\x04body\"G\n" +
 	"\vStreamReply\x12$\n" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +

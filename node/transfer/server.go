@@ -33,7 +33,8 @@ type Server struct {
 
 	mu     sync.Mutex
 	closed bool
-	conns  map[net.Conn]struct{}
+	conns  map[net.Conn]ids.NodeID // and who has opened a tunnel on it
+	dead   map[ids.NodeID]bool
 	wg     sync.WaitGroup // calls of Serve
 }
 
@@ -41,7 +42,7 @@ type Server struct {
 func NewServer(cfg ServerConfig) *Server {
 	cfg.HeaderTimeout = or(cfg.HeaderTimeout, defaultHeaderTimeout)
 	cfg.StallTimeout = or(cfg.StallTimeout, defaultStallTimeout)
-	s := &Server{cfg: cfg, conns: map[net.Conn]struct{}{}}
+	s := &Server{cfg: cfg, conns: map[net.Conn]ids.NodeID{}, dead: map[ids.NodeID]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -59,6 +60,27 @@ func (s *Server) Close() error {
 	return nil
 }
 
+// Bury ends the tunnels that a dead node has opened, and refuses more: what it
+// sent before may arrive only now, when others do its work.
+func (s *Server) Bury(node ids.NodeID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead[node] = true
+	for conn, from := range s.conns {
+		if from == node {
+			hangUp(conn)
+		}
+	}
+}
+
+// belongs notes which node has opened a tunnel, unless that is dead.
+func (s *Server) belongs(conn net.Conn, from ids.NodeID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[conn] = from
+	return !s.dead[from]
+}
+
 // Serve answers one accepted connection and closes it. It returns when the
 // stream has ended: nil if all went as the other side wanted, also when it was
 // told that there's no such object or process.
@@ -70,7 +92,7 @@ func (s *Server) Serve(conn net.Conn) error {
 		return ErrClosed
 	}
 	s.wg.Add(1)
-	s.conns[conn] = struct{}{}
+	s.conns[conn] = 0
 	s.mu.Unlock()
 	defer s.wg.Done()
 	defer s.forget(conn)
@@ -86,7 +108,7 @@ func (s *Server) Serve(conn net.Conn) error {
 	case *proto.StreamHeader_Pull:
 		return s.failed(conn, "pull", s.pull(conn, b.Pull))
 	case *proto.StreamHeader_Tunnel:
-		return s.failed(conn, "tunnel", s.tunnel(conn, b.Tunnel))
+		return s.failed(conn, "tunnel", s.tunnel(conn, ids.NodeID(h.GetFrom()), b.Tunnel))
 	default:
 		return s.failed(conn, "header", refuse(conn, proto.Error_INVALID, "stream header asks for nothing that is known"))
 	}
@@ -157,7 +179,10 @@ func (s *Server) acquire(id ids.ObjectID) ([]byte, bool) {
 }
 
 // tunnel joins the connection with a worker's socket.
-func (s *Server) tunnel(conn net.Conn, process uint32) error {
+func (s *Server) tunnel(conn net.Conn, from ids.NodeID, process uint32) error {
+	if !s.belongs(conn, from) {
+		return refuse(conn, proto.Error_UNAVAILABLE, fmt.Sprintf("node %s was declared dead", from))
+	}
 	path, err := s.cfg.Socket(process)
 	if err != nil {
 		return refuse(conn, proto.Error_NOT_FOUND, err.Error())

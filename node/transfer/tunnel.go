@@ -14,10 +14,10 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
-// OpenTunnel connects to the socket of a worker on another node. The connection
+// OpenTunnel connects from a node to the socket of a worker on another. The connection
 // is as if it were that socket; ctx bounds the opening only.
-func OpenTunnel(ctx context.Context, dial Dialer, node ids.NodeID, process uint32) (net.Conn, error) {
-	header := &proto.StreamHeader{Body: &proto.StreamHeader_Tunnel{Tunnel: process}}
+func OpenTunnel(ctx context.Context, dial Dialer, from, node ids.NodeID, process uint32) (net.Conn, error) {
+	header := &proto.StreamHeader{Body: &proto.StreamHeader_Tunnel{Tunnel: process}, From: uint32(from)}
 	conn, _, release, err := open(ctx, dial, node, header)
 	if err != nil {
 		return nil, fmt.Errorf("tunnel to %s: %w", ids.ProcessID{Node: node, Number: process}, err)

@@ -59,7 +59,7 @@ func TestTunnel(t *testing.T) {
 				t.Error(err)
 			}
 		})})
-		c, err := OpenTunnel(t.Context(), h.dial, 2, 5)
+		c, err := OpenTunnel(t.Context(), h.dial, 1, 2, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestTunnelThatCannotBe(t *testing.T) {
 	h := newHosts(t, true)
 	h.serve(2, ServerConfig{Socket: worker(t, func(*net.UnixConn) {})})
 	for n, want := range map[uint32]pb.Error_Kind{6: pb.Error_UNAVAILABLE, 7: pb.Error_NOT_FOUND} {
-		_, err := OpenTunnel(t.Context(), h.dial, 2, n)
+		_, err := OpenTunnel(t.Context(), h.dial, 1, 2, n)
 		var r *RemoteError
 		if !errors.As(err, &r) || r.Kind != want {
 			t.Errorf("worker %d: %v", n, err)
@@ -96,7 +96,7 @@ func TestTunnelThatCannotBe(t *testing.T) {
 		cancel()
 		_, _ = io.Copy(io.Discard, c)
 	})
-	if _, err := OpenTunnel(ctx, h.dial, 3, 5); !errors.Is(err, context.Canceled) {
+	if _, err := OpenTunnel(ctx, h.dial, 1, 3, 5); !errors.Is(err, context.Canceled) {
 		t.Errorf("silent node: %v", err)
 	}
 }
@@ -111,7 +111,7 @@ func TestTunnelEndsWithTheWorkerAndTheServer(t *testing.T) {
 			_, _ = io.Copy(io.Discard, c)
 		}
 	})})
-	c, err := OpenTunnel(t.Context(), h.dial, 2, 5)
+	c, err := OpenTunnel(t.Context(), h.dial, 1, 2, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestTunnelEndsWithTheWorkerAndTheServer(t *testing.T) {
 	}
 	_ = c.Close()
 	lives.Store(true)
-	if c, err = OpenTunnel(t.Context(), h.dial, 2, 5); err != nil {
+	if c, err = OpenTunnel(t.Context(), h.dial, 1, 2, 5); err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
@@ -137,6 +137,46 @@ func TestTunnelEndsWithTheWorkerAndTheServer(t *testing.T) {
 	if err := s.Serve(b); !errors.Is(err, ErrClosed) {
 		t.Errorf("serve after close: %v", err)
 	}
+}
+
+func TestTunnelEndsWithTheNodeThatOpenedIt(t *testing.T) {
+	h := newHosts(t, true)
+	s := h.serve(2, ServerConfig{Socket: worker(t, func(c *net.UnixConn) { _, _ = io.Copy(c, c) })})
+	echo := func(c net.Conn) error {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(c, make([]byte, 1))
+		return err
+	}
+	c, err := OpenTunnel(t.Context(), h.dial, 1, 2, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := echo(c); err != nil {
+		t.Fatal(err)
+	}
+	s.Bury(3)
+	if err := echo(c); err != nil {
+		t.Errorf("another node is dead: %v", err)
+	}
+	s.Bury(1)
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("read %d, %v through a dead node's tunnel", n, err)
+	}
+	_ = c.Close()
+	_, err = OpenTunnel(t.Context(), h.dial, 1, 2, 5)
+	var r *RemoteError
+	if !errors.As(err, &r) || r.Kind != pb.Error_UNAVAILABLE {
+		t.Errorf("a dead node opens a tunnel: %v", err)
+	}
+	if c, err = OpenTunnel(t.Context(), h.dial, 4, 2, 5); err != nil {
+		t.Fatal(err)
+	}
+	if err := echo(c); err != nil {
+		t.Error(err)
+	}
+	_ = c.Close()
 }
 
 func TestPipeOfPipes(t *testing.T) {

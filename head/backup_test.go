@@ -286,10 +286,9 @@ func TestGetBackup(t *testing.T) {
 
 // TestBackupNeedsTheLeader: another head's state may be old.
 func TestBackupNeedsTheLeader(t *testing.T) {
-	h, _, _ := backedUp(t)
-	if err := h.consensus.raft.Shutdown().Error(); err != nil {
-		t.Fatal(err)
-	}
+	heads := startHeads(t, 2)
+	h := heads[1]
+	stopHead(t, heads[0])
 	w := httptest.NewRecorder()
 	h.getBackup(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 	if err := h.leading(t.Context()); status.Code(err) != codes.Unavailable || w.Code != http.StatusServiceUnavailable {

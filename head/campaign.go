@@ -23,12 +23,27 @@ func (h *Head) watchLeader() {
 		case <-h.broken:
 		}
 		address, id := h.consensus.raft.LeaderWithID()
-		if id == "" || id == h.consensus.self || !h.refuses(h.ctx, string(address)) {
+		if id == "" || id == h.consensus.self || !h.hasEnded(id, string(address)) {
 			continue
 		}
 		h.log.Warn("the leader's process has ended", "leader", id, "address", address)
 		h.stand(id)
 	}
+}
+
+// hasEnded reports whether the process of the leader has. It asks more than once: of
+// a process that was killed the system may close connections first and the listener
+// later.
+func (h *Head) hasEnded(leader raft.ServerID, address string) bool {
+	for wait := knockFirst; wait < knockLimit; wait *= 2 {
+		if h.refuses(h.ctx, address) {
+			return true
+		}
+		if _, id := h.consensus.raft.LeaderWithID(); id != leader || !pause(h.ctx, wait) {
+			return false
+		}
+	}
+	return false
 }
 
 // stand waits for this head's turn among the voters, and asks for their votes if
@@ -41,18 +56,25 @@ func (h *Head) stand(instead raft.ServerID) {
 	if place < 0 {
 		return
 	}
-	term := h.consensus.raft.CurrentTerm()
-	wait := time.NewTimer(time.Duration(place) * turn)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-h.ctx.Done():
+	before := h.consensus.raft.CurrentTerm()
+	if !pause(h.ctx, time.Duration(place)*turn) {
 		return
 	}
-	if h.consensus.raft.CurrentTerm() == term && h.consensus.raft.State() == raft.Follower {
+	// Somebody stood already. It loses if its log is behind, and then who refused it
+	// a vote has a better one.
+	if term := h.consensus.raft.CurrentTerm(); term != before {
+		if !pause(h.ctx, turn) || !h.consensus.refused(term) {
+			return
+		}
+	}
+	_, leader := h.consensus.raft.LeaderWithID()
+	if h.consensus.raft.State() == raft.Follower && (leader == "" || leader == instead) {
 		h.consensus.campaign()
 	}
 }
+
+// refused reports whether this head gave nobody its vote in a term that has begun.
+func (c *consensus) refused(term uint64) bool { return c.store.get().voteTerm < term }
 
 // campaign has this head, a voter, stand for election at once. Refused or lost,
 // the next election comes by itself.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -18,10 +19,13 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
-// Environment of the test binary that make it a head: its data dir and port.
+// Environment of the test binary that make it a head: its data dir and port, and
+// the head and the token that a new data dir joins with.
 const (
-	childEnv     = "GRAY_HEAD_TEST_DIR"
-	childPortEnv = "GRAY_HEAD_TEST_PORT"
+	childEnv      = "GRAY_HEAD_TEST_DIR"
+	childPortEnv  = "GRAY_HEAD_TEST_PORT"
+	childJoinEnv  = "GRAY_HEAD_TEST_JOIN"
+	childTokenEnv = "GRAY_HEAD_TEST_TOKEN"
 )
 
 // childHead is a head until its standard input ends.
@@ -30,7 +34,11 @@ func childHead(dir string) int {
 	if err != nil {
 		return 1
 	}
-	h, err := Start(context.Background(), Config{DataDir: dir, Port: port, HTTPPort: -1})
+	cfg := Config{DataDir: dir, Port: port, HTTPPort: -1, Token: os.Getenv(childTokenEnv)}
+	if join := os.Getenv(childJoinEnv); join != "" {
+		cfg.Join = []string{join}
+	}
+	h, err := Start(context.Background(), cfg)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -46,7 +54,9 @@ func childHead(dir string) int {
 // child is a head in a process of its own.
 type child struct {
 	t       testing.TB
+	dir     string
 	cmd     *exec.Cmd
+	out     io.Reader
 	address string
 	token   pki.Token
 }
@@ -54,37 +64,73 @@ type child struct {
 func (c *child) Address() string  { return c.address }
 func (c *child) Token() pki.Token { return c.token }
 
-func startChild(t testing.TB, dir string, port int) *child {
+// startChild starts a head on a data dir; a new one joins another's cluster if one
+// is named.
+func startChild(t testing.TB, dir string, port int, join ...endpoint) *child {
 	t.Helper()
-	c := &child{t: t, cmd: exec.Command(os.Args[0])}
-	c.cmd.Env = append(os.Environ(), childEnv+"="+dir, childPortEnv+"="+strconv.Itoa(port))
+	c := &child{t: t, dir: dir}
+	t.Cleanup(c.kill)
+	c.launch(port, join...)
+	c.ready()
+	return c
+}
+
+func (c *child) launch(port int, join ...endpoint) {
+	c.t.Helper()
+	c.cmd = exec.Command(os.Args[0])
+	c.cmd.Env = append(os.Environ(), childEnv+"="+c.dir, childPortEnv+"="+strconv.Itoa(port))
+	for _, to := range join {
+		c.cmd.Env = append(c.cmd.Env, childJoinEnv+"="+to.Address(), childTokenEnv+"="+to.Token().String())
+	}
 	c.cmd.Stderr = os.Stderr
 	if _, err := c.cmd.StdinPipe(); err != nil { // ends with this process, and the child with it
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	if c.out, err = c.cmd.StdoutPipe(); err != nil {
+		c.t.Fatal(err)
 	}
 	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
+		c.t.Fatal(err)
 	}
-	t.Cleanup(c.kill)
-	line, err := bufio.NewReader(out).ReadString('\n')
+}
+
+// ready waits until the head has started.
+func (c *child) ready() {
+	c.t.Helper()
+	line, err := bufio.NewReader(c.out).ReadString('\n')
 	if err != nil {
-		t.Fatalf("the head didn't start: %v", err)
+		c.t.Fatalf("the head didn't start: %v", err)
 	}
 	var token string
 	if _, err := fmt.Sscan(line, &c.address, &token); err != nil {
-		t.Fatalf("%q: %v", line, err)
+		c.t.Fatalf("%q: %v", line, err)
 	}
 	c.token = pki.Token(token)
-	return c
+}
+
+// relaunch starts a head that was killed, where it was.
+func (c *child) relaunch() {
+	c.t.Helper()
+	c.launch(portOf(c.t, c.address))
+}
+
+func portOf(t testing.TB, address string) int {
+	t.Helper()
+	_, text, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // kill is kill -9.
 func (c *child) kill() {
-	if c.cmd.ProcessState == nil {
+	if c.cmd != nil && c.cmd.Process != nil && c.cmd.ProcessState == nil {
 		c.cmd.Process.Kill()
 		c.cmd.Wait()
 	}
@@ -125,24 +171,18 @@ func TestKilled(t *testing.T) {
 	first.kill()
 	<-n.ended
 
-	_, port, err := net.SplitHostPort(first.Address())
-	if err != nil {
-		t.Fatal(err)
-	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second := startChild(t, dir, number)
-	if second.Address() != first.Address() || second.Token() != first.Token() {
-		t.Fatalf("it's another cluster: %s, was %s", second.Address(), first.Address())
+	address, token := first.Address(), first.Token()
+	first.relaunch()
+	first.ready()
+	if first.Address() != address || first.Token() != token {
+		t.Fatalf("it's another cluster: %s, was %s", first.Address(), address)
 	}
 	if nodes, err := c.Nodes(t.Context(), api.ListOptions{}); err != nil || len(nodes.Result) != 1 || nodes.Result[0].State != "ALIVE" {
 		t.Errorf("nodes %+v, %v", nodes, err)
 	}
 	n.err = nil
 	id := n.id
-	n.register(second)
+	n.register(first)
 	if n.id != id {
 		t.Errorf("the node was %d and is %d", id, n.id)
 	}

@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -135,9 +137,10 @@ func (c *headConn) Close() error {
 	return err
 }
 
-// transport is Raft's, but that a message which can't be delivered is an error only
+// transport is Raft's, but that a log entry which can't be delivered is an error only
 // once the other head accepts connections again: Raft would let up to ten seconds
-// pass before it tries again.
+// pass before it tries again. And that a kept connection to a process which has
+// ended since costs nobody a vote: Raft would wait for the next election.
 type transport struct {
 	*raft.NetworkTransport
 	closed <-chan struct{}
@@ -165,6 +168,31 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 			again.Stop()
 			return err
 		}
+	}
+	return err
+}
+
+func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {
+	return again(func() error { return t.NetworkTransport.RequestVote(id, target, args, resp) })
+}
+
+func (t *transport) RequestPreVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestPreVoteRequest, resp *raft.RequestPreVoteResponse) error {
+	return again(func() error { return t.NetworkTransport.RequestPreVote(id, target, args, resp) })
+}
+
+func (t *transport) TimeoutNow(id raft.ServerID, target raft.ServerAddress, args *raft.TimeoutNowRequest, resp *raft.TimeoutNowResponse) error {
+	return again(func() error { return t.NetworkTransport.TimeoutNow(id, target, args, resp) })
+}
+
+// again makes a call, which is harmless to repeat, until no kept connection is left
+// that may have been broken.
+func again(call func() error) error {
+	err := call()
+	for range streamsKept {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+			break
+		}
+		err = call()
 	}
 	return err
 }

@@ -1,13 +1,14 @@
 // Command bench measures gray on this machine, one JSON line a metric, and, on
 // request, a peer in the same run, with the ratios.
 //
-//	go run ./bench [-quick] [-sections tasks,actors,scale,cold,submit]
+//	go run ./bench [-quick] [-sections tasks,actors,scale,cold,submit,commits,failover,records]
+//	go run ./bench -sections commits,failover,records    # the heads, in about ten minutes
 //	go run ./bench -ray ~/venv/bin/python -ray-script ../shared/peers/ray_bench.py
 //
 // A metric's value is the median of its repetitions unless its name ends in p50
 // or p99; min and max stand beside it. Metrics have the peer's names, so that a
-// ratio is of like to like. Absolute figures of one machine say little: quote
-// the ratios.
+// ratio is of like to like. The heads' commits are compared with those of a bare
+// Raft, always. Absolute figures of one machine say little: quote the ratios.
 package main
 
 import (
@@ -59,6 +60,9 @@ var sections = []section{
 	{name: "scale", run: benchScale},
 	{name: "cold", alone: benchCold},
 	{name: "submit", alone: benchSubmit},
+	{name: "commits", alone: benchCommits},
+	{name: "failover", alone: benchFailover},
+	{name: "records", alone: benchRecords},
 }
 
 func main() {
@@ -67,7 +71,7 @@ func main() {
 		helloMain()
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
-	chosen := flag.String("sections", "tasks,actors,scale,cold,submit", "what to measure")
+	chosen := flag.String("sections", "tasks,actors,scale,cold,submit,commits,failover,records", "what to measure")
 	ray := flag.String("ray", "", "Python of an environment that has Ray: measure it, too")
 	script := flag.String("ray-script", "../shared/peers/ray_bench.py", "the script that measures Ray")
 	flag.Parse()

@@ -53,7 +53,12 @@ var raySections = map[string]string{"tasks": "tasks", "actors": "actors", "scale
 func compareRay(ctx context.Context, b *bench, python, script string, chosen []string) error {
 	var names []string
 	for _, s := range chosen {
-		names = append(names, raySections[s])
+		if name := raySections[s]; name != "" {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
 	}
 	dir, err := os.MkdirTemp("", "raybench")
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 )
 
 // turn is how much later each further head stands for election when the leader
-// was killed, so that they don't share the votes.
-const turn = 100 * time.Millisecond
+// was killed, so that they don't share the votes: on a busy disk it takes long to
+// note one.
+const turn = 200 * time.Millisecond
 
 // watchLeader stands for election as soon as the leader's process has ended,
 // instead of after a timeout: its connections break, and its address refuses

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -105,6 +106,7 @@ func (f *forwarding) prepare() error {
 func (f *forwarding) run() {
 	passedOn := f.r.Header.Get(forwardedHeader) != ""
 	p := retries{h: f.h}
+	header := f.w.Header().Clone()
 	for {
 		leads, leader, changed := f.h.standing.get()
 		a := &attempt{ResponseWriter: f.w}
@@ -127,6 +129,8 @@ func (f *forwarding) run() {
 			a.release()
 			return
 		}
+		clear(f.w.Header()) // of what the answer that was held back had
+		maps.Copy(f.w.Header(), header)
 	}
 }
 

@@ -119,7 +119,8 @@ func (h *host) clean() {
 
 func (h *host) showLogs() {
 	logs, _ := filepath.Glob(filepath.Join(h.dir, ".gray", "data", "*", "logs", "*"))
-	for _, path := range logs {
+	more, _ := filepath.Glob(filepath.Join(h.dir, ".gray", "data", "*", "*", "logs", "*")) // of several heads
+	for _, path := range append(logs, more...) {
 		text, _ := os.ReadFile(path)
 		h.t.Logf("%s:\n%s", path, text[max(0, len(text)-3000):])
 	}
@@ -166,10 +167,15 @@ func (h *host) workers() []process {
 	return slices.DeleteFunc(h.processes(), func(p process) bool { return p.role != "worker" })
 }
 
-// alive reports whether a process exists that isn't just waiting to be reaped.
+// alive reports whether a process exists that isn't just waiting to be reaped. Of
+// one that was killed the first thread may wait while others still end.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !bytes.HasPrefix(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" Z"))
+	if err != nil || !bytes.HasPrefix(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" Z")) {
+		return err == nil
+	}
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return len(threads) > 1
 }
 
 func (h *host) kill(pid int) {

@@ -23,13 +23,17 @@ import (
 const (
 	// askLimit bounds one attempt to ask another head something.
 	askLimit = 5 * time.Second
+	// joinLimit is how long a head that joins looks for one that answers.
+	joinLimit = 10 * time.Second
 	// gathering is how long Start waits for a majority of the heads.
 	gathering = 3 * time.Second
 )
 
 // askToJoin shows the token to the cluster's heads, one after another, until one
-// of them answers or ctx ends.
+// of them answers.
 func (h *Head) askToJoin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, joinLimit)
+	defer cancel()
 	token, err := pki.ParseToken(h.cfg.Token)
 	if err != nil {
 		return fmt.Errorf("token: %w", err)
@@ -106,6 +110,8 @@ func (h *Head) enter(ctx context.Context) error {
 	if known && (h.consensus.alone() || self != nil && string(self.Address) == h.Address()) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, joinLimit)
+	defer cancel()
 	addresses := h.dir.info.Join
 	if known {
 		for _, m := range h.consensus.others() {

@@ -131,6 +131,8 @@ func (f *forwarding) run() {
 			a.release()
 			return
 		}
+		clear(f.w.Header()) // of what the answer that was held back had
+		maps.Copy(f.w.Header(), header)
 	}
 }
 

@@ -69,7 +69,7 @@ func (h *Head) postTransfer(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	out, err := h.newLeader(r.Context())
+	out, err := h.newLeader(r.Context(), req.ID)
 	if err != nil {
 		writeError(w, err)
 		return
@@ -77,23 +77,22 @@ func (h *Head) postTransfer(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, out)
 }
 
-// newLeader waits for another head to lead.
-func (h *Head) newLeader(ctx context.Context) (*api.Leader, error) {
+// newLeader waits until the head id leads or, without id, another than this.
+func (h *Head) newLeader(ctx context.Context, id string) (*api.Leader, error) {
 	ctx, cancel := context.WithTimeout(ctx, forwardLimit)
 	defer cancel()
-	var address string
-	err := h.awaitStanding(ctx, func(leads bool, leader string) bool {
-		address = leader
-		return leads || leader != "" && leader != h.Address()
+	var out *api.Leader
+	err := h.awaitStanding(ctx, func(_ bool, leader string) bool {
+		out = nil
+		for _, m := range h.consensus.members() {
+			if string(m.Address) == leader {
+				out = &api.Leader{ID: string(m.ID), Address: leader}
+			}
+		}
+		return out != nil && (out.ID == id || id == "" && leader != h.Address())
 	})
 	if err != nil {
 		return nil, asStatus(err)
-	}
-	out := &api.Leader{Address: address}
-	for _, m := range h.consensus.members() {
-		if string(m.Address) == address {
-			out.ID = string(m.ID)
-		}
 	}
 	return out, nil
 }

@@ -34,7 +34,7 @@ const (
 	maxErrorText  = 64 << 10
 	maxAnswer     = 256 << 20
 	maxHeads      = 16
-	attempts      = 4
+	attempts      = 6
 	retryPause    = 100 * time.Millisecond
 )
 
@@ -100,14 +100,23 @@ func (c *Client) Submit(ctx context.Context, r JobSubmitRequest) (*JobSubmitResp
 	var id [16]byte
 	rand.Read(id[:])
 	header := http.Header{RequestHeader: {hex.EncodeToString(id[:])}, "Content-Type": {"application/json"}}
+	out := new(JobSubmitResponse)
+	err = again(ctx, func() error {
+		return c.call(ctx, request{method: http.MethodPost, path: "/api/jobs/", header: header, body: content(body), size: int64(len(body))}, out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// again makes a call that may be repeated a few times, while no head answers that
+// leads or knows who does.
+func again(ctx context.Context, call func() error) error {
 	for n := 1; ; n++ {
-		var out JobSubmitResponse
-		err := c.call(ctx, request{method: http.MethodPost, path: "/api/jobs/", header: header, body: content(body), size: int64(len(body))}, &out)
-		if err == nil {
-			return &out, nil
-		}
-		if !isOutage(err) || n == attempts || !pause(ctx, retryPause<<n) {
-			return nil, err
+		err := call()
+		if err == nil || !isOutage(err) || n == attempts || !pause(ctx, retryPause<<n) {
+			return err
 		}
 	}
 }

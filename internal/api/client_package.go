@@ -20,12 +20,15 @@ func (c *Client) HasPackage(ctx context.Context, name string) (bool, error) {
 }
 
 // PutPackage uploads a package of size bytes from r. It may take as long as ctx
-// lets it. Of an io.ReaderAt the first size bytes are uploaded, once more to
-// another head if need be.
+// lets it. Of an io.ReaderAt the first size bytes are uploaded, again and to another
+// head if need be.
 func (c *Client) PutPackage(ctx context.Context, name string, r io.Reader, size int64) error {
-	up := request{method: http.MethodPut, path: packagePath(name), size: size, slow: true, once: true, body: func() io.Reader { return r }}
-	if at, ok := r.(io.ReaderAt); ok {
-		up.once, up.body = false, func() io.Reader { return io.NewSectionReader(at, 0, size) }
+	up := request{method: http.MethodPut, path: packagePath(name), size: size, slow: true}
+	at, ok := r.(io.ReaderAt)
+	if !ok {
+		up.once, up.body = true, func() io.Reader { return r }
+		return c.do(ctx, up, discard)
 	}
-	return c.do(ctx, up, discard)
+	up.body = func() io.Reader { return io.NewSectionReader(at, 0, size) }
+	return again(ctx, func() error { return c.do(ctx, up, discard) })
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -171,6 +172,27 @@ func TestUploadSaysItsSize(t *testing.T) {
 	}
 	if has, err := c.HasPackage(t.Context(), "a"); has || err != nil {
 		t.Errorf("%v, %v", has, err)
+	}
+}
+
+// TestUploadOutlastsAnOutage: unless its bytes can be had once only.
+func TestUploadOutlastsAnOutage(t *testing.T) {
+	var calls atomic.Int32
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		if string(b) != "hello" {
+			t.Errorf("body %q", b)
+		}
+		if calls.Add(1) < 3 {
+			http.Error(w, "the leader doesn't answer", http.StatusServiceUnavailable)
+		}
+	})
+	if err := c.PutPackage(t.Context(), "a", strings.NewReader("hello"), 5); err != nil || calls.Load() != 3 {
+		t.Errorf("%v after %d calls", err, calls.Load())
+	}
+	calls.Store(0)
+	if err := c.PutPackage(t.Context(), "a", io.LimitReader(strings.NewReader("hello"), 5), 5); err == nil || calls.Load() != 1 {
+		t.Errorf("a stream: %v after %d calls", err, calls.Load())
 	}
 }
 

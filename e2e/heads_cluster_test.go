@@ -23,6 +23,8 @@ type headRow struct {
 	Address string `json:"address"`
 	State   string `json:"state"`
 	Voter   bool   `json:"voter"`
+	Term    uint64 `json:"term"`
+	Applied uint64 `json:"applied_index"`
 	Lag     uint64 `json:"lag"`
 	PID     int    `json:"pid"`
 }

@@ -41,17 +41,6 @@ func newQuorum(t *testing.T, all int) *quorum {
 	return q
 }
 
-type headRow struct {
-	ID      string `json:"id"`
-	Address string `json:"address"`
-	State   string `json:"state"`
-	Voter   bool   `json:"voter"`
-	Term    uint64 `json:"term"`
-	Applied uint64 `json:"applied_index"`
-	Lag     uint64 `json:"lag"`
-	PID     int    `json:"pid"`
-}
-
 func (h *host) heads() []headRow { h.t.Helper(); return rowsOf[headRow](h, "heads") }
 
 // leader is the number of the leader's host, as others see it, and its row.

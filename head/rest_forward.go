@@ -70,6 +70,10 @@ func (h *Head) newProxy() *httputil.ReverseProxy {
 			r.Out.Header.Set(forwardedHeader, "1")
 			r.Out.Header.Del("Origin") // this head has checked it against its own name
 		},
+		ModifyResponse: func(r *http.Response) error {
+			r.Header.Del(api.HeadsHeader) // this head has set it
+			return nil
+		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			writeText(w, http.StatusServiceUnavailable, fmt.Sprintf("the leader doesn't answer: %v", err))
 		},
@@ -131,16 +135,16 @@ func (f *forwarding) run() {
 			a.release()
 			return
 		}
-		clear(f.w.Header()) // of what the answer that was held back had
-		maps.Copy(f.w.Header(), header)
 	}
 }
 
 // answer is for the leader's own answer.
 func (f *forwarding) answer(a *attempt) {
-	if err := f.h.leading(f.r.Context()); f.r.Method == http.MethodGet && err != nil {
-		writeError(a, err)
-		return
+	if f.r.Method == http.MethodGet {
+		if err := f.h.leading(f.r.Context()); err != nil {
+			writeError(a, err)
+			return
+		}
 	}
 	f.next.ServeHTTP(a, f.request(f.r.Context()))
 }

@@ -98,7 +98,7 @@ func (q *actorQueue) inOrder() firstCome {
 	return out
 }
 
-func (s *shapeQueue) first() *waiting { return s.order.Front().Value.(*waiting) }
+func (q *shapeQueue) first() *waiting { return q.order.Front().Value.(*waiting) }
 
 // firstCome is a heap of queues that aren't empty.
 type firstCome []*shapeQueue

@@ -136,6 +136,7 @@ func (h *Head) start(ctx context.Context) error {
 	s.open(h.identity, h.mux.Listener(protocolRaft))
 	h.spawn(func() { h.leader.run(h.ctx) })
 	h.spawn(h.watchLeader)
+	h.spawn(func() { h.whileLeading(h.renewLeases) })
 	h.spawn(h.tendMembers)
 	h.spawn(h.watchMembership)
 	h.spawn(h.renewCertificate)

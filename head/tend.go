@@ -20,28 +20,34 @@ const (
 	orphaned = 2 * time.Second
 )
 
-// tendMembers is what the leader does for nodes and heads from time to time.
-func (h *Head) tendMembers() {
+// whileLeading does something from time to time as long as this head leads.
+func (h *Head) whileLeading(do func()) {
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
-	var told []string
 	for {
 		select {
 		case <-h.ctx.Done():
 			return
 		case <-tick.C:
 		}
-		if leads, _, _ := h.standing.get(); !leads {
-			continue
+		if leads, _, _ := h.standing.get(); leads {
+			do()
 		}
-		h.renewLeases()
+	}
+}
+
+// tendMembers is what the leader does for heads. It may wait for one that hangs, so
+// the leases of nodes are renewed elsewhere.
+func (h *Head) tendMembers() {
+	var told []string
+	h.whileLeading(func() {
 		h.correctAddress()
 		if addresses := h.consensus.addresses(); !slices.Equal(addresses, told) {
 			told = addresses
 			h.leader.changed()
 		}
 		h.promote()
-	}
+	})
 }
 
 // renewLeases answers the reports of nodes that came before a majority of heads

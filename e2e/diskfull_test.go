@@ -86,6 +86,33 @@ func TestHeadsDiskFull(t *testing.T) {
 	h.must("submit", "examples/counter/job.go")
 }
 
+// TestLeadersDiskFull: jobs are taken, by another leader if that one can't, and the
+// head whose disk was full catches up.
+func TestLeadersDiskFull(t *testing.T) {
+	t.Parallel()
+	c := newSeats(t, 3)
+	disk := filepath.Join(c.seats[0].dir, "head")
+	smallDisk(t, c.host, disk, "96m")
+	c.sitAll()
+	c.must("submit", "examples/hello/job.go", "--address", c.address)
+	for i, rest := range []int64{0, 1 << 20} {
+		leader := c.leader()
+		if leader.Address != c.seats[0].address {
+			c.must("heads", "transfer", c.rowAt(c.seats[0].address).ID, "--address", c.address)
+		}
+		ballast := fill(t, disk, rest)
+		job := []string{"examples/hello/job.go", "examples/counter/job.go"}[i] // the second is uploaded first
+		c.must("submit", job, "--address", c.seats[1].address)
+		if now := c.leader(); now.Address == c.seats[0].address && job == "examples/counter/job.go" {
+			t.Errorf("a head without room for an upload still leads: %+v", now)
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		c.whole(3)
+	}
+}
+
 // TestNodesDiskFull: jobs go on when what they write can't be kept.
 func TestNodesDiskFull(t *testing.T) {
 	t.Parallel()

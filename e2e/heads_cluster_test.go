@@ -44,18 +44,30 @@ type heads struct {
 
 func newHeads(t *testing.T, n int) *heads {
 	t.Helper()
+	c := newSeats(t, n)
+	c.sitAll()
+	return c
+}
+
+// newSeats is newHeads before anything is started.
+func newSeats(t *testing.T, n int) *heads {
+	t.Helper()
 	c := &heads{host: newHost(t)}
 	for i := range n {
 		c.seats = append(c.seats, seat{filepath.Join(c.dir, ".gray", "data", strconv.Itoa(i)), freeAddress(t)})
-		if i == 0 {
-			c.sit(c.seats[0])
-			c.address = c.seats[0].address
-			continue
-		}
-		c.sit(c.seats[i], "--join", c.address)
 	}
-	c.whole(n)
+	c.address = c.seats[0].address
 	return c
+}
+
+// sitAll starts a head at each seat; the first leads.
+func (c *heads) sitAll() {
+	c.t.Helper()
+	c.sit(c.seats[0])
+	for _, s := range c.seats[1:] {
+		c.sit(s, "--join", c.address)
+	}
+	c.whole(len(c.seats))
 }
 
 // within has another test fail when something of the cluster does.
@@ -133,6 +145,13 @@ func (c *heads) whole(n int) []headRow {
 		c.t.Fatalf("heads: %+v", rows)
 	}
 	return rows
+}
+
+// rowAt is the row of the head at an address.
+func (c *heads) rowAt(address string) headRow {
+	c.t.Helper()
+	rows := c.whole(len(c.seats))
+	return rows[slices.IndexFunc(rows, func(r headRow) bool { return r.Address == address })]
 }
 
 // leader waits for one.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -114,6 +116,9 @@ func (h *Head) putPackage(ctx context.Context, name string, r io.Reader) error {
 		return err
 	}
 	sum, size, err := h.packages.write(r)
+	if errors.Is(err, syscall.ENOSPC) && !h.consensus.alone() && h.consensus.handOver() == nil {
+		return problem(proto.Error_UNAVAILABLE, "%v: a head that may have room leads now", err)
+	}
 	if err != nil {
 		return err
 	}

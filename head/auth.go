@@ -23,7 +23,7 @@ const (
 // address, or another site's page.
 func (h *Head) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// Also of a body that is announced and never read. Uploads put it off.
+		// Also of a body that is announced and never read. What takes long puts it off.
 		http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestLimit))
 		switch {
 		case r.TLS == nil && !localName(r.Host):

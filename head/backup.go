@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/api"
 )
 
 // A backup is a tar: what it is (backupInfo), the state (a snapshot of fsm), and
@@ -24,9 +25,6 @@ const (
 	backupInfoName = "gray-backup.json"
 	backupState    = "state"
 	backupPackages = "packages/"
-	// backupSum is the trailer of an answer with a backup: the SHA-256 of its bytes.
-	// An answer that breaks off has none.
-	backupSum = "X-Gray-Sha256"
 )
 
 // backupInfo is the first entry of a backup.
@@ -125,7 +123,7 @@ func (h *Head) getBackup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Trailer", backupSum)
+	w.Header().Set("Trailer", api.SumTrailer)
 	sum := sha256.New()
 	out := &drained{w: w, c: c}
 	if err := h.writeBackup(r.Context(), io.MultiWriter(out, sum)); err != nil {
@@ -137,7 +135,7 @@ func (h *Head) getBackup(w http.ResponseWriter, r *http.Request) {
 		h.log.Warn("a backup broke off", "error", err)
 		panic(http.ErrAbortHandler) // so that the other side can tell
 	}
-	w.Header().Set(backupSum, hex.EncodeToString(sum.Sum(nil)))
+	w.Header().Set(api.SumTrailer, hex.EncodeToString(sum.Sum(nil)))
 }
 
 // drained writes an answer that may take long, as long as the other side reads it.

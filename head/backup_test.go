@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/internal/pki"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -262,8 +263,8 @@ func TestGetBackup(t *testing.T) {
 	if err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "application/octet-stream" {
 		t.Fatalf("%v, %v", resp, err)
 	}
-	if want := sumOf(string(b)); resp.Trailer.Get(backupSum) != want {
-		t.Errorf("sum %q, want %s", resp.Trailer.Get(backupSum), want)
+	if want := sumOf(string(b)); resp.Trailer.Get(api.SumTrailer) != want {
+		t.Errorf("sum %q, want %s", resp.Trailer.Get(api.SumTrailer), want)
 	}
 	if _, err := Restore(filepath.Join(t.TempDir(), "head"), bytes.NewReader(b)); err != nil {
 		t.Error(err)

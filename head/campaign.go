@@ -92,5 +92,16 @@ func (c *consensus) handOver() error {
 	if c.raft.State() != raft.Leader || c.alone() {
 		return nil
 	}
-	return c.raft.LeadershipTransfer().Error()
+	return c.transfer(c.raft.LeadershipTransfer)
+}
+
+// transfer gives the lead away. From its beginning on another head may lead, with
+// the votes of heads that have just followed this one.
+func (c *consensus) transfer(begin func() raft.Future) error {
+	term := c.term.Swap(0)
+	err := begin().Error()
+	if err != nil {
+		c.term.CompareAndSwap(0, term) // verify looks at the term
+	}
+	return err
 }

@@ -1,19 +1,19 @@
 package head
 
 import (
+	"crypto/tls"
 	"fmt"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 
-	"github.com/gray-runtime/gray/internal/pki"
 	"github.com/gray-runtime/gray/internal/rpc"
 )
 
 // clients are the connections to nodes, by number, or to other heads, by address.
 type clients[K comparable] struct {
-	identity *pki.Identity
+	tls *tls.Config // of the other side's kind
 
 	mu     sync.Mutex
 	conns  map[K]*connection
@@ -25,8 +25,8 @@ type connection struct {
 	conn    *grpc.ClientConn
 }
 
-func newClients[K comparable](identity *pki.Identity) *clients[K] {
-	return &clients[K]{identity: identity, conns: map[K]*connection{}}
+func newClients[K comparable](cfg *tls.Config) *clients[K] {
+	return &clients[K]{tls: cfg, conns: map[K]*connection{}}
 }
 
 // get returns the connection to k at an address. It's opened when it's used.
@@ -40,7 +40,7 @@ func (c *clients[K]) get(k K, address string) (*grpc.ClientConn, error) {
 	if old != nil && old.address == address {
 		return old.conn, nil
 	}
-	conn, err := rpc.Dial("passthrough:///"+address, c.identity.ClientTLS(rpc.Protocol), grpc.WithIdleTimeout(time.Minute))
+	conn, err := rpc.Dial("passthrough:///"+address, c.tls, grpc.WithIdleTimeout(time.Minute))
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}

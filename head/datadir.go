@@ -266,6 +266,15 @@ func (d *dataDir) used() int64 {
 	return n
 }
 
+// free is how many bytes the file system has left for it.
+func (d *dataDir) free() int64 {
+	var fs syscall.Statfs_t
+	if syscall.Statfs(d.path, &fs) != nil {
+		return 0
+	}
+	return int64(fs.Bavail) * fs.Bsize
+}
+
 func (d *dataDir) close() {
 	if d.lock != nil {
 		d.lock.Close()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gray-runtime/gray/head/fsm"
 	"github.com/gray-runtime/gray/internal/pki"
+	"github.com/gray-runtime/gray/internal/rpc"
 )
 
 // Config says where a head keeps its data and where it listens.
@@ -38,8 +39,9 @@ type Head struct {
 	started time.Time
 
 	dir       *dataDir
-	saved     dirInfo     // what the data dir says before Raft runs
-	joining   atomic.Bool // this head hasn't been added yet
+	saved     dirInfo                   // what the data dir says before Raft runs
+	joining   atomic.Bool               // this head hasn't been added yet
+	upToDate  atomic.Pointer[time.Time] // when this head had all that was committed, the last time that it asked
 	replica   *replica
 	consensus *consensus
 	standing  *standing
@@ -130,14 +132,15 @@ func (h *Head) start(ctx context.Context) error {
 	if err := h.certify(); err != nil {
 		return err
 	}
-	h.nodes = newClients[uint32](h.identity)
-	h.heads = newClients[string](h.identity)
+	h.nodes = newClients[uint32](h.identity.ClientTLS(rpc.Protocol))
+	h.heads = newClients[string](h.identity.HeadTLS(rpc.Protocol))
 	h.serve()
 	s.open(h.identity, h.mux.Listener(protocolRaft))
 	h.spawn(func() { h.leader.run(h.ctx) })
 	h.spawn(h.watchLeader)
 	h.spawn(func() { h.whileLeading(h.renewLeases) })
 	h.spawn(h.tendMembers)
+	h.spawn(h.watchAge)
 	h.spawn(h.watchMembership)
 	h.spawn(h.renewCertificate)
 	if h.consensus.alone() {

@@ -24,10 +24,10 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/version":        h.getVersion,
 		"GET /api/cluster_status": h.getStatus,
 
-		"GET /api/heads":           h.getHeads,
-		"GET /api/heads/backup":    h.getBackup,
-		"DELETE /api/heads/{id}":   h.deleteHead,
-		"POST /api/heads/transfer": h.postTransfer,
+		"GET /api/heads":         h.getHeads,
+		"GET /api/heads/backup":  h.getBackup,
+		"DELETE /api/heads/{id}": h.deleteHead,
+		"POST " + transferPath:   h.postTransfer,
 
 		"GET /api/packages/gcs/{name}": h.getPackage,
 		"PUT /api/packages/gcs/{name}": h.uploadPackage,

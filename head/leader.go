@@ -42,6 +42,7 @@ type member struct {
 	info    *proto.NodeInfo // as last reported
 	heard   time.Time
 	reports uint64
+	dying   bool // its death is being committed: nothing renews its lease
 	session *session
 	held    map[string]*proto.Resources // for actors that were placed and aren't there yet
 }

@@ -39,6 +39,7 @@ func (l *leader) tick(at time.Time) {
 	var silent []uint32
 	for id, m := range l.members {
 		if at.Sub(m.heard) > nodeLease {
+			m.dying = true
 			silent = append(silent, id)
 		}
 	}
@@ -61,6 +62,9 @@ func (l *leader) probe(id uint32, address string) {
 		l.mu.Lock()
 		m := l.members[id]
 		back := m == nil || m.session != nil
+		if !back && refused {
+			m.dying = true
+		}
 		l.mu.Unlock()
 		switch {
 		case back:
@@ -92,8 +96,20 @@ func (h *Head) refuses(ctx context.Context, address string) bool {
 // declareDead makes a node's death known to all.
 func (h *Head) declareDead(id uint32, cause string) {
 	_, err := h.consensus.apply(h.command(&fsm.Command_NodeDied{NodeDied: &fsm.NodeDied{Node: id, Cause: cause}}))
+	if err != nil {
+		h.leader.spare(id)
+	}
 	if err != nil && h.ctx.Err() == nil {
 		h.log.Warn("a node's death isn't committed yet", "node", ids.NodeID(id), "error", err)
+	}
+}
+
+// spare takes a node's death back, which wasn't committed.
+func (l *leader) spare(id uint32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.members[id]; m != nil {
+		m.dying = false
 	}
 }
 

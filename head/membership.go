@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -54,26 +53,25 @@ func (s *headsService) AddHead(ctx context.Context, r *proto.AddHeadRequest) (*p
 		return nil, asStatus(fmt.Errorf("add head %s: %w", r.Id, err))
 	}
 	h.log.Info("head added", "head", r.Id, "address", r.Address)
-	return h.describe(), nil
+	return h.describe(false), nil
 }
 
 // DescribeHead tells of this head.
-func (s *headsService) DescribeHead(context.Context, *proto.DescribeHeadRequest) (*proto.HeadInfo, error) {
-	return s.h.describe(), nil
+func (s *headsService) DescribeHead(_ context.Context, r *proto.DescribeHeadRequest) (*proto.HeadInfo, error) {
+	return s.h.describe(r.Disk), nil
 }
 
-func (h *Head) describe() *proto.HeadInfo {
+func (h *Head) describe(disk bool) *proto.HeadInfo {
 	r := h.consensus.raft
 	_, leader := r.LeaderWithID()
 	info := &proto.HeadInfo{
 		Id: h.dir.info.Head, Address: h.Address(), HttpAddress: h.HTTPAddress(), State: raftState(r.State()),
 		Voter: h.consensus.voter(), Term: r.CurrentTerm(), Last: r.LastIndex(), Committed: r.CommitIndex(), Applied: r.AppliedIndex(),
 		Version: h.cfg.commands, GrayVersion: h.cfg.Version, Pid: int32(os.Getpid()), StartedUnixMs: h.started.UnixMilli(),
-		Leader: string(leader), DiskUsed: h.dir.used(),
+		Leader: string(leader),
 	}
-	var fs syscall.Statfs_t
-	if syscall.Statfs(h.dir.path, &fs) == nil {
-		info.DiskFree = int64(fs.Bavail) * fs.Bsize
+	if disk {
+		info.DiskUsed, info.DiskFree = h.dir.used(), h.dir.free()
 	}
 	for _, m := range h.consensus.members() {
 		info.Members = append(info.Members, string(m.ID))
@@ -92,14 +90,14 @@ func raftState(s raft.RaftState) string {
 }
 
 // askHead asks another head to describe itself.
-func (h *Head) askHead(ctx context.Context, m raft.Server) (*proto.HeadInfo, error) {
+func (h *Head) askHead(ctx context.Context, m raft.Server, disk bool) (*proto.HeadInfo, error) {
 	conn, err := h.heads.get(string(m.Address), string(m.Address))
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
 	defer cancel()
-	info, err := proto.NewHeadsClient(conn).DescribeHead(ctx, &proto.DescribeHeadRequest{})
+	info, err := proto.NewHeadsClient(conn).DescribeHead(ctx, &proto.DescribeHeadRequest{Disk: disk})
 	if err == nil && info.Id != string(m.ID) {
 		return nil, fmt.Errorf("head %s answers at %s", info.Id, m.Address)
 	}
@@ -108,17 +106,17 @@ func (h *Head) askHead(ctx context.Context, m raft.Server) (*proto.HeadInfo, err
 
 // survey asks all members to describe themselves, at the same time. Who doesn't
 // answer has an error.
-func (h *Head) survey(ctx context.Context, members []raft.Server) ([]*proto.HeadInfo, []error) {
+func (h *Head) survey(ctx context.Context, members []raft.Server, disk bool) ([]*proto.HeadInfo, []error) {
 	infos, errs := make([]*proto.HeadInfo, len(members)), make([]error, len(members))
 	done := make(chan struct{})
 	for i, m := range members {
 		h.spawn(func() {
 			defer func() { done <- struct{}{} }()
 			if m.ID == h.consensus.self {
-				infos[i] = h.describe()
+				infos[i] = h.describe(disk)
 				return
 			}
-			infos[i], errs[i] = h.askHead(ctx, m)
+			infos[i], errs[i] = h.askHead(ctx, m, disk)
 		})
 	}
 	for range members {
@@ -143,7 +141,7 @@ func (h *Head) removeHead(ctx context.Context, id string) error {
 		return problem(proto.Error_INVALID, "head %s is the only one with a vote: the cluster would end", id)
 	}
 	answering := 0
-	_, errs := h.survey(ctx, left)
+	_, errs := h.survey(ctx, left, false)
 	for _, err := range errs {
 		if err == nil {
 			answering++
@@ -174,7 +172,7 @@ func (h *Head) transfer(ctx context.Context, id string) error {
 		if h.consensus.alone() {
 			return problem(proto.Error_INVALID, "there is no other head with a vote")
 		}
-		return transferred(h.consensus.raft.LeadershipTransfer())
+		return transferred(h.consensus.transfer(h.consensus.raft.LeadershipTransfer))
 	}
 	m := h.consensus.member(raft.ServerID(id))
 	switch {
@@ -185,11 +183,13 @@ func (h *Head) transfer(ctx context.Context, id string) error {
 	case m.Suffrage != raft.Voter:
 		return problem(proto.Error_INVALID, "head %s has no vote yet", id)
 	}
-	return transferred(h.consensus.raft.LeadershipTransferToServer(m.ID, m.Address))
+	return transferred(h.consensus.transfer(func() raft.Future {
+		return h.consensus.raft.LeadershipTransferToServer(m.ID, m.Address)
+	}))
 }
 
-func transferred(f raft.Future) error {
-	if err := f.Error(); err != nil {
+func transferred(err error) error {
+	if err != nil {
 		return problem(proto.Error_INVALID, "the lead stays where it is: %v", err)
 	}
 	return nil

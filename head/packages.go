@@ -78,6 +78,12 @@ func (p *packageStore) write(r io.Reader) (sum string, size int64, err error) {
 	return sum, size, nil
 }
 
+// touch keeps a file that is here from being swept; false: it isn't here.
+func (p *packageStore) touch(sum string) bool {
+	now := time.Now()
+	return os.Chtimes(p.path(sum), now, now) == nil
+}
+
 func (p *packageStore) has(sum string) bool {
 	_, err := os.Stat(p.path(sum))
 	return err == nil

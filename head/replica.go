@@ -22,6 +22,7 @@ type replica struct {
 	newest  uint32      // version of commands that this head knows
 	founded func()      // called when the cluster's identity may have become known
 	broken  func(error) // called when a log entry can't be understood
+	failed  error       // that happened: the state lacks it, and must not be kept
 }
 
 func newReplica(newest uint32, founded func(), broken func(error)) *replica {
@@ -38,10 +39,17 @@ func (r *replica) Apply(l *raft.Log) any {
 	c, err := fsm.DecodeUpTo(l.Data, r.newest)
 	if err != nil {
 		err = fmt.Errorf("log entry %d: %w", l.Index, err)
+		r.mu.Lock()
+		r.failed = err
+		r.mu.Unlock()
 		r.broken(err)
 		return err
 	}
 	r.mu.Lock()
+	if r.failed != nil {
+		defer r.mu.Unlock()
+		return r.failed
+	}
 	result, events := r.state.Apply(c)
 	r.events = append(r.events, events...)
 	r.mu.Unlock()
@@ -100,6 +108,9 @@ func (r *replica) read(f func(*fsm.State)) {
 func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	if r.failed != nil {
+		return nil, r.failed
+	}
 	return persister{r.state.Snapshot()}, nil
 }
 

@@ -45,24 +45,20 @@ func (h *Head) atLeader(next http.Handler) http.Handler {
 	})
 }
 
-// staleness is how long ago this head heard from the leader, in milliseconds; -1:
-// never.
+// staleness is how old this head's state may be, in milliseconds; -1: unknown.
 func (h *Head) staleness() int64 {
-	if leads, _, _ := h.standing.get(); leads {
-		return 0
-	}
-	last := h.consensus.raft.LastContact()
-	if last.IsZero() {
+	at := h.upToDate.Load()
+	if at == nil {
 		return -1
 	}
-	return time.Since(last).Milliseconds()
+	return time.Since(*at).Milliseconds()
 }
 
 // newProxy passes requests on to the leader that their context names.
 func (h *Head) newProxy() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Transport: &http.Transport{
-			TLSClientConfig: h.identity.ClientTLS(protocolREST), TLSHandshakeTimeout: askLimit, IdleConnTimeout: time.Minute,
+			TLSClientConfig: h.identity.HeadTLS(protocolREST), TLSHandshakeTimeout: askLimit, IdleConnTimeout: time.Minute,
 		},
 		Rewrite: func(r *httputil.ProxyRequest) {
 			leader, _ := r.In.Context().Value(leaderKey{}).(string)
@@ -85,21 +81,27 @@ type leaderKey struct{}
 
 // forwarding is one request on its way to a leader.
 type forwarding struct {
-	h     *Head
-	proxy http.Handler
-	next  http.Handler
-	w     http.ResponseWriter
-	r     *http.Request
-	body  []byte // unless it's an upload, which can be sent once only
-	once  bool
+	h            *Head
+	proxy        http.Handler
+	next         http.Handler
+	w            http.ResponseWriter
+	r            *http.Request
+	body         []byte // unless it's an upload
+	upload, once bool   // once: it can't be sent again
 }
 
 // prepare makes the request one that may be sent again.
 func (f *forwarding) prepare() error {
-	if f.r.Method != http.MethodGet && f.r.Header.Get(api.RequestHeader) == "" {
+	name := f.r.Header.Get(api.RequestHeader)
+	switch {
+	case len(name) > maxRequestName || name != validUTF8(name):
+		return badRequest("%s %q: want at most %d bytes", api.RequestHeader, validUTF8(name), maxRequestName)
+	case name == "" && f.r.Method != http.MethodGet:
 		f.r.Header.Set(api.RequestHeader, rand.Text())
 	}
-	if f.once = f.r.Method == http.MethodPut; f.once || f.r.Body == nil {
+	f.upload = f.r.Method == http.MethodPut
+	f.once = f.upload || f.r.URL.Path == transferPath
+	if f.upload || f.r.Body == nil {
 		return nil
 	}
 	var err error
@@ -124,9 +126,7 @@ func (f *forwarding) run() {
 			sent = false
 			writeError(a, asStatus(ErrNoLeader))
 		default:
-			ctx, cancel := f.h.whileLeads(context.WithValue(f.r.Context(), leaderKey{}, leader), leader)
-			f.proxy.ServeHTTP(a, f.request(ctx))
-			cancel()
+			f.passOn(a, leader)
 		}
 		if !a.unavailable {
 			return
@@ -136,6 +136,24 @@ func (f *forwarding) run() {
 			return
 		}
 	}
+}
+
+// passOn has the leader answer. What takes long goes on as long as it moves.
+func (f *forwarding) passOn(a *attempt, leader string) {
+	ctx, cancel := f.h.whileLeads(context.WithValue(f.r.Context(), leaderKey{}, leader), leader)
+	defer cancel()
+	c := http.NewResponseController(f.w)
+	r := f.request(ctx)
+	if f.upload {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{&progressing{r: f.r.Body, c: c}, f.r.Body}
+	} else {
+		c.SetReadDeadline(time.Time{}) // the request is here, and the server watches the connection
+	}
+	a.slow = c
+	f.proxy.ServeHTTP(a, r)
 }
 
 // answer is for the leader's own answer.
@@ -152,7 +170,7 @@ func (f *forwarding) answer(a *attempt) {
 // request is the request with its body at the beginning.
 func (f *forwarding) request(ctx context.Context) *http.Request {
 	r := f.r.WithContext(ctx)
-	if !f.once {
+	if !f.upload {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(f.body)), int64(len(f.body))
 	}
 	return r
@@ -161,6 +179,7 @@ func (f *forwarding) request(ctx context.Context) *http.Request {
 // attempt holds an answer back that says that there is no leader.
 type attempt struct {
 	http.ResponseWriter
+	slow        *http.ResponseController // set: it may take long, as long as it's read
 	unavailable bool
 	held        bytes.Buffer
 }
@@ -176,6 +195,9 @@ func (a *attempt) WriteHeader(code int) {
 func (a *attempt) Write(b []byte) (int, error) {
 	if a.unavailable {
 		return a.held.Write(b)
+	}
+	if a.slow != nil {
+		a.slow.SetWriteDeadline(time.Now().Add(uploadPause))
 	}
 	return a.ResponseWriter.Write(b)
 }

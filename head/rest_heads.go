@@ -12,6 +12,8 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
+const transferPath = "/api/heads/transfer"
+
 // getHeads lists the members.
 func (h *Head) getHeads(w http.ResponseWriter, r *http.Request) {
 	bounded(w, r)
@@ -21,7 +23,7 @@ func (h *Head) getHeads(w http.ResponseWriter, r *http.Request) {
 func (h *Head) headRows(r *http.Request) []api.HeadRow {
 	members := h.consensus.members()
 	last := h.consensus.raft.LastIndex()
-	infos, errs := h.survey(r.Context(), members)
+	infos, errs := h.survey(r.Context(), members, true)
 	out := make([]api.HeadRow, 0, len(members))
 	for i, m := range members {
 		if errs[i] != nil {

@@ -201,7 +201,7 @@ func (l *leader) unanswered() map[*session]uint64 {
 	defer l.mu.Unlock()
 	out := map[*session]uint64{}
 	for _, m := range l.members {
-		if s := m.session; s != nil && s.reported > s.answered {
+		if s := m.session; s != nil && !m.dying && s.reported > s.answered {
 			out[s], s.answered = s.reported, s.reported
 		}
 	}

@@ -107,7 +107,7 @@ func (s *headsService) StorePackage(stream grpc.ClientStreamingServer[proto.Pack
 	if !isSum(first.Sha256) {
 		return problem(proto.Error_INVALID, "%q isn't a SHA-256 sum", validUTF8(first.Sha256))
 	}
-	if s.h.packages.has(first.Sha256) {
+	if s.h.packages.touch(first.Sha256) {
 		return stream.SendAndClose(&proto.Ack{})
 	}
 	body := &chunkReader{left: first.Data, recv: func() ([]byte, error) {
@@ -214,7 +214,7 @@ func (h *Head) keepPackages() {
 			}
 			if !swept {
 				swept = true
-				h.sweepPackages(sums)
+				h.sweepPackages()
 			}
 		}
 		var again <-chan time.Time
@@ -243,8 +243,8 @@ func (h *Head) awaitCurrent(ctx context.Context) bool {
 }
 
 // sweepPackages removes the files that the index doesn't have.
-func (h *Head) sweepPackages(sums map[string]bool) {
-	if err := h.packages.retain(func(sum string) bool { return sums[sum] }); err != nil {
+func (h *Head) sweepPackages() {
+	if err := h.packages.retain(func(sum string) bool { return h.packageSums()[sum] }); err != nil {
 		h.log.Warn("packages that nobody needs may be left", "error", err)
 	}
 }
@@ -270,7 +270,7 @@ func (h *Head) current(ctx context.Context) bool {
 		if string(m.Address) != leader {
 			continue
 		}
-		info, err := h.askHead(ctx, m)
+		info, err := h.askHead(ctx, m, false)
 		return err == nil && h.consensus.raft.AppliedIndex() >= info.Committed
 	}
 	return false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -18,8 +17,6 @@ import (
 
 // protocolRaft is Raft's name in TLS (ALPN) on the control port.
 const protocolRaft = "gray-raft"
-
-var errNotHead = errors.New("who answers there isn't a head")
 
 // streams carries Raft between heads: TLS on the control port, certificates of
 // heads only at both ends. Until open is called it dials nobody and accepts nothing.
@@ -98,14 +95,10 @@ func (s *streams) Dial(address raft.ServerAddress, timeout time.Duration) (net.C
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	d := tls.Dialer{NetDialer: &net.Dialer{}, Config: s.identity.ClientTLS(protocolRaft)}
+	d := tls.Dialer{NetDialer: &net.Dialer{}, Config: s.identity.HeadTLS(protocolRaft)}
 	conn, err := d.DialContext(ctx, "tcp", string(address))
 	if err != nil {
 		return nil, err
-	}
-	if !isHead(conn.(*tls.Conn).ConnectionState()) {
-		conn.Close()
-		return nil, fmt.Errorf("%s: %w", address, errNotHead)
 	}
 	return conn, nil
 }
@@ -151,10 +144,21 @@ const (
 	knockFirst = 20 * time.Millisecond
 	knockMost  = 250 * time.Millisecond
 	knockLimit = time.Second
+
+	// answerLimit is how old an answer of another head may be. Raft takes any for a
+	// word that this head leads still, also one that was given before it was asked for;
+	// nobody can have been elected (heartbeat) since one that is so new.
+	answerLimit = heartbeat / 2
 )
 
+var errOldAnswer = errors.New("the answer took too long to mean anything")
+
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) error {
+	sent := time.Now()
 	err := t.NetworkTransport.AppendEntries(id, target, args, resp)
+	if err == nil && time.Since(sent) > answerLimit {
+		return errOldAnswer
+	}
 	for wait := knockFirst; err != nil && t.wanted(id, target); wait = min(2*wait, knockMost) {
 		conn, knock := net.DialTimeout("tcp", string(target), knockLimit)
 		if knock == nil {
@@ -170,6 +174,12 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, a
 		}
 	}
 	return err
+}
+
+// AppendEntriesPipeline isn't for us: answers in a pipeline have no age that Raft
+// asks for.
+func (t *transport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.AppendPipeline, error) {
+	return nil, raft.ErrPipelineReplicationNotSupported
 }
 
 func (t *transport) RequestVote(id raft.ServerID, target raft.ServerAddress, args *raft.RequestVoteRequest, resp *raft.RequestVoteResponse) error {

@@ -13,6 +13,7 @@ import (
 
 const (
 	tendEvery = 250 * time.Millisecond
+	askAge    = 500 * time.Millisecond
 	// caughtUp is how many log entries a head that gets a vote may be behind.
 	caughtUp = 64
 	// orphaned is how long a head without a leader waits before it asks others
@@ -83,7 +84,7 @@ func (h *Head) promote() {
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, gatherLimit)
 	defer cancel()
-	infos, errs := h.survey(ctx, members)
+	infos, errs := h.survey(ctx, members, false)
 	newest := h.cfg.commands
 	for i, m := range members {
 		if errs[i] != nil {
@@ -115,6 +116,19 @@ func (h *Head) raiseVersion(to uint32) {
 	h.log.Info("all heads know newer commands", "version", to)
 }
 
+// watchAge finds out from time to time whether this head has all that is committed.
+func (h *Head) watchAge() {
+	for {
+		asked := time.Now()
+		if h.current(h.ctx) {
+			h.upToDate.Store(&asked)
+		}
+		if !pause(h.ctx, askAge) {
+			return
+		}
+	}
+}
+
 // watchMembership ends this head when it was removed: nobody tells it.
 func (h *Head) watchMembership() {
 	tick := time.NewTicker(orphaned)
@@ -129,7 +143,7 @@ func (h *Head) watchMembership() {
 		if leader != "" && h.consensus.member(h.consensus.self) != nil || h.joining.Load() {
 			continue
 		}
-		infos, errs := h.survey(h.ctx, h.consensus.others())
+		infos, errs := h.survey(h.ctx, h.consensus.others(), false)
 		for i, info := range infos {
 			if errs[i] == nil && h.removedBy(info) {
 				h.fail(ErrRemoved)

@@ -187,7 +187,7 @@ func (n *Node) start(ctx context.Context) error {
 		self: func() ids.NodeID { return n.id }, head: func(ctx context.Context, r *proto.FetchPackageRequest) (chunkStream, error) {
 			return n.head.control.FetchPackage(ctx, r, grpc.WaitForReady(true))
 		}}
-	n.head = newHeadClient(n.identity.ClientTLS(rpc.Protocol), n.cfg.HeadAddress, n.cfg.Heads...)
+	n.head = newHeadClient(n.identity.HeadTLS(rpc.Protocol), n.cfg.HeadAddress, n.cfg.Heads...)
 	listen, err := net.Listen("tcp", net.JoinHostPort(n.cfg.IP, "0"))
 	if err != nil {
 		return fmt.Errorf("listen for other nodes: %w", err)

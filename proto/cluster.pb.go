@@ -3821,6 +3821,7 @@ func (x *AddHeadRequest) GetKnown() bool {
 
 type DescribeHeadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Disk          bool                   `protobuf:"varint,1,opt,name=disk,proto3" json:"disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3853,6 +3854,13 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
 	return file_cluster_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *DescribeHeadRequest) GetDisk() bool {
+	if x != nil {
+		return x.Disk
+	}
+	return false
 }
 
 type HeadInfo struct {
@@ -6108,8 +6116,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12\x14\n" +
-	"\x05known\x18\x04 \x01(\bR\x05known\"\x15\n" +
-	"\x13DescribeHeadRequest\"\xc6\x03\n" +
+	"\x05known\x18\x04 \x01(\bR\x05known\")\n" +
+	"\x13DescribeHeadRequest\x12\x12\n" +
+	"\x04disk\x18\x01 \x01(\bR\x04disk\"\xc6\x03\n" +
 	"\bHeadInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12!\n" +

@@ -3,10 +3,12 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -65,8 +67,16 @@ func discard(_ string, resp *http.Response) error {
 }
 
 // do makes a request of the heads it knows, one after another, until one answers
-// that isn't in want of a leader. If none does, it's the first one's error.
+// that isn't in want of a leader. If none does, it's the first one's error. What
+// changes something has one name for all of them.
 func (c *Client) do(ctx context.Context, r request, read reader) error {
+	if r.method != http.MethodGet && r.header.Get(RequestHeader) == "" {
+		r.header = maps.Clone(r.header)
+		if r.header == nil {
+			r.header = http.Header{}
+		}
+		r.header.Set(RequestHeader, rand.Text())
+	}
 	var first error
 	var asked []string
 	heads := c.Heads()

@@ -186,7 +186,7 @@ func TestWhatIsAskedAgain(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(got) != 3 || got[0] != "PUT hello" || !strings.HasPrefix(got[1], `POST {"entrypoint":"x"`) || got[2] != "POST " || len(names) != 2 {
+	if len(got) != 3 || got[0] != "PUT hello" || !strings.HasPrefix(got[1], `POST {"entrypoint":"x"`) || got[2] != "POST " || len(names) != 3 || names[""] {
 		t.Errorf("%q", got)
 	}
 }

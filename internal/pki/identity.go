@@ -88,6 +88,18 @@ func (i *Identity) ClientTLS(alpn ...string) *tls.Config {
 	}
 }
 
+// HeadTLS is ClientTLS for connections to heads: no other member is accepted.
+func (i *Identity) HeadTLS(alpn ...string) *tls.Config {
+	cfg := i.ClientTLS(alpn...)
+	cfg.VerifyConnection = func(s tls.ConnectionState) error {
+		if role, ok := StateRole(s); !ok || role != RoleHead {
+			return fmt.Errorf("%w: who answers is a %s", ErrNotHead, role)
+		}
+		return nil
+	}
+	return cfg
+}
+
 // TokenTLS is for connections to a head by those who have only the token: no
 // certificate is shown, and only a head of the token's cluster is accepted.
 func TokenTLS(t Token, alpn ...string) *tls.Config {

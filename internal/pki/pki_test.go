@@ -343,3 +343,14 @@ func FuzzIdentity(f *testing.F) {
 		}
 	})
 }
+
+func TestHeadTLSIsForHeads(t *testing.T) {
+	a := newAuthority(t)
+	node := member(t, a, RoleNode)
+	if text, err := ask(echo(t, member(t, a, RoleHead), "x"), node.HeadTLS("x")); err != nil || text != "x node" {
+		t.Errorf("a head: %q, %v", text, err)
+	}
+	if text, err := ask(echo(t, node, "x"), node.HeadTLS("x")); !errors.Is(err, ErrNotHead) {
+		t.Errorf("a node that poses as a head: %q, %v", text, err)
+	}
+}

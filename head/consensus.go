@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	applyTimeout   = 10 * time.Second
+	applyTimeout   = 10 * time.Second // for Raft to take something, not to do it
 	keepSnapshots  = 2
 	snapshotEvery  = 2 * time.Minute
 	snapshotLogs   = 8192

@@ -133,6 +133,17 @@ func TestLeadIsTransferred(t *testing.T) {
 	if _, err := control(t, heads[0]).PutKey(t.Context(), &proto.PutKeyRequest{Key: "k"}); err != nil {
 		t.Error(err)
 	}
+	for _, h := range []*Head{heads[1], heads[0], heads[1]} { // asked of each, whoever leads
+		to, err := client(t, heads[0]).TransferHead(t.Context(), h.dir.info.Head)
+		if err != nil || to.ID != h.dir.info.Head || to.Address != h.Address() {
+			t.Fatalf("%+v, %v", to, err)
+		}
+		eventually(t, "it leads", h.isLeader)
+	}
+	if err := heads[1].transfer(t.Context(), follower.dir.info.Head); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other head leads again", follower.isLeader)
 	stopHead(t, follower) // it hands over
 	leaderOf(t, heads[:2])
 	if _, err := control(t, heads[0]).PutKey(t.Context(), &proto.PutKeyRequest{Key: "k"}); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
-// memberTimeout bounds a change of the members.
+// memberTimeout bounds how long a change of the members waits for its turn.
 const memberTimeout = 10 * time.Second
 
 // headsService serves proto.Heads.

@@ -140,8 +140,12 @@ func (f *forwarding) run() {
 
 // passOn has the leader answer. What takes long goes on as long as it moves.
 func (f *forwarding) passOn(a *attempt, leader string) {
-	ctx, cancel := f.h.whileLeads(context.WithValue(f.r.Context(), leaderKey{}, leader), leader)
-	defer cancel()
+	ctx := context.WithValue(f.r.Context(), leaderKey{}, leader)
+	if f.r.URL.Path != transferPath { // which is answered by who doesn't lead any more
+		var cancel context.CancelFunc
+		ctx, cancel = f.h.whileLeads(ctx, leader)
+		defer cancel()
+	}
 	c := http.NewResponseController(f.w)
 	r := f.request(ctx)
 	if f.upload {

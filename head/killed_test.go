@@ -26,6 +26,7 @@ const (
 	childPortEnv  = "GRAY_HEAD_TEST_PORT"
 	childJoinEnv  = "GRAY_HEAD_TEST_JOIN"
 	childTokenEnv = "GRAY_HEAD_TEST_TOKEN"
+	childIPEnv    = "GRAY_HEAD_TEST_IP"
 )
 
 // childHead is a head until its standard input ends.
@@ -34,7 +35,7 @@ func childHead(dir string) int {
 	if err != nil {
 		return 1
 	}
-	cfg := Config{DataDir: dir, Port: port, HTTPPort: -1, Token: os.Getenv(childTokenEnv)}
+	cfg := Config{DataDir: dir, Port: port, HTTPPort: -1, IP: os.Getenv(childIPEnv), Token: os.Getenv(childTokenEnv)}
 	if join := os.Getenv(childJoinEnv); join != "" {
 		cfg.Join = []string{join}
 	}
@@ -55,6 +56,7 @@ func childHead(dir string) int {
 type child struct {
 	t       testing.TB
 	dir     string
+	host    host
 	cmd     *exec.Cmd
 	out     io.Reader
 	address string
@@ -68,7 +70,15 @@ func (c *child) Token() pki.Token { return c.token }
 // is named.
 func startChild(t testing.TB, dir string, port int, join ...endpoint) *child {
 	t.Helper()
-	c := &child{t: t, dir: dir}
+	return startChildAt(t, host{}, dir, port, join...)
+}
+
+// host is where a child runs: here, or in a network namespace.
+type host struct{ namespace, ip string }
+
+func startChildAt(t testing.TB, on host, dir string, port int, join ...endpoint) *child {
+	t.Helper()
+	c := &child{t: t, dir: dir, host: on}
 	t.Cleanup(c.kill)
 	c.launch(port, join...)
 	c.ready()
@@ -78,7 +88,10 @@ func startChild(t testing.TB, dir string, port int, join ...endpoint) *child {
 func (c *child) launch(port int, join ...endpoint) {
 	c.t.Helper()
 	c.cmd = exec.Command(os.Args[0])
-	c.cmd.Env = append(os.Environ(), childEnv+"="+c.dir, childPortEnv+"="+strconv.Itoa(port))
+	if c.host.namespace != "" {
+		c.cmd = exec.Command("ip", "netns", "exec", c.host.namespace, os.Args[0]) // which becomes it
+	}
+	c.cmd.Env = append(os.Environ(), childEnv+"="+c.dir, childPortEnv+"="+strconv.Itoa(port), childIPEnv+"="+c.host.ip)
 	for _, to := range join {
 		c.cmd.Env = append(c.cmd.Env, childJoinEnv+"="+to.Address(), childTokenEnv+"="+to.Token().String())
 	}

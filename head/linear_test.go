@@ -23,9 +23,10 @@ import (
 )
 
 var (
-	linearSeed  = flag.Uint64("linear.seed", 0, "seed of TestLinear; 0: a new one")
-	linearFor   = flag.Duration("linear.for", 15*time.Second, "how long TestLinear goes on")
-	linearStale = flag.Bool("linear.stale", false, "let any head answer TestLinear's reads: it's to fail then")
+	linearSeed   = flag.Uint64("linear.seed", 0, "seed of TestLinear; 0: a new one")
+	linearFor    = flag.Duration("linear.for", 15*time.Second, "how long TestLinear goes on")
+	linearCables = flag.String("linear.cables", "", "prefix of network namespaces for TestLinear's heads, as TestLinearPartitions makes them")
+	linearStale  = flag.Bool("linear.stale", false, "let any head answer TestLinear's reads: it's to fail then")
 )
 
 const (

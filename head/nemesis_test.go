@@ -24,6 +24,8 @@ const (
 	pauseLeader  = "pause the leader"
 	pauseAny     = "pause a head"
 	pauseAndKill = "pause the leader and kill another" // no majority for a while
+	cutLeader    = "cut the leader off"
+	cutAny       = "cut a head off"
 	transferLead = "transfer the lead"
 )
 
@@ -41,7 +43,9 @@ type nemesis struct {
 	rng    *rand.Rand
 	heads  []*child
 	client *api.Client
+	cards  []string
 	hand   []string
+	cables *cables // nil: there's no network to be cut
 
 	count  map[string]int
 	kills  int         // processes
@@ -52,9 +56,13 @@ type nemesis struct {
 // startNemesis starts three heads with a vote each.
 func startNemesis(t testing.TB, seed uint64) *nemesis {
 	t.Helper()
-	n := &nemesis{t: t, rng: rand.New(rand.NewPCG(seed, 0)), heads: []*child{startChild(t, t.TempDir(), 0)}, count: map[string]int{}}
-	for range 2 {
-		n.heads = append(n.heads, startChild(t, t.TempDir(), 0, n.heads[0]))
+	n := &nemesis{t: t, rng: rand.New(rand.NewPCG(seed, 0)), count: map[string]int{}, cards: blows}
+	if *linearCables != "" {
+		n.cables = &cables{t: t, prefix: *linearCables}
+		n.cards = append(slices.Clone(blows), cutLeader, cutLeader, cutLeader, cutAny, cutAny)
+	}
+	for i := range 3 {
+		n.heads = append(n.heads, startChildAt(t, n.cables.host(i+1), t.TempDir(), 0, first(n.heads)...))
 	}
 	client, err := api.NewClient(n.heads[0].Address(), n.heads[0].Token())
 	if err != nil {
@@ -69,20 +77,31 @@ func startNemesis(t testing.TB, seed uint64) *nemesis {
 	return n
 }
 
+// first is whom the others join.
+func first(heads []*child) []endpoint {
+	if len(heads) == 0 {
+		return nil
+	}
+	return []endpoint{heads[0]}
+}
+
 // run strikes until ctx ends. All heads run again when it returns.
 func (n *nemesis) run(ctx context.Context) {
 	for {
 		blow := n.draw()
 		head := n.heads[n.rng.IntN(len(n.heads))]
 		down, rest := n.upTo(maxDown), n.upTo(maxRest)
-		if blow == pauseLeader || blow == pauseAny || blow == pauseAndKill {
+		switch blow {
+		case pauseLeader, pauseAny, pauseAndKill, cutLeader, cutAny:
 			down = minPause + n.upTo(maxPause-minPause)
 		}
 		if !pause(ctx, rest) {
 			break
 		}
 		n.over()
-		if leader := n.leader(); blow != killAny && blow != killAll && blow != pauseAny {
+		leader := n.leader()
+		switch blow {
+		case killLeader, pauseLeader, pauseAndKill, transferLead, cutLeader:
 			head = leader
 		}
 		n.count[blow]++
@@ -100,7 +119,7 @@ func (n *nemesis) over() {
 
 func (n *nemesis) draw() string {
 	if len(n.hand) == 0 {
-		n.hand = slices.Clone(blows)
+		n.hand = slices.Clone(n.cards)
 		n.rng.Shuffle(len(n.hand), func(i, j int) { n.hand[i], n.hand[j] = n.hand[j], n.hand[i] })
 	}
 	blow := n.hand[0]
@@ -147,6 +166,11 @@ func (n *nemesis) strike(blow string, head *child, down time.Duration) {
 	case pauseAndKill:
 		other := n.heads[(slices.Index(n.heads, head)+1)%len(n.heads)]
 		n.pause(head, func() { n.kill(down, other) })
+	case cutLeader, cutAny:
+		number := slices.Index(n.heads, head) + 1
+		n.cables.set(number, "down")
+		pause(n.t.Context(), down)
+		n.cables.set(number, "up")
 	case transferLead:
 		n.client.Close() // what it keeps may lead to a head that was killed
 		// Refused, it's no blow: a head that was just started may be behind.

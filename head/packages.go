@@ -122,8 +122,11 @@ func (h *Head) putPackage(ctx context.Context, name string, r io.Reader) error {
 		return err
 	}
 	sum, size, err := h.packages.write(r)
-	if errors.Is(err, syscall.ENOSPC) && !h.consensus.alone() && h.consensus.handOver() == nil {
-		return problem(proto.Error_UNAVAILABLE, "%v: a head that may have room leads now", err)
+	if errors.Is(err, syscall.ENOSPC) && !h.consensus.alone() {
+		if herr := h.consensus.handOver(); herr != nil {
+			h.log.Warn("the lead wasn't handed to a head that may have room", "error", herr)
+		}
+		return problem(proto.Error_UNAVAILABLE, "%v: another head may have room", err)
 	}
 	if err != nil {
 		return err

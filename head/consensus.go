@@ -70,7 +70,7 @@ func (c *consensus) start(d *dataDir, machine raft.FSM, found bool, log *slog.Lo
 	cfg.CommitTimeout = 5 * time.Millisecond
 	cfg.BatchApplyCh = true // commands that come while the disk is busy share its next write
 	cfg.SnapshotInterval, cfg.SnapshotThreshold, cfg.TrailingLogs = snapshotEvery, snapshotLogs, trailingLogs
-	cfg.ShutdownOnRemove = false // members.go ends a head that was removed
+	cfg.ShutdownOnRemove = false // watchMembership ends a head that was removed
 	cfg.LogLevel = "WARN"
 	cfg.LogOutput = out
 	snapshots, err := raft.NewFileSnapshotStore(d.path, keepSnapshots, out)

@@ -3,6 +3,7 @@ package head
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -112,7 +113,7 @@ func (h *Head) passOn(ctx context.Context, leader, method string, req any) (any,
 			out.Set(key, v)
 		}
 	}
-	limited, cancel := h.whileLeads(metadata.NewOutgoingContext(ctx, out), leader)
+	limited, cancel := h.standing.while(metadata.NewOutgoingContext(ctx, out), leader)
 	defer cancel()
 	if err = conn.Invoke(limited, method, req, reply); err == nil {
 		return reply, nil
@@ -121,28 +122,6 @@ func (h *Head) passOn(ctx context.Context, leader, method string, req any) (any,
 		return nil, asStatus(ErrNoLeader)
 	}
 	return nil, err
-}
-
-// whileLeads returns a context that ends when another head than this leads.
-func (h *Head) whileLeads(ctx context.Context, leader string) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	h.spawn(func() {
-		defer cancel()
-		for {
-			_, now, changed := h.standing.get()
-			if now != leader {
-				return
-			}
-			select {
-			case <-changed:
-			case <-ctx.Done():
-				return
-			case <-h.ctx.Done():
-				return
-			}
-		}
-	})
-	return ctx, cancel
 }
 
 // newReply makes an empty reply of a method.
@@ -164,13 +143,7 @@ func newReply(method string) (protobuf.Message, error) {
 
 // methodName turns "/gray.v1.Control/GetKey" into gray.v1.Control.GetKey.
 func methodName(method string) protoreflect.FullName {
-	b := []byte(method[1:])
-	for i, c := range b {
-		if c == '/' {
-			b[i] = '.'
-		}
-	}
-	return protoreflect.FullName(b)
+	return protoreflect.FullName(strings.ReplaceAll(method[1:], "/", "."))
 }
 
 // elsewhere names the leader to who asked a head that isn't it.

@@ -87,10 +87,10 @@ func Start(ctx context.Context, cfg Config) (*Head, error) {
 		cfg.commands = fsm.Version
 	}
 	h := &Head{
-		cfg: cfg, log: cfg.Logger, started: time.Now(), done: make(chan struct{}), standing: newStanding(),
-		broken: make(chan struct{}, 1),
+		cfg: cfg, log: cfg.Logger, started: time.Now(), done: make(chan struct{}), broken: make(chan struct{}, 1),
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
+	h.standing = newStanding(h.ctx)
 	if err := h.start(ctx); err != nil {
 		ended, cancel := context.WithCancel(ctx)
 		cancel()

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -82,11 +84,11 @@ func (h *Head) describe(disk bool) *proto.HeadInfo {
 func raftState(s raft.RaftState) string {
 	switch s {
 	case raft.Leader:
-		return "LEADER"
+		return api.HeadLeader
 	case raft.Candidate:
-		return "CANDIDATE"
+		return api.HeadCandidate
 	}
-	return "FOLLOWER"
+	return api.HeadFollower
 }
 
 // askHead asks another head to describe itself.
@@ -108,10 +110,9 @@ func (h *Head) askHead(ctx context.Context, m raft.Server, disk bool) (*proto.He
 // answer has an error.
 func (h *Head) survey(ctx context.Context, members []raft.Server, disk bool) ([]*proto.HeadInfo, []error) {
 	infos, errs := make([]*proto.HeadInfo, len(members)), make([]error, len(members))
-	done := make(chan struct{})
+	var all sync.WaitGroup
 	for i, m := range members {
-		h.spawn(func() {
-			defer func() { done <- struct{}{} }()
+		all.Go(func() {
 			if m.ID == h.consensus.self {
 				infos[i] = h.describe(disk)
 				return
@@ -119,9 +120,7 @@ func (h *Head) survey(ctx context.Context, members []raft.Server, disk bool) ([]
 			infos[i], errs[i] = h.askHead(ctx, m, disk)
 		})
 	}
-	for range members {
-		<-done
-	}
+	all.Wait()
 	return infos, errs
 }
 

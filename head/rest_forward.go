@@ -143,7 +143,7 @@ func (f *forwarding) passOn(a *attempt, leader string) {
 	ctx := context.WithValue(f.r.Context(), leaderKey{}, leader)
 	if f.r.URL.Path != transferPath { // which is answered by who doesn't lead any more
 		var cancel context.CancelFunc
-		ctx, cancel = f.h.whileLeads(ctx, leader)
+		ctx, cancel = f.h.standing.while(ctx, leader)
 		defer cancel()
 	}
 	c := http.NewResponseController(f.w)

@@ -76,21 +76,16 @@ func (h *Head) copyPackage(to raft.Server, sum string) error {
 		return fmt.Errorf("copy package to head %s: %w", to.ID, err)
 	}
 	buf := make([]byte, rpc.ChunkSize)
-	for first := true; ; first = false {
+	sent := stream.Send(&proto.PackageChunk{Sha256: sum})
+	for sent == nil { // else CloseAndRecv has the reason
 		n, err := f.Read(buf)
-		if errors.Is(err, io.EOF) && !first {
+		if errors.Is(err, io.EOF) {
 			break
 		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		if err != nil {
 			return fmt.Errorf("copy package to head %s: %w", to.ID, err)
 		}
-		chunk := &proto.PackageChunk{Data: buf[:n]}
-		if first {
-			chunk.Sha256 = sum
-		}
-		if stream.Send(chunk) != nil {
-			break // CloseAndRecv has the reason
-		}
+		sent = stream.Send(&proto.PackageChunk{Data: buf[:n]})
 	}
 	if _, err := stream.CloseAndRecv(); err != nil {
 		return fmt.Errorf("copy package to head %s: %w", to.ID, err)

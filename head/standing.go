@@ -1,6 +1,7 @@
 package head
 
 import (
+	"context"
 	"sync"
 
 	"github.com/hashicorp/raft"
@@ -8,13 +9,39 @@ import (
 
 // standing is who leads, as far as this head knows, for those who wait for a leader.
 type standing struct {
+	until context.Context // the head's end
+
 	mu      sync.Mutex
 	leads   bool   // this head does, and has applied what was committed before
 	leader  string // control address of the head that does; "": none is known
 	changed chan struct{}
+	reign   context.Context // ends when another head than leader leads
+	depose  context.CancelFunc
 }
 
-func newStanding() *standing { return &standing{changed: make(chan struct{})} }
+func newStanding(until context.Context) *standing {
+	s := &standing{until: until, changed: make(chan struct{})}
+	s.reign, s.depose = context.WithCancel(until)
+	return s
+}
+
+// while returns a context that ends when another head than the one at this address
+// leads.
+func (s *standing) while(ctx context.Context, leader string) (context.Context, context.CancelFunc) {
+	s.mu.Lock()
+	now, reign := s.leader, s.reign
+	s.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	if now != leader {
+		cancel()
+		return ctx, cancel
+	}
+	stop := context.AfterFunc(reign, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
 
 // get returns also a channel that is closed when something changes.
 func (s *standing) get() (leads bool, leader string, changed <-chan struct{}) {
@@ -37,6 +64,8 @@ func (s *standing) setLeader(address string) {
 	defer s.mu.Unlock()
 	if s.leader != address {
 		s.leader = address
+		s.depose()
+		s.reign, s.depose = context.WithCancel(s.until)
 		s.changeLocked()
 	}
 }

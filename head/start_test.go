@@ -300,3 +300,22 @@ func BenchmarkStart(b *testing.B) {
 		run(b, func() string { return dir })
 	})
 }
+
+// TestDataDirWithoutAuthority: of a gray that didn't keep it beside the log.
+func TestDataDirWithoutAuthority(t *testing.T) {
+	dir := t.TempDir()
+	h := startHead(t, dir)
+	token := h.Token()
+	stopHead(t, h)
+	if err := os.Remove(filepath.Join(dir, authorityFile)); err != nil {
+		t.Fatal(err)
+	}
+	h = startHead(t, dir)
+	if h.Token() != token {
+		t.Errorf("the token was %s, is %s", token, h.Token())
+	}
+	if ca, err := h.dir.authority(); err != nil || ca == nil {
+		t.Errorf("authority: %v", err)
+	}
+	join(t, h.Address(), token)
+}

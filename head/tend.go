@@ -8,6 +8,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -155,5 +156,5 @@ func (h *Head) watchMembership() {
 
 // removedBy reports whether a head that leads doesn't have this one among the members.
 func (h *Head) removedBy(info *proto.HeadInfo) bool {
-	return info.State == raftState(raft.Leader) && !slices.Contains(info.Members, h.dir.info.Head)
+	return info.State == api.HeadLeader && !slices.Contains(info.Members, h.dir.info.Head)
 }

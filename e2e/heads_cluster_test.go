@@ -184,20 +184,22 @@ func (c *heads) fell(r headRow) seat {
 }
 
 // killLeaders kills one leader after another and starts each again, until a command
-// has ended.
-func (c *heads) killLeaders(x *command) (kills int) {
+// has ended. Before each it waits until more has been done.
+func (c *heads) killLeaders(x *command, done func() int) (kills int) {
 	c.t.Helper()
-	for {
-		select {
-		case <-x.done:
+	for before := -1; ; kills++ {
+		until(c.t, "the command goes on", func() bool {
+			last := before
+			before = max(before, done())
+			return before > last || x.over()
+		})
+		if x.over() {
 			c.whole(len(c.seats))
 			return kills
-		default:
 		}
 		dead := c.fell(c.leader())
 		c.leader()
 		c.sit(dead)
-		kills++
 	}
 }
 

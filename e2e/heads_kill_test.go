@@ -79,7 +79,10 @@ func killedAmongTasks(t *testing.T, c *heads) {
 	began := time.Now()
 	x := c.begin("submit", manyJob, "--", "--dir", dir, "--tasks", fmt.Sprint(n))
 	until(t, "tasks run", func() bool { return exists(ran) })
-	kills := c.killLeaders(x)
+	kills := c.killLeaders(x, func() int {
+		all, _ := lines(t, ran)
+		return all
+	})
 	if r := x.wait(); r.code != 0 || r.out != sumTo(n) {
 		t.Errorf("%v", r)
 	}
@@ -145,7 +148,7 @@ func killedAmongJobs(t *testing.T, c *heads) {
 	for p in $all; do wait $p || exit 1; done`, shells, n, submit, shells)
 	began := time.Now()
 	x := c.beginEnv(nil, "/bin/sh", "-c", script)
-	kills := c.killLeaders(x)
+	kills := c.killLeaders(x, func() int { return len(c.jobs()) })
 	if r := x.wait(); r.code != 0 {
 		t.Errorf("%v", r)
 	}

@@ -273,6 +273,16 @@ func (h *host) beginEnv(env []string, argv ...string) *command {
 	return c
 }
 
+// over reports whether the command has ended.
+func (c *command) over() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
 func (c *command) wait() result {
 	<-c.done
 	code := c.cmd.ProcessState.ExitCode()

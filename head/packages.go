@@ -161,7 +161,7 @@ func (c *controlService) FetchPackage(r *proto.FetchPackageRequest, stream grpc.
 		return problem(proto.Error_NOT_FOUND, "package %s does not exist", r.Name)
 	}
 	if err := c.h.obtain(stream.Context(), rec.Sha256); err != nil {
-		return problem(proto.Error_INTERNAL, "package %s: %v", r.Name, err)
+		return fmt.Errorf("package %s: %w", r.Name, err)
 	}
 	if err := c.h.sendPackage(stream, rec.Sha256); err != nil {
 		return problem(proto.Error_INTERNAL, "send package %s: %v", r.Name, err)

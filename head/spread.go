@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/head/fsm"
 	"github.com/gray-runtime/gray/internal/rpc"
@@ -138,20 +140,24 @@ func (h *Head) storeCopy(sum string, r io.Reader) error {
 	return err
 }
 
-// obtain gets a package's file from another head, unless it's here.
+// obtain gets a package's file from another head, unless it's here. UNAVAILABLE: a
+// head that couldn't be asked may have it.
 func (h *Head) obtain(ctx context.Context, sum string) error {
 	if h.packages.has(sum) {
 		return nil
 	}
-	failed := []error{errors.New("no head that answers has it")}
+	kind, failed := proto.Error_INTERNAL, []error{errors.New("no head that answers has it")}
 	for _, m := range h.consensus.others() {
 		err := h.fetchCopy(ctx, m, sum)
 		if err == nil {
 			return nil
 		}
+		if status.Code(err) == codes.Unavailable {
+			kind = proto.Error_UNAVAILABLE
+		}
 		failed = append(failed, err)
 	}
-	return errors.Join(failed...)
+	return problem(kind, "%v", errors.Join(failed...))
 }
 
 func (h *Head) fetchCopy(ctx context.Context, from raft.Server, sum string) error {

@@ -34,8 +34,9 @@ const (
 	maxErrorText  = 64 << 10
 	maxAnswer     = 256 << 20
 	maxHeads      = 16
-	attempts      = 6
+	attempts      = 16 // of a call that may be repeated: about 25 s of pauses
 	retryPause    = 100 * time.Millisecond
+	retryMost     = 2 * time.Second
 )
 
 // Client calls the heads of a cluster: one that answers as long as it does, then
@@ -110,12 +111,14 @@ func (c *Client) Submit(ctx context.Context, r JobSubmitRequest) (*JobSubmitResp
 	return out, nil
 }
 
-// again makes a call that may be repeated a few times, while no head answers that
+// again makes a call that may be repeated some times, while no head answers that
 // leads or knows who does.
 func again(ctx context.Context, call func() error) error {
+	wait := retryPause
 	for n := 1; ; n++ {
 		err := call()
-		if err == nil || !isOutage(err) || n == attempts || !pause(ctx, retryPause<<n) {
+		wait = min(2*wait, retryMost)
+		if err == nil || !isOutage(err) || n == attempts || !pause(ctx, wait) {
 			return err
 		}
 	}

@@ -15,15 +15,37 @@ import (
 // ErrExists if the object is sealed or being made, ErrReleased if by was
 // released, and ErrClosed.
 func (s *Store) Create(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (Extent, error) {
-	e, err := s.create(ctx, id, size, by)
+	return s.create(ctx, request{key: keyOf(id), size: size, by: by})
+}
+
+// CreateCopy is Create for an object that another node has too.
+func (s *Store) CreateCopy(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (Extent, error) {
+	return s.create(ctx, request{key: keyOf(id), size: size, by: by, state: copied})
+}
+
+// Keep makes a sealed copy an object that this node answers for; false: it isn't here.
+func (s *Store) Keep(id ids.ObjectID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.table.index[keyOf(id)]
+	if i == 0 || !s.table.at(i).is(sealed) || s.table.at(i).is(deleted) {
+		return false
+	}
+	s.table.at(i).place &^= copied
+	return true
+}
+
+func (s *Store) create(ctx context.Context, asked request) (Extent, error) {
+	e, err := s.room(ctx, asked)
 	if err != nil {
-		return Extent{}, fmt.Errorf("create object %s: %w", id, err)
+		return Extent{}, fmt.Errorf("create object %s: %w", asked.key.id(), err)
 	}
 	return e, nil
 }
 
-func (s *Store) create(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (Extent, error) {
-	asked := request{key: keyOf(id), size: size, by: by}
+// room makes the requested object when there's room.
+func (s *Store) room(ctx context.Context, asked request) (Extent, error) {
+	size := asked.size
 	s.mu.Lock()
 	switch {
 	case size < 0:
@@ -34,7 +56,8 @@ func (s *Store) create(ctx context.Context, id ids.ObjectID, size int64, by ids.
 		s.mu.Unlock()
 		return Extent{}, err
 	}
-	if e, done, err := s.tryPassing(&asked); done {
+	r := &asked
+	if e, done, err := s.tryPassing(r); done {
 		s.mu.Unlock()
 		return e, err
 	}
@@ -43,7 +66,7 @@ func (s *Store) create(ctx context.Context, id ids.ObjectID, size int64, by ids.
 		s.mu.Unlock()
 		return Extent{}, err
 	}
-	r := &request{key: asked.key, size: size, by: by, answered: make(chan struct{})}
+	r.answered = make(chan struct{})
 	place := s.queue.PushBack(r)
 	s.mu.Unlock()
 
@@ -86,7 +109,9 @@ func (s *Store) try(r *request) (e Extent, done bool, err error) {
 	if !ok {
 		return Extent{}, false, nil
 	}
-	h.holds[s.table.add(r.key, offset, r.size)] = 1
+	i := s.table.add(r.key, offset, r.size)
+	s.table.at(i).place |= r.state
+	h.holds[i] = 1
 	s.making++
 	return Extent{Offset: offset, Size: r.size}, true, nil
 }

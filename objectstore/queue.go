@@ -8,9 +8,10 @@ import (
 
 // A request is a call of Create.
 type request struct {
-	key  key
-	size int64
-	by   ids.ProcessID
+	key   key
+	size  int64
+	by    ids.ProcessID
+	state int64 // copied, or none
 
 	passed   int64 // bytes given to later ones while this was the first in the queue
 	answered chan struct{}

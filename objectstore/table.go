@@ -33,6 +33,7 @@ const (
 	live    = 1 << iota // the record is in use
 	sealed              // else the object is being made
 	deleted             // it goes when the last hold on it goes
+	copied              // another node has it too: the first to go when room is needed
 
 	states = granule - 1
 )

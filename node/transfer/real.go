@@ -21,7 +21,7 @@ type real struct {
 }
 
 func (r real) Create(ctx context.Context, id ids.ObjectID, size int64) ([]byte, error) {
-	place, err := r.s.Create(ctx, id, size, r.by)
+	place, err := r.s.CreateCopy(ctx, id, size, r.by)
 	if errors.Is(err, objectstore.ErrExists) {
 		return nil, fmt.Errorf("%w: %w", ErrExists, err)
 	}

@@ -283,3 +283,16 @@ func TestMinority(t *testing.T) {
 	}
 	refusals.Wait()
 }
+
+// TestMissingPackage: that nobody has a package can be said only when all were asked.
+func TestMissingPackage(t *testing.T) {
+	heads := startHeads(t, 3)
+	sum := sumOf("nobody's")
+	if err := heads[0].obtain(t.Context(), sum); status.Code(err) != codes.Internal {
+		t.Errorf("all heads were asked: %v", err)
+	}
+	stopHead(t, heads[2])
+	if err := heads[0].obtain(t.Context(), sum); status.Code(err) != codes.Unavailable {
+		t.Errorf("one head wasn't asked: %v", err)
+	}
+}

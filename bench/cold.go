@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +29,9 @@ func helloMain() {
 // host is a home and temporary folder of its own, so that what runs on the
 // machine besides is neither seen nor touched.
 type host struct {
-	dir  string
-	gray string // the binary
+	dir    string
+	gray   string   // the binary
+	prefix []string // put before commands: ip netns exec …
 }
 
 func newHost(ctx context.Context) (*host, error) {
@@ -47,7 +49,8 @@ func newHost(ctx context.Context) (*host, error) {
 }
 
 func (h *host) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
+	full := slices.Concat(h.prefix, []string{name}, args)
+	cmd := exec.CommandContext(ctx, full[0], full[1:]...)
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "GRAY_") && !strings.HasPrefix(kv, "XDG_RUNTIME_DIR=") {
 			cmd.Env = append(cmd.Env, kv)

@@ -1,14 +1,17 @@
 // Command bench measures gray on this machine, one JSON line a metric, and, on
 // request, a peer in the same run, with the ratios.
 //
-//	go run ./bench [-quick] [-sections tasks,actors,scale,cold,submit,commits,failover,records]
+//	go run ./bench [-quick] [-sections tasks,actors,scale,cold,submit,commits,failover,records,objects,transfer,spill]
 //	go run ./bench -sections commits,failover,records    # the heads, in about ten minutes
+//	go run ./bench -sections objects,transfer,spill      # the object store
+//	go run ./bench -sections links                       # between network namespaces: needs root
 //	go run ./bench -ray ~/venv/bin/python -ray-script ../shared/peers/ray_bench.py
 //
 // A metric's value is the median of its repetitions unless its name ends in p50
 // or p99; min and max stand beside it. Metrics have the peer's names, so that a
 // ratio is of like to like. The heads' commits are compared with those of a bare
-// Raft, always. Absolute figures of one machine say little: quote the ratios.
+// Raft, always, and objects with what the machine itself copies, sends and writes.
+// Absolute figures of one machine say little: quote the ratios.
 package main
 
 import (
@@ -63,15 +66,24 @@ var sections = []section{
 	{name: "commits", alone: benchCommits},
 	{name: "failover", alone: benchFailover},
 	{name: "records", alone: benchRecords},
+	{name: "objects", alone: benchObjects},
+	{name: "transfer", alone: benchTransfer},
+	{name: "spill", alone: benchSpill},
+	{name: "links", alone: benchLinks},
 }
 
 func main() {
 	gray.TakeRole()
-	if len(os.Args) == 2 && os.Args[1] == helloArgument {
-		helloMain()
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case helloArgument:
+			helloMain()
+		case linksArgument:
+			linksMain(os.Args[2:])
+		}
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
-	chosen := flag.String("sections", "tasks,actors,scale,cold,submit,commits,failover,records", "what to measure")
+	chosen := flag.String("sections", "tasks,actors,scale,cold,submit,commits,failover,records,objects,transfer,spill", "what to measure")
 	ray := flag.String("ray", "", "Python of an environment that has Ray: measure it, too")
 	script := flag.String("ray-script", "../shared/peers/ray_bench.py", "the script that measures Ray")
 	flag.Parse()

@@ -45,16 +45,55 @@ var comparisons = []comparison{
 	{"init_local_process_start_to_first_task", "ray_init_local_process_start_to_first_task", true, 0, 0},
 	{"idle_pss_sum", "idle_pss_sum", true, 0, 0},
 	{"job_submit_cli_until_succeeded", "job_submit_cli_until_succeeded", true, 0, 0},
+	{"put_100MB", "put_100MB", false, 1, 0},
+	{"put_1GB", "put_1GB", false, 1, 0},
+	{"view_100MB", "get_100MB_zero_copy", true, 0, 0},
+	{"view_1GB", "get_1GB_zero_copy", true, 0, 0},
+	{"put_1KiB", "put_1KiB", false, 0, 0},
+	{"get_1KiB_one_by_one", "get_1KiB_one_by_one", false, 0, 0},
+	{putGet, putGet, false, 20, 50},
+	{"task_with_10k_object_args", "task_with_10k_object_args", true, 20, 50},
+	{"get_10k_refs_put_by_driver", "get_10k_refs_put_by_driver", true, 20, 50},
+	{"get_10k_refs_of_task_results", "get_10k_refs_of_task_results", true, 20, 50},
+	{"pull_1MB_between_nodes", "pull_1MB_between_nodes", false, 0, 0},
+	{"pull_100MB_between_nodes", "pull_100MB_between_nodes", false, 0, 0},
+	{"pull_1GB_between_nodes", "pull_1GB_between_nodes", false, 0, 0},
+	{"broadcast_100MB_to_3_nodes", "broadcast_100MB_to_3_nodes", true, 0, 0},
+	{"broadcast_1GB_to_3_nodes", "broadcast_1GB_to_3_nodes", true, 0, 0},
+	{"spill_put_8x256MiB_into_1GiB_store", "spill_put_8x256MiB_into_1GiB_store", false, 0, 0},
+	{"spill_get_8x256MiB_back", "spill_get_8x256MiB_back", false, 0, 0},
 }
 
-var raySections = map[string]string{"tasks": "tasks", "actors": "actors", "scale": "scale", "cold": "cold", "submit": "jobs"}
+// raySections are those of the script that have what a section here has.
+var raySections = map[string][]string{
+	"tasks": {"tasks"}, "actors": {"actors"}, "scale": {"scale"}, "cold": {"cold"}, "submit": {"jobs"},
+	"objects": {"objects", "scale"}, "transfer": {"xnode"}, "spill": {"spill"},
+}
+
+// putGet is how many small values are put and read, one after another.
+const putGet = "put_get_1KiB"
+
+// withPutGet adds what the peer's puts and gets make together.
+func withPutGet(metrics []Metric) []Metric {
+	seconds := 0.0
+	for _, name := range []string{"put_1KiB", "get_1KiB_one_by_one"} {
+		i := slices.IndexFunc(metrics, func(m Metric) bool { return m.Metric == name })
+		if i < 0 {
+			return metrics
+		}
+		seconds += 1 / metrics[i].Value
+	}
+	return append(metrics, Metric{Metric: putGet, Value: 1 / seconds, Unit: "1/s"})
+}
 
 // compareRay measures Ray now, on the same machine, and prints the ratios.
 func compareRay(ctx context.Context, b *bench, python, script string, chosen []string) error {
 	var names []string
 	for _, s := range chosen {
-		if name := raySections[s]; name != "" {
-			names = append(names, name)
+		for _, name := range raySections[s] {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	if len(names) == 0 {
@@ -66,7 +105,7 @@ func compareRay(ctx context.Context, b *bench, python, script string, chosen []s
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "ray.json")
-	args := []string{script, "--json", file, "--sections", strings.Join(names, ",")}
+	args := []string{script, "--json", file, "--limit", "600", "--sections", strings.Join(names, ",")}
 	if b.quick {
 		args = append(args, "--quick")
 	}
@@ -81,6 +120,7 @@ func compareRay(ctx context.Context, b *bench, python, script string, chosen []s
 	if err := decode(file, data, &doc); err != nil {
 		return err
 	}
+	doc.Metrics = withPutGet(doc.Metrics)
 	for _, c := range comparisons {
 		g := slices.IndexFunc(b.metrics, func(m Metric) bool { return m.Metric == c.gray })
 		r := slices.IndexFunc(doc.Metrics, func(m Metric) bool { return m.Metric == c.ray })

@@ -66,6 +66,8 @@ type host struct {
 	env     []string
 	prefix  []string // put before commands: ip netns exec …
 	address string   // of the head started last
+
+	patience time.Duration // with each command
 }
 
 func newHost(t *testing.T) *host {
@@ -74,7 +76,7 @@ func newHost(t *testing.T) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{t: t, dir: dir}
+	h := &host{t: t, dir: dir, patience: 2 * limit}
 	h.env = append(slices.Clone(baseEnv), "HOME="+dir, "XDG_RUNTIME_DIR="+filepath.Join(dir, "r"), "TMPDIR="+filepath.Join(dir, "t"))
 	for _, name := range []string{"r", "t"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
@@ -256,7 +258,7 @@ func (h *host) begin(args ...string) *command {
 // beginEnv starts any program as this host's user.
 func (h *host) beginEnv(env []string, argv ...string) *command {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*limit)
+	ctx, cancel := context.WithTimeout(context.Background(), h.patience)
 	full := append(slices.Clone(h.prefix), argv...)
 	c := &command{h: h, args: argv[1:], cmd: exec.CommandContext(ctx, full[0], full[1:]...), done: make(chan struct{}), cancel: cancel}
 	c.cmd.Env = append(slices.Clone(h.env), env...)
@@ -311,10 +313,12 @@ func (b *buffer) String() string {
 }
 
 // settled waits until ok, and reports whether it came to that.
-func settled(ok func() bool) bool {
+func settled(ok func() bool) bool { return settledWithin(limit, ok) }
+
+func settledWithin(d time.Duration, ok func() bool) bool {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.Now().Add(limit)
+	deadline := time.Now().Add(d)
 	for !ok() {
 		if time.Now().After(deadline) {
 			return false

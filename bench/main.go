@@ -1,7 +1,7 @@
 // Command bench measures gray on this machine, one JSON line a metric, and, on
 // request, a peer in the same run, with the ratios.
 //
-//	go run ./bench [-quick] [-sections tasks,actors,scale,cold,submit,commits,failover,records]
+//	go run ./bench [-quick] [-sections tasks,actors,scale,objects,cold,submit,commits,failover,records]
 //	go run ./bench -sections commits,failover,records    # the heads, in about ten minutes
 //	go run ./bench -ray ~/venv/bin/python -ray-script ../shared/peers/ray_bench.py
 //
@@ -58,6 +58,7 @@ var sections = []section{
 	{name: "tasks", run: benchTasks},
 	{name: "actors", run: benchActors},
 	{name: "scale", run: benchScale},
+	{name: "objects", run: benchObjects},
 	{name: "cold", alone: benchCold},
 	{name: "submit", alone: benchSubmit},
 	{name: "commits", alone: benchCommits},
@@ -71,7 +72,7 @@ func main() {
 		helloMain()
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
-	chosen := flag.String("sections", "tasks,actors,scale,cold,submit,commits,failover,records", "what to measure")
+	chosen := flag.String("sections", "tasks,actors,scale,objects,cold,submit,commits,failover,records", "what to measure")
 	ray := flag.String("ray", "", "Python of an environment that has Ray: measure it, too")
 	script := flag.String("ray-script", "../shared/peers/ray_bench.py", "the script that measures Ray")
 	flag.Parse()

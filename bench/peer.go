@@ -40,6 +40,14 @@ var comparisons = []comparison{
 	{"actor_create_one_until_first_reply", "actor_create_one_until_first_reply", true, 0, 0},
 	{"chain_1000_dependent_tasks", "chain_1000_dependent_tasks", true, 10, 30},
 	{"queue_100k_total", "queue_100k_total", true, 20, 80},
+	{"put_1KiB", "put_1KiB", false, 20, 50},
+	{"get_1KiB_one_by_one", "get_1KiB_one_by_one", false, 20, 50},
+	{"put_100MB", "put_100MB", false, 1, 0},
+	{"put_1GB", "put_1GB", false, 1, 0},
+	{"get_100MB_zero_copy", "get_100MB_zero_copy", true, 0, 0},
+	{"get_1GB_zero_copy", "get_1GB_zero_copy", true, 0, 0},
+	{"task_with_10k_object_args", "task_with_10k_object_args", true, 20, 50}, // Ray's is in its section scale
+	{"get_10k_refs_put_by_driver", "get_10k_refs_put_by_driver", true, 20, 50},
 	{"cold_start_head_command", "cold_ray_start_head_command", true, 5, 10},
 	{"cold_start_head_to_first_task_result", "cold_ray_start_head_to_first_task_result", true, 5, 11},
 	{"init_local_process_start_to_first_task", "ray_init_local_process_start_to_first_task", true, 0, 0},
@@ -47,7 +55,7 @@ var comparisons = []comparison{
 	{"job_submit_cli_until_succeeded", "job_submit_cli_until_succeeded", true, 0, 0},
 }
 
-var raySections = map[string]string{"tasks": "tasks", "actors": "actors", "scale": "scale", "cold": "cold", "submit": "jobs"}
+var raySections = map[string]string{"tasks": "tasks", "actors": "actors", "scale": "scale", "objects": "objects", "cold": "cold", "submit": "jobs"}
 
 // compareRay measures Ray now, on the same machine, and prints the ratios.
 func compareRay(ctx context.Context, b *bench, python, script string, chosen []string) error {

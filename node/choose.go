@@ -16,9 +16,13 @@ type choice struct {
 	never  bool // no node of the cluster could ever
 }
 
-// chooseLocked has sched pick a node for one lease of a job.
-func (n *Node) chooseLocked(j *job, shape string, res account.Amounts, strategy *proto.Strategy) choice {
+// chooseLocked has sched pick a node for one lease of a job, the one near the inputs, if
+// there is such, before others.
+func (n *Node) chooseLocked(j *job, shape string, res account.Amounts, strategy *proto.Strategy, near ids.NodeID) choice {
 	d := demandOf(res, strategy)
+	if near != 0 {
+		d.Inputs = []sched.Locality{{Node: sched.NodeID(near), Bytes: sched.LocalityBytes + 1}} // the process has decided that it's worth it
+	}
 	d.Local = sched.NodeID(n.id)
 	nodes, refused := n.candidatesLocked(j, shape)
 	n.lastSeed++

@@ -28,7 +28,7 @@ func TestChoose(t *testing.T) {
 		other(2, 4, platform), other(3, 4, "plan9/mips"), {Id: 4, Platform: platform, Total: amounts(64), Available: amounts(64)},
 	}})
 	choose := func(cpu int64, s *proto.Strategy) choice {
-		return n.chooseLocked(p.job, "shape", amounts(cpu).Quantity, s)
+		return n.chooseLocked(p.job, "shape", amounts(cpu).Quantity, s, 0)
 	}
 	if c := choose(1, nil); c.node != 1 {
 		t.Errorf("an idle node gives away what it could run: %+v", c)

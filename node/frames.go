@@ -18,11 +18,20 @@ const maxCalls = 65_536
 // read serves a process's frames until its socket ends.
 func (n *Node) read(p *process) {
 	r := &reader{n: n, p: p}
+	corked := false
 	for {
 		m := &proto.ToNode{}
 		err := p.conn.Receive(m)
 		if err == nil {
+			if !corked && p.conn.More() {
+				p.conn.Cork() // one write for what many frames bring about
+				corked = true
+			}
 			err = r.frame(m)
+		}
+		if corked && (err != nil || !p.conn.More()) {
+			_ = p.conn.Uncork()
+			corked = false
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {

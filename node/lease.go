@@ -9,6 +9,7 @@ import (
 
 	protobuf "google.golang.org/protobuf/proto"
 
+	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/node/account"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -168,7 +169,7 @@ func (n *Node) leaseDemand(p *process, d *proto.LeaseDemand) error {
 		return fmt.Errorf("%w: demands of over %d classes", ErrBadFrame, maxClasses)
 	}
 	n.queue.Set(account.Demand{
-		Key: key, Job: p.job.id, Resources: res, Strategy: d.Strategy, Shape: shapeOf(res, d.Strategy),
+		Key: key, Job: p.job.id, Resources: res, Strategy: d.Strategy, Shape: shapeOf(res, d.Strategy), Near: ids.NodeID(d.Near),
 		Want: int(min(d.Want, 1<<20)), Backlog: int(d.Backlog),
 	})
 	n.scheduleLocked()
@@ -234,7 +235,7 @@ func (n *Node) placeLocked(d *account.Demand) bool {
 		d.Reason = "the job runs as many tasks without CPUs here as it may"
 		return false
 	}
-	c := n.chooseLocked(j, d.Shape, d.Resources, strategy)
+	c := n.chooseLocked(j, d.Shape, d.Resources, strategy, d.Near)
 	d.Reason, d.Never = c.reason, c.never
 	switch c.node {
 	case 0:

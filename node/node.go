@@ -112,6 +112,7 @@ type Node struct {
 	lastSeed    uint64 // of sched
 	reclaiming  bool   // a reclaim is due
 	reclaimed   time.Time
+	pressing    bool // processes were asked for room in the store just now
 }
 
 // Start joins the cluster and serves. It returns when the node is registered

@@ -143,6 +143,7 @@ func (r *reader) create(call uint64, c *proto.CreateObject) error {
 	r.call(call, func(ctx context.Context) *proto.ToProcess {
 		ctx, cancel := context.WithTimeout(ctx, createPatience)
 		defer cancel()
+		n.makeRoom(c.Size)
 		place, err := n.store.Create(ctx, id, c.Size, p.id)
 		if errors.Is(err, objectstore.ErrExists) && id.Owner != p.id && n.store.Discard(id) {
 			// A result of an attempt that died before it could tell: the references in
@@ -179,6 +180,10 @@ func (r *reader) fetch(call uint64, f *proto.FetchObject) error {
 	id, err := objectID(f.GetId())
 	if err != nil {
 		return err
+	}
+	if place, ok := n.store.Acquire(id, p.id); ok {
+		r.answer(call, placeFrame(place))
+		return nil
 	}
 	nodes := nodeIDs(f.Nodes)
 	r.call(call, func(ctx context.Context) *proto.ToProcess {

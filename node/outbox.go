@@ -81,16 +81,24 @@ func (o *outbox) run(c *wire.Conn) {
 		frames, closed := o.frames, o.closed
 		o.frames, o.bytes, o.logBytes = nil, 0, 0
 		o.mu.Unlock()
+		if len(frames) > 1 {
+			c.Cork()
+		}
 		for _, m := range frames {
 			if c.Send(m) != nil {
 				o.close()
 				return
 			}
 		}
+		if len(frames) > 1 && c.Uncork() != nil {
+			o.close()
+			return
+		}
 		if len(frames) > 0 {
 			continue
 		}
 		if closed {
+			_ = c.Uncork() // also what the reader's cork holds back
 			return
 		}
 		<-o.wake

@@ -1,16 +1,27 @@
 package objectstore
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
-// granule is what extents are aligned to and sizes are rounded up to, in bytes:
+// granule is what extents are aligned to and sizes are rounded up to at least, in bytes:
 // a cache line, and more than any processor's vector needs.
 const granule = 64
 
 // small is the size in bytes from which an object is placed from the low end.
 const small = 64 << 10
 
-// roundUp is the memory that an object of size bytes takes.
-func roundUp(size int64) int64 { return max((size+granule-1)&^(granule-1), granule) }
+// roundUp is the memory that an object of size bytes takes. Large ones are rounded
+// to a 128th of their size, or less: an object's size is known only roughly before it
+// is written, and one must fit where another as large as it has been.
+func roundUp(size int64) int64 {
+	unit := int64(granule)
+	if size >= small {
+		unit = 1 << (bits.Len64(uint64(size)) - 8)
+	}
+	return max((size+unit-1)&^(unit-1), granule)
+}
 
 // arena knows which parts of a range of addresses are free. It doesn't touch the
 // memory. The free blocks, none of which adjoin, are the nodes of a treap ordered

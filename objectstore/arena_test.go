@@ -160,3 +160,23 @@ func TestFreeingTwicePanics(t *testing.T) {
 		}()
 	}
 }
+
+// TestRoundUp: an object fits where another of nearly its size was, and little is lost by it.
+func TestRoundUp(t *testing.T) {
+	for _, c := range [][2]int64{
+		{0, 64}, {1, 64}, {64, 64}, {65, 128}, {65_535, 65_536}, {65_536, 65_536}, {65_537, 65_536 + 512},
+		{1_000_000_064, 1_002_438_656}, {1_000_000_071, 1_002_438_656},
+	} {
+		if got := roundUp(c[0]); got != c[1] {
+			t.Errorf("%d bytes take %d, want %d", c[0], got, c[1])
+		}
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	for range 10_000 {
+		n := int64(1) << random.IntN(40)
+		n += random.Int64N(n)
+		if got := roundUp(n); got < n || got%granule != 0 || got-n >= max(granule, n/64) {
+			t.Errorf("%d bytes take %d", n, got)
+		}
+	}
+}

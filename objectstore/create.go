@@ -51,7 +51,7 @@ func (s *Store) room(ctx context.Context, asked request) (Extent, error) {
 	case size < 0:
 		s.mu.Unlock()
 		return Extent{}, fmt.Errorf("%w: %d", ErrSize, size)
-	case size > s.capacity:
+	case roundUp(size) > s.capacity:
 		err := s.full(size, nil)
 		s.mu.Unlock()
 		return Extent{}, err

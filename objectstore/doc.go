@@ -17,8 +17,8 @@
 //
 //  1. No two objects' extents overlap, deleted ones that are still held included;
 //     an extent lies in the arena and begins at a multiple of 64 bytes.
-//  2. What objects take, each rounded up to 64 bytes (an empty one takes 64), and
-//     what is free add up to the capacity.
+//  2. What objects take, each rounded up to 64 bytes (an empty one takes 64), or from
+//     64 KiB on to a 128th of its size at most, and what is free add up to the capacity.
 //  3. A sealed object has the same place and the same bytes until it is freed.
 //  4. Memory of an object that is being made or that is pinned isn't given to
 //     another.

@@ -9,7 +9,7 @@ import (
 // Usage says how full a store is.
 type Usage struct {
 	Capacity int64 // bytes
-	Used     int64 // bytes that objects take, each rounded up to 64
+	Used     int64 // bytes that objects take, each rounded up
 	Largest  int64 // bytes of the largest free piece
 	Objects  int   // all, also those that are being made, or deleted but held
 	Making   int   // objects that aren't sealed yet

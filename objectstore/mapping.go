@@ -66,6 +66,9 @@ func slice(b []byte, e Extent) ([]byte, error) {
 	return b[e.Offset:][:e.Size:e.Size], nil
 }
 
+// Size is the arena's, in bytes.
+func (m *Mapping) Size() int64 { return int64(len(m.readable)) }
+
 // Close unmaps both views. What Read and Write returned must not be used any
 // more. Closing again does nothing.
 func (m *Mapping) Close() error {

@@ -445,6 +445,7 @@ type ToProcess struct {
 	//	*ToProcess_JobEnded
 	//	*ToProcess_NodeDead
 	//	*ToProcess_ListTasks
+	//	*ToProcess_StorePressure
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -638,6 +639,15 @@ func (x *ToProcess) GetListTasks() *ListRequest {
 	return nil
 }
 
+func (x *ToProcess) GetStorePressure() *StorePressure {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_StorePressure); ok {
+			return x.StorePressure
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -706,6 +716,10 @@ type ToProcess_ListTasks struct {
 	ListTasks *ListRequest `protobuf:"bytes,17,opt,name=list_tasks,json=listTasks,proto3,oneof"`
 }
 
+type ToProcess_StorePressure struct {
+	StorePressure *StorePressure `protobuf:"bytes,21,opt,name=store_pressure,json=storePressure,proto3,oneof"`
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -737,6 +751,8 @@ func (*ToProcess_JobEnded) isToProcess_Body() {}
 func (*ToProcess_NodeDead) isToProcess_Body() {}
 
 func (*ToProcess_ListTasks) isToProcess_Body() {}
+
+func (*ToProcess_StorePressure) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -991,6 +1007,7 @@ type LeaseDemand struct {
 	Strategy      *Strategy              `protobuf:"bytes,3,opt,name=strategy,proto3" json:"strategy,omitempty"`
 	Want          uint32                 `protobuf:"varint,4,opt,name=want,proto3" json:"want,omitempty"`
 	Backlog       uint32                 `protobuf:"varint,5,opt,name=backlog,proto3" json:"backlog,omitempty"` // tasks that wait, for people
+	Near          uint32                 `protobuf:"varint,6,opt,name=near,proto3" json:"near,omitempty"`       // the node that has most of the tasks' stored inputs; 0: none stands out
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1056,6 +1073,13 @@ func (x *LeaseDemand) GetWant() uint32 {
 func (x *LeaseDemand) GetBacklog() uint32 {
 	if x != nil {
 		return x.Backlog
+	}
+	return 0
+}
+
+func (x *LeaseDemand) GetNear() uint32 {
+	if x != nil {
+		return x.Near
 	}
 	return 0
 }
@@ -1970,6 +1994,44 @@ func (x *DropObjects) GetIds() [][]byte {
 	return nil
 }
 
+// StorePressure: somebody waits for room in this node's store. Processes let go of
+// what they don't refer to any more.
+type StorePressure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StorePressure) Reset() {
+	*x = StorePressure{}
+	mi := &file_local_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StorePressure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StorePressure) ProtoMessage() {}
+
+func (x *StorePressure) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StorePressure.ProtoReflect.Descriptor instead.
+func (*StorePressure) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{24}
+}
+
 type ResolveObject struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1980,7 +2042,7 @@ type ResolveObject struct {
 
 func (x *ResolveObject) Reset() {
 	*x = ResolveObject{}
-	mi := &file_local_proto_msgTypes[24]
+	mi := &file_local_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2054,7 @@ func (x *ResolveObject) String() string {
 func (*ResolveObject) ProtoMessage() {}
 
 func (x *ResolveObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[24]
+	mi := &file_local_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2067,7 @@ func (x *ResolveObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveObject.ProtoReflect.Descriptor instead.
 func (*ResolveObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{24}
+	return file_local_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ResolveObject) GetId() []byte {
@@ -2033,7 +2095,7 @@ type HeadCall struct {
 
 func (x *HeadCall) Reset() {
 	*x = HeadCall{}
-	mi := &file_local_proto_msgTypes[25]
+	mi := &file_local_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2045,7 +2107,7 @@ func (x *HeadCall) String() string {
 func (*HeadCall) ProtoMessage() {}
 
 func (x *HeadCall) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[25]
+	mi := &file_local_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2058,7 +2120,7 @@ func (x *HeadCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadCall.ProtoReflect.Descriptor instead.
 func (*HeadCall) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{25}
+	return file_local_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *HeadCall) GetMethod() string {
@@ -2085,7 +2147,7 @@ type HeadResult struct {
 
 func (x *HeadResult) Reset() {
 	*x = HeadResult{}
-	mi := &file_local_proto_msgTypes[26]
+	mi := &file_local_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2097,7 +2159,7 @@ func (x *HeadResult) String() string {
 func (*HeadResult) ProtoMessage() {}
 
 func (x *HeadResult) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[26]
+	mi := &file_local_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2110,7 +2172,7 @@ func (x *HeadResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadResult.ProtoReflect.Descriptor instead.
 func (*HeadResult) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{26}
+	return file_local_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HeadResult) GetBody() []byte {
@@ -2138,7 +2200,7 @@ type ActorStarted struct {
 
 func (x *ActorStarted) Reset() {
 	*x = ActorStarted{}
-	mi := &file_local_proto_msgTypes[27]
+	mi := &file_local_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2212,7 @@ func (x *ActorStarted) String() string {
 func (*ActorStarted) ProtoMessage() {}
 
 func (x *ActorStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[27]
+	mi := &file_local_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2225,7 @@ func (x *ActorStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorStarted.ProtoReflect.Descriptor instead.
 func (*ActorStarted) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{27}
+	return file_local_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ActorStarted) GetId() []byte {
@@ -2197,7 +2259,7 @@ type FinishDriver struct {
 
 func (x *FinishDriver) Reset() {
 	*x = FinishDriver{}
-	mi := &file_local_proto_msgTypes[28]
+	mi := &file_local_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2209,7 +2271,7 @@ func (x *FinishDriver) String() string {
 func (*FinishDriver) ProtoMessage() {}
 
 func (x *FinishDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[28]
+	mi := &file_local_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2222,7 +2284,7 @@ func (x *FinishDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishDriver.ProtoReflect.Descriptor instead.
 func (*FinishDriver) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{28}
+	return file_local_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *FinishDriver) GetExitCode() int32 {
@@ -2267,7 +2329,7 @@ const file_local_proto_rawDesc = "" +
 	"\ractor_started\x18\x11 \x01(\v2\x15.gray.v1.ActorStartedH\x00R\factorStarted\x12<\n" +
 	"\rfinish_driver\x18\x12 \x01(\v2\x15.gray.v1.FinishDriverH\x00R\ffinishDriver\x120\n" +
 	"\ttask_list\x18\x13 \x01(\v2\x11.gray.v1.TaskListH\x00R\btaskListB\x06\n" +
-	"\x04body\"\xf9\x06\n" +
+	"\x04body\"\xba\a\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
 	"\awelcome\x18\x02 \x01(\v2\x10.gray.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -2291,7 +2353,8 @@ const file_local_proto_rawDesc = "" +
 	"\tjob_ended\x18\x0f \x01(\v2\x11.gray.v1.JobEndedH\x00R\bjobEnded\x120\n" +
 	"\tnode_dead\x18\x10 \x01(\v2\x11.gray.v1.NodeDeadH\x00R\bnodeDead\x125\n" +
 	"\n" +
-	"list_tasks\x18\x11 \x01(\v2\x14.gray.v1.ListRequestH\x00R\tlistTasksB\x06\n" +
+	"list_tasks\x18\x11 \x01(\v2\x14.gray.v1.ListRequestH\x00R\tlistTasks\x12?\n" +
+	"\x0estore_pressure\x18\x15 \x01(\v2\x16.gray.v1.StorePressureH\x00R\rstorePressureB\x06\n" +
 	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -2320,13 +2383,14 @@ const file_local_proto_rawDesc = "" +
 	"\aprocess\x18\x03 \x01(\rR\aprocess\x12\x10\n" +
 	"\x03job\x18\x04 \x01(\rR\x03job\x12#\n" +
 	"\rsubmission_id\x18\x05 \x01(\tR\fsubmissionId\x12#\n" +
-	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\"\xb2\x01\n" +
+	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\"\xc6\x01\n" +
 	"\vLeaseDemand\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x120\n" +
 	"\tresources\x18\x02 \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12-\n" +
 	"\bstrategy\x18\x03 \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12\x12\n" +
 	"\x04want\x18\x04 \x01(\rR\x04want\x12\x18\n" +
-	"\abacklog\x18\x05 \x01(\rR\abacklog\"\x92\x01\n" +
+	"\abacklog\x18\x05 \x01(\rR\abacklog\x12\x12\n" +
+	"\x04near\x18\x06 \x01(\rR\x04near\"\x92\x01\n" +
 	"\n" +
 	"LeaseGrant\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x12\x14\n" +
@@ -2378,7 +2442,8 @@ const file_local_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
 	"\alost_on\x18\x02 \x03(\rR\x06lostOn\"\x1f\n" +
 	"\vDropObjects\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\fR\x03ids\"8\n" +
+	"\x03ids\x18\x01 \x03(\fR\x03ids\"\x0f\n" +
+	"\rStorePressure\"8\n" +
 	"\rResolveObject\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
 	"\alost_on\x18\x02 \x03(\rR\x06lostOn\"6\n" +
@@ -2410,7 +2475,7 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),        // 0: gray.v1.Hello.Kind
 	(*ToNode)(nil),         // 1: gray.v1.ToNode
@@ -2437,23 +2502,24 @@ var file_local_proto_goTypes = []any{
 	(*PublishObject)(nil),  // 22: gray.v1.PublishObject
 	(*WantedObject)(nil),   // 23: gray.v1.WantedObject
 	(*DropObjects)(nil),    // 24: gray.v1.DropObjects
-	(*ResolveObject)(nil),  // 25: gray.v1.ResolveObject
-	(*HeadCall)(nil),       // 26: gray.v1.HeadCall
-	(*HeadResult)(nil),     // 27: gray.v1.HeadResult
-	(*ActorStarted)(nil),   // 28: gray.v1.ActorStarted
-	(*FinishDriver)(nil),   // 29: gray.v1.FinishDriver
-	(*TaskList)(nil),       // 30: gray.v1.TaskList
-	(*Ack)(nil),            // 31: gray.v1.Ack
-	(*Error)(nil),          // 32: gray.v1.Error
-	(*ObjectState)(nil),    // 33: gray.v1.ObjectState
-	(*StartActor)(nil),     // 34: gray.v1.StartActor
-	(*LogLines)(nil),       // 35: gray.v1.LogLines
-	(*JobEnded)(nil),       // 36: gray.v1.JobEnded
-	(*NodeDead)(nil),       // 37: gray.v1.NodeDead
-	(*ListRequest)(nil),    // 38: gray.v1.ListRequest
-	(*Resources)(nil),      // 39: gray.v1.Resources
-	(*Strategy)(nil),       // 40: gray.v1.Strategy
-	(*WorkerDied)(nil),     // 41: gray.v1.WorkerDied
+	(*StorePressure)(nil),  // 25: gray.v1.StorePressure
+	(*ResolveObject)(nil),  // 26: gray.v1.ResolveObject
+	(*HeadCall)(nil),       // 27: gray.v1.HeadCall
+	(*HeadResult)(nil),     // 28: gray.v1.HeadResult
+	(*ActorStarted)(nil),   // 29: gray.v1.ActorStarted
+	(*FinishDriver)(nil),   // 30: gray.v1.FinishDriver
+	(*TaskList)(nil),       // 31: gray.v1.TaskList
+	(*Ack)(nil),            // 32: gray.v1.Ack
+	(*Error)(nil),          // 33: gray.v1.Error
+	(*ObjectState)(nil),    // 34: gray.v1.ObjectState
+	(*StartActor)(nil),     // 35: gray.v1.StartActor
+	(*LogLines)(nil),       // 36: gray.v1.LogLines
+	(*JobEnded)(nil),       // 37: gray.v1.JobEnded
+	(*NodeDead)(nil),       // 38: gray.v1.NodeDead
+	(*ListRequest)(nil),    // 39: gray.v1.ListRequest
+	(*Resources)(nil),      // 40: gray.v1.Resources
+	(*Strategy)(nil),       // 41: gray.v1.Strategy
+	(*WorkerDied)(nil),     // 42: gray.v1.WorkerDied
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -2469,41 +2535,42 @@ var file_local_proto_depIdxs = []int32{
 	20, // 10: gray.v1.ToNode.borrow_objects:type_name -> gray.v1.BorrowObjects
 	21, // 11: gray.v1.ToNode.release_objects:type_name -> gray.v1.ReleaseObjects
 	22, // 12: gray.v1.ToNode.publish_object:type_name -> gray.v1.PublishObject
-	25, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
-	26, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
-	28, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
-	29, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	30, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	26, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
+	27, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
+	29, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
+	30, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
+	31, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
 	5,  // 18: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	31, // 19: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	32, // 20: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	32, // 19: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	33, // 20: gray.v1.ToProcess.error:type_name -> gray.v1.Error
 	7,  // 21: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
 	9,  // 22: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
 	10, // 23: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
 	17, // 24: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	33, // 25: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	34, // 25: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
 	23, // 26: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
 	24, // 27: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	27, // 28: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	34, // 29: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	35, // 30: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	36, // 31: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	37, // 32: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	38, // 33: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	0,  // 34: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 35: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	39, // 36: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	40, // 37: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	41, // 38: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	19, // 39: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	33, // 40: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	32, // 41: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	32, // 42: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	28, // 28: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	35, // 29: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	36, // 30: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	37, // 31: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	38, // 32: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	39, // 33: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	25, // 34: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
+	0,  // 35: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 36: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	40, // 37: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	41, // 38: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	42, // 39: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	19, // 40: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	34, // 41: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	33, // 42: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	33, // 43: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -2549,6 +2616,7 @@ func file_local_proto_init() {
 		(*ToProcess_JobEnded)(nil),
 		(*ToProcess_NodeDead)(nil),
 		(*ToProcess_ListTasks)(nil),
+		(*ToProcess_StorePressure)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2556,7 +2624,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

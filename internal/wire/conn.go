@@ -38,6 +38,7 @@ type Conn struct {
 	pending  []byte // frames that the next write takes
 	spare    []byte
 	writing  bool // a goroutine is in nc.Write and will take pending too
+	corked   bool
 	writeErr error
 	drained  sync.Cond // signalled when a writer stops
 }
@@ -106,8 +107,30 @@ func (c *Conn) SendFunc(f func([]byte) ([]byte, error)) error {
 	return c.flush()
 }
 
+// corkBytes is how many bytes a corked connection keeps back.
+const corkBytes = 64 << 10
+
+// Cork keeps frames back, up to 64 KiB, until Uncork, so that one write takes many. Who
+// corks must not wait meanwhile for anything that is said in them.
+func (c *Conn) Cork() {
+	c.mu.Lock()
+	c.corked = true
+	c.mu.Unlock()
+}
+
+// Uncork writes what Cork has kept back.
+func (c *Conn) Uncork() error {
+	c.mu.Lock()
+	c.corked = false
+	return c.flush()
+}
+
 // flush is entered with mu held and leaves it unlocked.
 func (c *Conn) flush() error {
+	if c.corked && len(c.pending) < corkBytes && c.writeErr == nil {
+		c.mu.Unlock()
+		return nil
+	}
 	if c.writing {
 		for c.writing && len(c.pending) > maxPending && c.writeErr == nil {
 			c.drained.Wait()

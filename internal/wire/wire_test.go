@@ -133,6 +133,43 @@ func TestAppendAndFlush(t *testing.T) {
 	}
 }
 
+// TestCork: frames are kept back until Uncork, or until there are many bytes.
+func TestCork(t *testing.T) {
+	a, b := pair(t)
+	send := func(body []byte) {
+		t.Helper()
+		if err := a.SendFunc(func(b []byte) ([]byte, error) { return append(b, body...), nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	receive := func(want ...int) {
+		t.Helper()
+		for _, n := range want {
+			if body, err := b.ReceiveFrame(); err != nil || len(body) != n {
+				t.Fatalf("%d bytes, %v; want %d", len(body), err, n)
+			}
+		}
+	}
+	a.Cork()
+	send([]byte("one"))
+	send([]byte("three"))
+	if n := a.Unflushed(); n != 2*4+8 {
+		t.Errorf("%d bytes wait", n)
+	}
+	if err := a.Uncork(); err != nil {
+		t.Fatal(err)
+	}
+	receive(3, 5)
+	a.Cork()
+	send(make([]byte, corkBytes))
+	receive(corkBytes)
+	if err := a.Uncork(); err != nil {
+		t.Fatal(err)
+	}
+	send(nil)
+	receive(0)
+}
+
 func TestFailedBodySendsNothing(t *testing.T) {
 	a, b := pair(t)
 	broken := errors.New("broken")

@@ -19,8 +19,9 @@ type Demand struct {
 	Key
 	Job       ids.JobID
 	Resources Amounts
-	Shape     string // equal for demands that are placed alike
-	Strategy  any    // its user's
+	Shape     string     // equal for demands that are placed alike
+	Strategy  any        // its user's
+	Near      ids.NodeID // that has its inputs; 0: none stands out
 	Want      int
 	Pending   int // of Want: being started, or asked of another node
 	Backlog   int
@@ -67,7 +68,7 @@ func (q *Queue) Set(d Demand) *Demand {
 		q.enter(old) // a new arrival
 	}
 	if d.Want > 0 {
-		old.Resources, old.Shape, old.Strategy = d.Resources, d.Shape, d.Strategy
+		old.Resources, old.Shape, old.Strategy, old.Near = d.Resources, d.Shape, d.Strategy, d.Near
 		old.Reason, old.Never = "", false
 	}
 	old.Want, old.Backlog = max(0, d.Want), d.Backlog

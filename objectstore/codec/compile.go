@@ -79,6 +79,9 @@ func (c *compiler) node(t reflect.Type, path string) (*node, error) {
 
 // fill gives n its functions. A type's own encoding goes before its kind.
 func (c *compiler) fill(n *node, path string) error {
+	if has(n.typ, tensorType) {
+		return c.fillTensor(n, path)
+	}
 	if done, err := fillHook(n, path); done || err != nil {
 		return err
 	}

@@ -3,7 +3,8 @@
 //
 // It owns the byte format of every value that crosses a process in gray: task
 // arguments, results, stored objects, actor calls. It never touches a network,
-// a file or a clock, starts no goroutine, and keeps no state but the cache of
+// a file or a clock, starts no goroutine that outlives a call (large copies are
+// shared by two), and keeps no state but the cache of
 // compiled types and the table of extension readers (RegisterExt).
 //
 // # Why not a library
@@ -36,6 +37,8 @@
 //
 // # Format
 //
+// docs/FORMAT.md says the same for writers of other languages.
+//
 // An object is one msgpack value, beginning at offset 0. Lengths and numbers of
 // msgpack's own are big-endian; the data of numeric extensions is little-endian.
 //
@@ -47,6 +50,7 @@
 //	string                         str (UTF-8 isn't checked)
 //	[]byte, [N]byte, named         bin
 //	numeric slice or array         extension 1 if it has 8 elements or more, else array
+//	Tensor                         extension 2, or nil if it has neither shape nor data
 //	other slice or array           array
 //	map                            map, in the map's own order
 //	struct                         map keyed by field name, in field order
@@ -90,7 +94,19 @@
 //	8 uint64  9 float32  10 float64  11 complex64  12 complex128  13 int  14 uint
 //
 // 13 and 14 are 64 bits wide and differ from 4 and 8 only in what they become
-// inside an any. complex elements are real then imaginary. Kinds 2 to 9 are
+// inside an any. complex elements are real then imaginary.
+//
+// # Extension 2: n-dimensional array
+//
+//	offset        size       content
+//	0             1 byte     element type
+//	1             1 byte     pad length, 0 to 63
+//	2             1 byte     rank, 0 to 32
+//	3             8 * rank   shape: uint64, little-endian, the slowest dimension first
+//	3+8*rank      pad        zero bytes
+//	3+8*rank+pad  n * width  elements, little-endian; n is the product of the shape
+//
+// A Tensor also reads arrays and extension 1, as one dimension. Kinds 3 to 9 are
 // reserved for later numeric forms; 16 and above are for Marshalers. msgpack's
 // lengths end at 4 GiB less one byte: longer values are refused with ErrTooLong.
 //
@@ -100,6 +116,6 @@
 // it: nil, bool, string, []byte, float32, float64 and time.Time as themselves;
 // integers as int (uint64 when they don't fit); arrays as []any; maps as
 // map[string]any, or map[any]any if a key isn't a string; numeric slices that lie
-// directly in an any, of any length, as slices of their element type; structs as map[string]any of their
-// fields; extensions by the reader given to RegisterExt.
+// directly in an any, of any length, as slices of their element type; tensors as
+// Tensors of it; structs as map[string]any of their fields; extensions by the reader given to RegisterExt.
 package codec

@@ -31,6 +31,7 @@ type everything struct {
 	L     []list
 	E     []struct{}
 	P     **int
+	Tn    codec.Tensor[float32]
 }
 
 func samples() []everything {
@@ -43,7 +44,7 @@ func samples() []everything {
 			B: []byte{1}, M: map[string]int{"k": 1}, MA: map[string]any{"x": []any{1, "s", nil}},
 			MI: map[int]small{3: {1, "n", 2}}, MK: map[any]inner{"q": {}}, A: map[string]any{"f": []float32{1, 2}},
 			R: []ref{{"id"}, {}}, Times: []time.Time{{}, time.Unix(1<<40, 1)}, L: []list{{&list{}}},
-			E: make([]struct{}, 3), P: &p,
+			E: make([]struct{}, 3), P: &p, Tn: codec.Tensor[float32]{Shape: []int{2, 1}, Data: []float32{1, 2}},
 			G: grids{Rows: [][]float64{make([]float64, 10)}, Vec: vec{1}, Marks: make([]complex128, 8)},
 		},
 	}
@@ -61,6 +62,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(enc)
 	}
 	f.Add([]byte{0xc9, 0, 0, 0, 10, 1, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+	f.Add([]byte{0xc7, 15, 2, 2, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4})
 	f.Add([]byte{0x82, 1, 2, 0xa1, 'x', 0xd4, 16, 'r'})
 	f.Fuzz(func(t *testing.T, src []byte) {
 		readAgain[everything](t, src)
@@ -68,6 +70,7 @@ func FuzzDecode(f *testing.F) {
 		readAgain[grids](t, src)
 		readAgain[[]float64](t, src)
 		readAgain[map[string][]int32](t, src)
+		readAgain[codec.Tensor[int16]](t, src)
 		readAgain[map[any]any](t, src)
 		readAgain[[]struct{}](t, src)
 		readAgain[*tree](t, src)

@@ -46,7 +46,7 @@ func has(t, iface reflect.Type) bool {
 // hooked reports whether t has an encoding of its own, which goes before the
 // one of its kind.
 func hooked(t reflect.Type) bool {
-	return t == timeType || has(t, marshalerType) || has(t, unmarshalerType) ||
+	return t == timeType || has(t, tensorType) || has(t, marshalerType) || has(t, unmarshalerType) ||
 		has(t, binaryOut) && has(t, binaryIn) || has(t, textOut) && has(t, textIn)
 }
 

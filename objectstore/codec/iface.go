@@ -238,6 +238,13 @@ func (d *Decoder) readAnyExt() (any, error) {
 			return nil, err
 		}
 		return k.boxed(k.keep(d, data)), nil
+	case tensorKind:
+		d.pos = start
+		k, shape, data, err := d.readTensor()
+		if err != nil {
+			return nil, err
+		}
+		return k.boxedTensor(tensorLayout{shape, k.keep(d, data)}), nil
 	}
 	read, ok := extReaders.Load(kind)
 	if !ok {

@@ -84,7 +84,7 @@ func (k *numeric) append(e *Encoder, data unsafe.Pointer, count int) error {
 	b = binary.BigEndian.AppendUint32(append(b, mExt32), uint32(length))
 	b = append(b, numericKind, k.code, byte(pad))
 	b = append(b, make([]byte, pad)...)
-	e.buf = append(b, unsafe.Slice((*byte)(data), body)...)
+	e.buf = appendData(b, unsafe.Slice((*byte)(data), body))
 	return nil
 }
 
@@ -129,10 +129,14 @@ func (d *Decoder) readAs(want *numeric) ([]byte, error) {
 	start := d.pos
 	k, data, err := d.readNumeric()
 	if err == nil && k.same != want.same {
-		err = &DecodeError{Offset: start,
-			Err: fmt.Errorf("%w: a numeric array of %s can't be read as %s", ErrMismatch, k.typ, want.typ)}
+		err = d.wrongElement(start, k, want)
 	}
 	return data, err
+}
+
+func (d *Decoder) wrongElement(pos int, got, want *numeric) error {
+	return &DecodeError{Offset: pos,
+		Err: fmt.Errorf("%w: a numeric array of %s can't be read as %s", ErrMismatch, got.typ, want.typ)}
 }
 
 // numericBytes reads bytes that another writer stored as a numeric array.

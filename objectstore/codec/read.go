@@ -306,6 +306,18 @@ func (d *Decoder) isExt() bool {
 	return c >= mExt8 && c <= mExt32 || c >= mFixExt1 && c <= mFixExt16
 }
 
+// isExtOf says whether an extension of a kind is next.
+func (d *Decoder) isExtOf(kind int8) bool {
+	if !d.isExt() {
+		return false
+	}
+	at := d.pos + 1 // of the kind
+	if c := d.buf[d.pos]; c <= mExt32 {
+		at += 1 << (c - mExt8)
+	}
+	return at < len(d.buf) && int8(d.buf[at]) == kind
+}
+
 // skip moves past one value of any form, without recursion.
 func (d *Decoder) skip() error {
 	for pending := 1; pending > 0; pending-- {

@@ -3,6 +3,7 @@ package codec
 import (
 	"encoding/binary"
 	"math"
+	"unsafe"
 )
 
 // The first bytes of msgpack's forms.
@@ -105,7 +106,7 @@ func appendStr(b []byte, s string) []byte {
 	default:
 		b = be.AppendUint32(append(b, mStr32), uint32(n))
 	}
-	return append(b, s...)
+	return appendData(b, unsafe.Slice(unsafe.StringData(s), n))
 }
 
 func appendBin(b, data []byte) []byte {
@@ -118,7 +119,7 @@ func appendBin(b, data []byte) []byte {
 	default:
 		b = be.AppendUint32(append(b, mBin32), uint32(n))
 	}
-	return append(b, data...)
+	return appendData(b, data)
 }
 
 func appendArray(b []byte, n int) []byte {

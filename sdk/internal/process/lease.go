@@ -47,8 +47,10 @@ type class struct {
 	number    uint32
 	resources map[string]int64
 	strategy  *proto.Strategy
+	near      ids.NodeID // that has most of the tasks' inputs; 0: none stands out
+	key       string
 
-	mu        sync.Mutex
+	mu        *sync.Mutex // one for all classes that differ in near only
 	queue     taskQueue
 	withdrawn int           // of queue: cancelled since
 	load      time.Duration // that the rest is estimated to take
@@ -90,11 +92,25 @@ func (lt *leaseTable) classOf(o *TaskOptions) *class {
 	c := lt.classes[key]
 	if c == nil {
 		lt.numbers++
-		c = &class{p: lt.p, number: lt.numbers, resources: o.Resources, strategy: o.Strategy}
+		c = &class{p: lt.p, number: lt.numbers, resources: o.Resources, strategy: o.Strategy, key: key, mu: new(sync.Mutex)}
 		lt.classes[key] = c
 	}
 	o.class.Store(c)
 	return c
+}
+
+// nearClass returns the class like c for tasks whose inputs lie on a node.
+func (lt *leaseTable) nearClass(c *class, node ids.NodeID) *class {
+	key := fmt.Sprintf("%s@%d", c.key, node)
+	lt.mu.Lock()
+	defer lt.mu.Unlock()
+	near := lt.classes[key]
+	if near == nil {
+		lt.numbers++
+		near = &class{p: lt.p, number: lt.numbers, resources: c.resources, strategy: c.strategy, near: node, key: key, mu: c.mu}
+		lt.classes[key] = near
+	}
+	return near
 }
 
 func classKey(o *TaskOptions) string {
@@ -139,6 +155,7 @@ func (c *class) enqueue(t *Task) {
 		c.mu.Unlock()
 		return
 	}
+	t.class = c
 	t.estimate = t.opts.estimate()
 	var l *lease
 	if c.backlog() == 0 {
@@ -261,7 +278,7 @@ func (c *class) announce() {
 	c.announced = want
 	c.p.node.send(&proto.ToNode{Body: &proto.ToNode_LeaseDemand{LeaseDemand: &proto.LeaseDemand{
 		Class: c.number, Resources: &proto.Resources{Quantity: c.resources}, Strategy: c.strategy,
-		Want: uint32(want), Backlog: uint32(c.backlog()),
+		Want: uint32(want), Backlog: uint32(c.backlog()), Near: uint32(c.near),
 	}}})
 }
 
@@ -495,10 +512,13 @@ func (lt *leaseTable) close() {
 	}
 }
 
-// cancel takes t out of the queue's way or tells its worker. What t makes is
-// the caller's to complete.
+// cancel takes t, of this class or one that differs in near, out of the queue's way or
+// tells its worker. What t makes is the caller's to complete.
 func (c *class) cancel(t *Task) {
 	c.mu.Lock()
+	if t.class != nil {
+		c = t.class
+	}
 	if !t.cancelled {
 		t.cancelled = true
 		c.withdraw(t)

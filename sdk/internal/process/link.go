@@ -56,6 +56,11 @@ func (l *link) call(ctx context.Context, m *proto.ToNode) (*proto.ToProcess, err
 	if err != nil {
 		return nil, err
 	}
+	return l.await(ctx, m.Call, ch)
+}
+
+// await waits for the answer to a call that start has begun.
+func (l *link) await(ctx context.Context, number uint64, ch chan *proto.ToProcess) (*proto.ToProcess, error) {
 	select {
 	case answer, ok := <-ch:
 		if !ok {
@@ -66,7 +71,7 @@ func (l *link) call(ctx context.Context, m *proto.ToNode) (*proto.ToProcess, err
 		}
 		return answer, nil
 	case <-ctx.Done():
-		l.forget(m.Call)
+		l.forget(number)
 		return nil, context.Cause(ctx)
 	}
 }

@@ -83,6 +83,9 @@ func (o *Object) complete(c *content) bool {
 // setContent is called with mu held.
 func (o *Object) setContent(c *content) {
 	o.content = c
+	if c.stored {
+		o.p.reap.met(c.size)
+	}
 	if o.owned() && !c.stored {
 		o.task = nil
 	}
@@ -108,7 +111,8 @@ func (o *Object) subscribe(w wakeable) bool {
 	}
 	o.mu.Unlock()
 	if resolve {
-		o.p.spawn(func() { o.p.resolve(o, nil) })
+		first := o.p.askFor(o, nil) // here, so that many questions may share a write
+		o.p.spawn(func() { o.p.resolve(o, first) })
 	}
 	return true
 }
@@ -153,6 +157,9 @@ func (p *Process) Wait(ctx context.Context, objects ...*Object) error {
 	g := &gate{open: make(chan struct{})}
 	g.remaining.Store(1)
 	var subscribed []*Object
+	if len(objects) > 1 {
+		p.node.conn.Cork()
+	}
 	for _, o := range objects {
 		if o.peek() != nil {
 			continue
@@ -165,6 +172,9 @@ func (p *Process) Wait(ctx context.Context, objects ...*Object) error {
 		if len(objects) > 1 {
 			subscribed = append(subscribed, o)
 		}
+	}
+	if len(objects) > 1 {
+		_ = p.node.conn.Uncork()
 	}
 	if g.remaining.Add(-1) == 0 {
 		return nil
@@ -199,11 +209,13 @@ type Arrivals struct {
 // Arrive starts to watch objects. An object given twice arrives twice.
 func (p *Process) Arrive(objects []*Object) *Arrivals {
 	a := &Arrivals{wake: make(chan struct{}, 1), p: p, left: len(objects)}
+	p.node.conn.Cork()
 	for _, o := range objects {
 		if !o.subscribe(a) {
 			a.ready(o)
 		}
 	}
+	_ = p.node.conn.Uncork()
 	return a
 }
 
@@ -268,12 +280,29 @@ func (a *Arrivals) Stop(objects []*Object) {
 	}
 }
 
-// resolve asks the home for a borrowed object's outcome until there is one.
-func (p *Process) resolve(o *Object, lostOn []uint32) {
-	for {
-		answer, err := p.node.call(p.ctx, &proto.ToNode{Body: &proto.ToNode_ResolveObject{
-			ResolveObject: &proto.ResolveObject{Id: o.id.Bytes(), LostOn: lostOn},
-		}})
+// question is a call of ResolveObject.
+type question struct {
+	lostOn []uint32
+	number uint64
+	answer chan *proto.ToProcess
+	err    error
+}
+
+// askFor asks the home for a borrowed object's outcome.
+func (p *Process) askFor(o *Object, lostOn []uint32) question {
+	m := &proto.ToNode{Body: &proto.ToNode_ResolveObject{ResolveObject: &proto.ResolveObject{Id: o.id.Bytes(), LostOn: lostOn}}}
+	ch, err := p.node.start(m)
+	return question{lostOn, m.Call, ch, err}
+}
+
+// resolve waits for the answer to q, and asks again until there is an outcome.
+func (p *Process) resolve(o *Object, q question) {
+	for ; ; q = p.askFor(o, q.lostOn) {
+		var answer *proto.ToProcess
+		err := q.err
+		if err == nil {
+			answer, err = p.node.await(p.ctx, q.number, q.answer)
+		}
 		if p.ctx.Err() != nil {
 			return
 		}

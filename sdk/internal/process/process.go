@@ -75,7 +75,6 @@ func Connect(ctx context.Context, cfg Config) (*Process, error) {
 		cfg:      cfg,
 		node:     &link{conn: conn, calls: map[uint64]chan *proto.ToProcess{}},
 		borrowed: map[ids.ObjectID]*borrowing{},
-		reap:     reaper{wake: make(chan struct{}, 1)},
 	}
 	if err := p.handshake(ctx, conn); err != nil {
 		conn.Close()
@@ -83,6 +82,7 @@ func Connect(ctx context.Context, cfg Config) (*Process, error) {
 	}
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	p.done = p.ctx.Done()
+	p.reap.init(p.store.Size())
 	p.leases.init(p)
 	p.actors.init(p)
 	p.streams.init()
@@ -224,13 +224,22 @@ func (p *Process) end(cause error) {
 
 // runLink receives what the node says.
 func (p *Process) runLink() {
+	conn, corked := p.node.conn, false
 	for {
 		m := &proto.ToProcess{}
-		if err := p.node.conn.Receive(m); err != nil {
+		if err := conn.Receive(m); err != nil {
 			p.end(ErrNodeLost)
 			return
 		}
+		if !corked && conn.More() {
+			conn.Cork() // one write for what many frames bring about
+			corked = true
+		}
 		p.dispatch(m)
+		if corked && !conn.More() {
+			_ = conn.Uncork()
+			corked = false
+		}
 	}
 }
 
@@ -256,6 +265,8 @@ func (p *Process) dispatch(m *proto.ToProcess) {
 		}
 	case *proto.ToProcess_JobEnded:
 		p.end(&RemoteError{&proto.Error{Kind: proto.Error_JOB_ENDED, Message: "the job has ended"}})
+	case *proto.ToProcess_StorePressure:
+		p.reap.hurry()
 	case *proto.ToProcess_NodeDead:
 		p.nodeDied(ids.NodeID(b.NodeDead.GetNode()))
 	case *proto.ToProcess_ListTasks:

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"weak"
 
@@ -113,6 +114,29 @@ type reaper struct {
 	mu   sync.Mutex
 	dead []*trace
 	wake chan struct{}
+
+	urgent chan struct{} // asks for a collection soon
+	stored atomic.Int64  // bytes of stored objects met since the last collection
+	enough int64         // of them, for another; constant
+}
+
+func (r *reaper) init(storeSize int64) {
+	r.wake, r.urgent, r.enough = make(chan struct{}, 1), make(chan struct{}, 1), min(storeSize/storeShare, storeMost)
+}
+
+// hurry asks for a collection soon: a store is short of room.
+func (r *reaper) hurry() {
+	select {
+	case r.urgent <- struct{}{}:
+	default:
+	}
+}
+
+// met counts an object's bytes in a store, which the garbage collector knows nothing of.
+func (r *reaper) met(size int64) {
+	if r.stored.Add(size) >= r.enough {
+		r.hurry()
+	}
 }
 
 func (r *reaper) add(t *trace) {
@@ -128,10 +152,21 @@ func (r *reaper) add(t *trace) {
 // collectEvery bounds how long a tracked object outlives its last reference
 // in a process that allocates too little to collect by itself; with no task
 // made or ended and no object met or let go for idleTicks of it, collections become rare.
+// Before that, one is due when a storeShare-th of the store, or storeMost bytes, were
+// met since the last: memory that was in use is faster than such that never was.
 const (
 	collectEvery = 500 * time.Millisecond
 	idleTicks    = 4
 	rareTicks    = 6
+	storeShare   = 8
+	storeMost    = 256 << 20
+)
+
+// Collections may take so much of the time: a restRatio-th, where a store is short of
+// room a hurryRatio-th.
+const (
+	restRatio  = 50
+	hurryRatio = 10
 )
 
 func (p *Process) runReaper() {
@@ -139,7 +174,16 @@ func (p *Process) runReaper() {
 	defer tick.Stop()
 	var seen uint64
 	var idle int
-	var rest time.Time // no collection before: they may take 2 % of the time
+	var ended time.Time // the last collection, and what it took
+	var took time.Duration
+	collect := func() {
+		p.reap.stored.Store(0)
+		start := time.Now()
+		runtime.GC()
+		ended = time.Now()
+		took = ended.Sub(start)
+	}
+	var due <-chan time.Time // a collection that was asked for and has to wait
 	for {
 		select {
 		case <-p.reap.wake:
@@ -154,11 +198,22 @@ func (p *Process) runReaper() {
 			} else {
 				idle++
 			}
-			if p.tracked.Load() == 0 || now.Before(rest) || idle > idleTicks && idle%rareTicks != 0 {
+			if p.tracked.Load() == 0 || now.Sub(ended) < restRatio*took || idle > idleTicks && idle%rareTicks != 0 {
 				continue
 			}
-			runtime.GC()
-			rest = now.Add(50 * time.Since(now))
+			collect()
+		case <-p.reap.urgent:
+			if p.tracked.Load() == 0 {
+				continue
+			}
+			if wait := hurryRatio*took - time.Since(ended); wait > 0 {
+				due = time.After(wait)
+				continue
+			}
+			collect()
+		case <-due:
+			due = nil
+			collect()
 		case <-p.ctx.Done():
 			return
 		}

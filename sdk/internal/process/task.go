@@ -46,6 +46,7 @@ type Task struct {
 
 	// Guarded by the class's or actor's lock.
 	lease     *lease
+	class     *class // since it was enqueued, of a task
 	estimate  uint32 // ns, as added to the lease's load
 	attempt   uint16
 	cancelled bool
@@ -167,7 +168,13 @@ func (p *Process) dispatchTask(t *Task) {
 		t.actor.dispatchable()
 		return
 	}
-	p.leases.classOf(t.opts).enqueue(t)
+	c := p.leases.classOf(t.opts)
+	if len(t.deps) > 0 {
+		if node := p.nearest(t); node != 0 {
+			c = p.leases.nearClass(c, node)
+		}
+	}
+	c.enqueue(t)
 }
 
 // failTask completes t without running it. An actor's call keeps its place
@@ -301,7 +308,7 @@ func (p *Process) recover(o *Object, lost *content) {
 		o.resolver = true
 		o.mu.Unlock()
 		if start {
-			p.spawn(func() { p.resolve(o, nodeNumbers(lost.nodes)) })
+			p.spawn(func() { p.resolve(o, p.askFor(o, nodeNumbers(lost.nodes))) })
 		}
 		return
 	}

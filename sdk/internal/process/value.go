@@ -245,6 +245,7 @@ type Decoding struct {
 	p       *Process
 	InStore bool         // the bytes lie in the store, aligned
 	deps    []dependency // what came with a task's input
+	next    int          // of deps, probably
 	tell    [][]byte     // borrowed for the first time
 }
 
@@ -261,18 +262,32 @@ func (d *Decoding) Reference(payload []byte) (*Object, error) {
 	if tell {
 		d.tell = append(d.tell, id.Bytes())
 	}
-	for i := range d.deps {
-		if dep := &d.deps[i]; dep.id == id && dep.kind != depLazy && o.peek() == nil {
-			c := &content{value: dep.value}
-			if dep.kind == depStored {
-				c = &content{stored: true, size: dep.size, nodes: dep.nodes}
-			} else if c.value == nil {
-				c.value = []byte{}
-			}
-			o.complete(c)
+	if dep := d.dependency(id); dep != nil && o.peek() == nil {
+		c := &content{value: dep.value}
+		if dep.kind == depStored {
+			c = &content{stored: true, size: dep.size, nodes: dep.nodes}
+		} else if c.value == nil {
+			c.value = []byte{}
 		}
+		o.complete(c)
 	}
 	return o, nil
+}
+
+// dependency finds what came with the input of a reference in it. The dependencies
+// have the order of the references, but for those that the reader skips.
+func (d *Decoding) dependency(id ids.ObjectID) *dependency {
+	for i := range d.deps {
+		at := (d.next + i) % len(d.deps)
+		if dep := &d.deps[at]; dep.id == id {
+			d.next = at + 1
+			if dep.kind == depLazy {
+				break
+			}
+			return dep
+		}
+	}
+	return nil
 }
 
 // settle waits until the homes know of references that are new here.

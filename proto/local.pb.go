@@ -100,6 +100,7 @@ type ToNode struct {
 	//	*ToNode_ActorStarted
 	//	*ToNode_FinishDriver
 	//	*ToNode_TaskList
+	//	*ToNode_ObjectList
 	Body          isToNode_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -311,6 +312,15 @@ func (x *ToNode) GetTaskList() *TaskList {
 	return nil
 }
 
+func (x *ToNode) GetObjectList() *ObjectList {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_ObjectList); ok {
+			return x.ObjectList
+		}
+	}
+	return nil
+}
+
 type isToNode_Body interface {
 	isToNode_Body()
 }
@@ -387,6 +397,10 @@ type ToNode_TaskList struct {
 	TaskList *TaskList `protobuf:"bytes,19,opt,name=task_list,json=taskList,proto3,oneof"` // answers ToProcess.list_tasks
 }
 
+type ToNode_ObjectList struct {
+	ObjectList *ObjectList `protobuf:"bytes,30,opt,name=object_list,json=objectList,proto3,oneof"` // answers ToProcess.list_objects
+}
+
 func (*ToNode_Hello) isToNode_Body() {}
 
 func (*ToNode_LeaseDemand) isToNode_Body() {}
@@ -423,10 +437,12 @@ func (*ToNode_FinishDriver) isToNode_Body() {}
 
 func (*ToNode_TaskList) isToNode_Body() {}
 
+func (*ToNode_ObjectList) isToNode_Body() {}
+
 // ToProcess goes from a node to one of its processes.
 type ToProcess struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks, the call to answer
+	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks and list_objects, the call to answer
 	// Types that are valid to be assigned to Body:
 	//
 	//	*ToProcess_Welcome
@@ -445,6 +461,7 @@ type ToProcess struct {
 	//	*ToProcess_JobEnded
 	//	*ToProcess_NodeDead
 	//	*ToProcess_ListTasks
+	//	*ToProcess_ListObjects
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -638,6 +655,15 @@ func (x *ToProcess) GetListTasks() *ListRequest {
 	return nil
 }
 
+func (x *ToProcess) GetListObjects() *ListRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_ListObjects); ok {
+			return x.ListObjects
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -706,6 +732,10 @@ type ToProcess_ListTasks struct {
 	ListTasks *ListRequest `protobuf:"bytes,17,opt,name=list_tasks,json=listTasks,proto3,oneof"`
 }
 
+type ToProcess_ListObjects struct {
+	ListObjects *ListRequest `protobuf:"bytes,30,opt,name=list_objects,json=listObjects,proto3,oneof"` // own ones that a store or another process knows
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -737,6 +767,8 @@ func (*ToProcess_JobEnded) isToProcess_Body() {}
 func (*ToProcess_NodeDead) isToProcess_Body() {}
 
 func (*ToProcess_ListTasks) isToProcess_Body() {}
+
+func (*ToProcess_ListObjects) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2243,7 +2275,7 @@ var File_local_proto protoreflect.FileDescriptor
 
 const file_local_proto_rawDesc = "" +
 	"\n" +
-	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xb6\b\n" +
+	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xee\b\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.gray.v1.HelloH\x00R\x05hello\x129\n" +
@@ -2266,8 +2298,10 @@ const file_local_proto_rawDesc = "" +
 	"\thead_call\x18\x10 \x01(\v2\x11.gray.v1.HeadCallH\x00R\bheadCall\x12<\n" +
 	"\ractor_started\x18\x11 \x01(\v2\x15.gray.v1.ActorStartedH\x00R\factorStarted\x12<\n" +
 	"\rfinish_driver\x18\x12 \x01(\v2\x15.gray.v1.FinishDriverH\x00R\ffinishDriver\x120\n" +
-	"\ttask_list\x18\x13 \x01(\v2\x11.gray.v1.TaskListH\x00R\btaskListB\x06\n" +
-	"\x04body\"\xf9\x06\n" +
+	"\ttask_list\x18\x13 \x01(\v2\x11.gray.v1.TaskListH\x00R\btaskList\x126\n" +
+	"\vobject_list\x18\x1e \x01(\v2\x13.gray.v1.ObjectListH\x00R\n" +
+	"objectListB\x06\n" +
+	"\x04body\"\xb4\a\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
 	"\awelcome\x18\x02 \x01(\v2\x10.gray.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -2291,7 +2325,8 @@ const file_local_proto_rawDesc = "" +
 	"\tjob_ended\x18\x0f \x01(\v2\x11.gray.v1.JobEndedH\x00R\bjobEnded\x120\n" +
 	"\tnode_dead\x18\x10 \x01(\v2\x11.gray.v1.NodeDeadH\x00R\bnodeDead\x125\n" +
 	"\n" +
-	"list_tasks\x18\x11 \x01(\v2\x14.gray.v1.ListRequestH\x00R\tlistTasksB\x06\n" +
+	"list_tasks\x18\x11 \x01(\v2\x14.gray.v1.ListRequestH\x00R\tlistTasks\x129\n" +
+	"\flist_objects\x18\x1e \x01(\v2\x14.gray.v1.ListRequestH\x00R\vlistObjectsB\x06\n" +
 	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -2443,17 +2478,18 @@ var file_local_proto_goTypes = []any{
 	(*ActorStarted)(nil),   // 28: gray.v1.ActorStarted
 	(*FinishDriver)(nil),   // 29: gray.v1.FinishDriver
 	(*TaskList)(nil),       // 30: gray.v1.TaskList
-	(*Ack)(nil),            // 31: gray.v1.Ack
-	(*Error)(nil),          // 32: gray.v1.Error
-	(*ObjectState)(nil),    // 33: gray.v1.ObjectState
-	(*StartActor)(nil),     // 34: gray.v1.StartActor
-	(*LogLines)(nil),       // 35: gray.v1.LogLines
-	(*JobEnded)(nil),       // 36: gray.v1.JobEnded
-	(*NodeDead)(nil),       // 37: gray.v1.NodeDead
-	(*ListRequest)(nil),    // 38: gray.v1.ListRequest
-	(*Resources)(nil),      // 39: gray.v1.Resources
-	(*Strategy)(nil),       // 40: gray.v1.Strategy
-	(*WorkerDied)(nil),     // 41: gray.v1.WorkerDied
+	(*ObjectList)(nil),     // 31: gray.v1.ObjectList
+	(*Ack)(nil),            // 32: gray.v1.Ack
+	(*Error)(nil),          // 33: gray.v1.Error
+	(*ObjectState)(nil),    // 34: gray.v1.ObjectState
+	(*StartActor)(nil),     // 35: gray.v1.StartActor
+	(*LogLines)(nil),       // 36: gray.v1.LogLines
+	(*JobEnded)(nil),       // 37: gray.v1.JobEnded
+	(*NodeDead)(nil),       // 38: gray.v1.NodeDead
+	(*ListRequest)(nil),    // 39: gray.v1.ListRequest
+	(*Resources)(nil),      // 40: gray.v1.Resources
+	(*Strategy)(nil),       // 41: gray.v1.Strategy
+	(*WorkerDied)(nil),     // 42: gray.v1.WorkerDied
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -2474,36 +2510,38 @@ var file_local_proto_depIdxs = []int32{
 	28, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
 	29, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
 	30, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
-	5,  // 18: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	31, // 19: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	32, // 20: gray.v1.ToProcess.error:type_name -> gray.v1.Error
-	7,  // 21: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
-	9,  // 22: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
-	10, // 23: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
-	17, // 24: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	33, // 25: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
-	23, // 26: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
-	24, // 27: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	27, // 28: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	34, // 29: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	35, // 30: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	36, // 31: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	37, // 32: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	38, // 33: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	0,  // 34: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 35: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	39, // 36: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	40, // 37: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	41, // 38: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	19, // 39: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	33, // 40: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	32, // 41: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	32, // 42: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	43, // [43:43] is the sub-list for method output_type
-	43, // [43:43] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	31, // 18: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	5,  // 19: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
+	32, // 20: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	33, // 21: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	7,  // 22: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
+	9,  // 23: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
+	10, // 24: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
+	17, // 25: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
+	34, // 26: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	23, // 27: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
+	24, // 28: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
+	27, // 29: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	35, // 30: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	36, // 31: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	37, // 32: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	38, // 33: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	39, // 34: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	39, // 35: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	0,  // 36: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 37: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	40, // 38: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	41, // 39: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	42, // 40: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	19, // 41: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	34, // 42: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	33, // 43: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	33, // 44: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	45, // [45:45] is the sub-list for method output_type
+	45, // [45:45] is the sub-list for method input_type
+	45, // [45:45] is the sub-list for extension type_name
+	45, // [45:45] is the sub-list for extension extendee
+	0,  // [0:45] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -2531,6 +2569,7 @@ func file_local_proto_init() {
 		(*ToNode_ActorStarted)(nil),
 		(*ToNode_FinishDriver)(nil),
 		(*ToNode_TaskList)(nil),
+		(*ToNode_ObjectList)(nil),
 	}
 	file_local_proto_msgTypes[1].OneofWrappers = []any{
 		(*ToProcess_Welcome)(nil),
@@ -2549,6 +2588,7 @@ func file_local_proto_init() {
 		(*ToProcess_JobEnded)(nil),
 		(*ToProcess_NodeDead)(nil),
 		(*ToProcess_ListTasks)(nil),
+		(*ToProcess_ListObjects)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -55,27 +54,6 @@ func (h *Head) listTasks(w http.ResponseWriter, r *http.Request) {
 		total += int(l.Total)
 		for _, t := range l.Tasks {
 			rows = append(rows, taskRow(t))
-		}
-	}
-	answer(w, r, rows, max(total, len(rows)), warnings)
-}
-
-func (h *Head) listObjects(w http.ResponseWriter, r *http.Request) {
-	limit := rowLimit(r.URL.Query())
-	type list struct {
-		ip string
-		*proto.ObjectList
-	}
-	lists, warnings := gather(r.Context(), h, func(ctx context.Context, i *proto.NodeInfo, c proto.NodeClient) (list, error) {
-		l, err := c.ListObjects(ctx, &proto.ListRequest{Limit: uint32(limit)})
-		return list{i.Ip, l}, err
-	})
-	var rows []api.ObjectRow
-	total := 0
-	for _, l := range lists {
-		total += int(l.Total)
-		for _, o := range l.Objects {
-			rows = append(rows, objectRow(o, l.ip))
 		}
 	}
 	answer(w, r, rows, max(total, len(rows)), warnings)
@@ -248,20 +226,6 @@ func taskRow(t *proto.TaskInfo) api.TaskRow {
 	if t.Pid != 0 {
 		pid := int(t.Pid)
 		row.WorkerPID = &pid
-	}
-	return row
-}
-
-func objectRow(o *proto.ObjectInfo, ip string) api.ObjectRow {
-	row := api.ObjectRow{
-		ObjectID: o.Id, ObjectSize: o.Size, TaskStatus: "FINISHED", ReferenceType: "LOCAL_REFERENCE", IP: ip,
-		NodeID: ids.NodeID(o.Node).String(), State: o.State, Holders: slices.Clone(o.Holders), Pins: int(o.Pins),
-	}
-	if o.State == "PENDING" {
-		row.TaskStatus = "PENDING"
-	}
-	if row.Holders == nil {
-		row.Holders = []string{}
 	}
 	return row
 }

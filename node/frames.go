@@ -71,8 +71,8 @@ func (r *reader) frame(m *proto.ToNode) error {
 			return fmt.Errorf("%w: a worker's FinishDriver", ErrBadFrame)
 		}
 		return n.finishDriver(p, m.Call, b.FinishDriver)
-	case *proto.ToNode_TaskList:
-		n.answerTasks(p, m.Call, b.TaskList)
+	case *proto.ToNode_TaskList, *proto.ToNode_ObjectList:
+		n.answerList(p, m)
 	case nil, *proto.ToNode_Hello:
 		return fmt.Errorf("%w: %T", ErrBadFrame, m.Body)
 	default:

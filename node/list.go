@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/objectstore"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -18,32 +19,30 @@ const (
 	defaultLimit = 1000
 )
 
-// ListTasks asks the processes here for the tasks that they own.
-func (s *service) ListTasks(ctx context.Context, r *proto.ListRequest) (*proto.TaskList, error) {
-	n := s.n
+// ask asks the processes here for a list, and gives their answers to take, one
+// after another.
+func (n *Node) ask(ctx context.Context, job uint32, question func() *proto.ToProcess, take func(*process, *proto.ToNode)) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
-	limit := limitOf(r)
-	out := &proto.TaskList{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	n.mu.Lock()
 	for _, p := range n.processes {
-		if p.conn == nil || p.state == gone || p.state == starting || p.job == nil || r.Job != 0 && uint32(p.job.id) != r.Job {
+		if p.conn == nil || p.state == gone || p.state == starting || p.job == nil || job != 0 && uint32(p.job.id) != job {
 			continue
 		}
 		p.lastCall++
-		call, answer := p.lastCall, make(chan *proto.TaskList, 1)
+		call, answer := p.lastCall, make(chan *proto.ToNode, 1)
 		p.calls[call] = answer
-		p.push(&proto.ToProcess{Call: call, Body: &proto.ToProcess_ListTasks{ListTasks: &proto.ListRequest{Job: r.Job, Limit: limit}}})
+		q := question()
+		q.Call = call
+		p.push(q)
 		all.Go(func() {
 			select {
-			case l := <-answer:
+			case m := <-answer:
 				mu.Lock()
 				defer mu.Unlock()
-				out.Tasks = append(out.Tasks, l.GetTasks()...)
-				out.Counts = append(out.Counts, l.GetCounts()...)
-				out.Total += l.GetTotal()
+				take(p, m)
 			case <-ctx.Done():
 				n.mu.Lock()
 				defer n.mu.Unlock()
@@ -53,6 +52,31 @@ func (s *service) ListTasks(ctx context.Context, r *proto.ListRequest) (*proto.T
 	}
 	n.mu.Unlock()
 	all.Wait()
+}
+
+// answerList takes a process's answer.
+func (n *Node) answerList(p *process, m *proto.ToNode) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if ch := p.calls[m.Call]; ch != nil {
+		delete(p.calls, m.Call)
+		ch <- m
+	}
+}
+
+// ListTasks asks the processes here for the tasks that they own.
+func (s *service) ListTasks(ctx context.Context, r *proto.ListRequest) (*proto.TaskList, error) {
+	limit := limitOf(r)
+	out := &proto.TaskList{}
+	question := func() *proto.ToProcess {
+		return &proto.ToProcess{Body: &proto.ToProcess_ListTasks{ListTasks: &proto.ListRequest{Job: r.Job, Limit: limit}}}
+	}
+	s.n.ask(ctx, r.Job, question, func(_ *process, m *proto.ToNode) {
+		l := m.GetTaskList()
+		out.Tasks = append(out.Tasks, l.GetTasks()...)
+		out.Counts = append(out.Counts, l.GetCounts()...)
+		out.Total += l.GetTotal()
+	})
 	slices.SortFunc(out.Tasks, func(a, b *proto.TaskInfo) int { return cmp.Compare(a.Id, b.Id) })
 	out.Tasks = out.Tasks[:min(len(out.Tasks), int(limit))]
 	return out, nil
@@ -63,16 +87,6 @@ func limitOf(r *proto.ListRequest) uint32 {
 		return defaultLimit
 	}
 	return min(r.Limit, 100_000)
-}
-
-// answerTasks takes a process's answer to list_tasks.
-func (n *Node) answerTasks(p *process, call uint64, l *proto.TaskList) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if ch := p.calls[call]; ch != nil {
-		delete(p.calls, call)
-		ch <- l
-	}
 }
 
 // ListWorkers describes the processes here.
@@ -122,11 +136,11 @@ func storeState(o objectstore.Info) string {
 }
 
 // ListObjects describes the objects in the store and the directory's entries.
-func (s *service) ListObjects(_ context.Context, r *proto.ListRequest) (*proto.ObjectList, error) {
+func (s *service) ListObjects(ctx context.Context, r *proto.ListRequest) (*proto.ObjectList, error) {
 	n := s.n
 	infos := map[ids.ObjectID]*proto.ObjectInfo{}
 	for o := range n.store.List() {
-		infos[o.ID] = &proto.ObjectInfo{Id: o.ID.String(), Size: o.Size, State: storeState(o), Node: uint32(n.id), Pins: uint32(o.Pins)}
+		infos[o.ID] = &proto.ObjectInfo{Id: o.ID.String(), Size: o.Size, State: storeState(o), Node: uint32(n.id), Pins: uint32(o.Pins), InStore: true}
 		if !o.Deleted { // the directory has no entry for what its owner alone holds
 			infos[o.ID].Holders = []string{o.ID.Owner.String() + " (owner)"}
 		}
@@ -138,6 +152,9 @@ func (s *service) ListObjects(_ context.Context, r *proto.ListRequest) (*proto.O
 			infos[e.ID] = i
 		}
 		i.Holders = e.Holders
+		if r.Owners {
+			i.HeldBy = n.holders(e.ID, e.By)
+		}
 	}
 	out := &proto.ObjectList{Total: uint64(len(infos))}
 	for _, i := range infos {
@@ -147,5 +164,62 @@ func (s *service) ListObjects(_ context.Context, r *proto.ListRequest) (*proto.O
 		return cmp.Or(-cmp.Compare(a.Size, b.Size), cmp.Compare(a.Id, b.Id))
 	})
 	out.Objects = out.Objects[:min(len(out.Objects), int(limitOf(r)))]
+	if r.Owners {
+		n.askOwners(ctx, r, out)
+	}
 	return out, nil
+}
+
+// askOwners adds what the processes here say of their own objects.
+func (n *Node) askOwners(ctx context.Context, r *proto.ListRequest, out *proto.ObjectList) {
+	question := func() *proto.ToProcess {
+		return &proto.ToProcess{Body: &proto.ToProcess_ListObjects{ListObjects: &proto.ListRequest{Limit: limitOf(r)}}}
+	}
+	n.ask(ctx, r.Job, question, func(p *process, m *proto.ToNode) {
+		for _, o := range m.GetObjectList().GetObjects() {
+			o.Holders = []string{p.name()}
+			if !o.Released {
+				o.HeldBy = n.holders(ids.ObjectID{Owner: p.id}, []refs.Holder{{Process: p.id}})
+			}
+			out.Owned = append(out.Owned, o)
+		}
+	})
+}
+
+// holders describes what holds an object.
+func (n *Node) holders(id ids.ObjectID, by []refs.Holder) []*proto.ObjectHolder {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	list := make([]*proto.ObjectHolder, 0, len(by))
+	for _, b := range by {
+		h := &proto.ObjectHolder{}
+		list = append(list, h)
+		switch {
+		case b.Node != 0:
+			h.Name, h.Kind = b.Node.String(), "NODE"
+			continue
+		case b.Process.IsZero():
+			h.Name, h.Kind = b.In.String(), "OBJECT"
+			continue
+		}
+		h.Name, h.Kind = b.Process.String(), "BORROWER"
+		if b.Process == id.Owner {
+			h.Kind = "OWNER"
+		}
+		p := n.processes[b.Process.Number]
+		if p == nil || p.job == nil {
+			continue
+		}
+		h.Pid, h.Job, h.Process = int32(p.pid), uint32(p.job.id), "worker"
+		if p.child != nil {
+			h.Pid = int32(p.child.pid)
+		}
+		switch {
+		case !p.worker:
+			h.Process = "driver"
+		case p.actor != nil:
+			h.Process, h.Actor = "actor", p.actor.id.String()
+		}
+	}
+	return list
 }

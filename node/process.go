@@ -56,8 +56,8 @@ type process struct {
 	blocked  bool
 	reach    bool // may own objects in other nodes' stores
 	finished *proto.FinishDriver
-	log      *workerLog                      // while it runs
-	calls    map[uint64]chan *proto.TaskList // list_tasks asked of it
+	log      *workerLog                    // while it runs
+	calls    map[uint64]chan *proto.ToNode // lists asked of it
 	lastCall uint64
 	idleEnd  *time.Timer  // ends a worker that nobody needs
 	killed   string       // why the node killed it, for the report
@@ -106,7 +106,7 @@ func (n *Node) newProcessLocked(j *job, worker bool) (*process, error) {
 	p := &process{
 		id: ids.ProcessID{Node: n.id, Number: number}, worker: worker, job: j,
 		slot: int(number % slotCount), hello: make(chan struct{}), readDone: make(chan struct{}),
-		out: newOutbox(), held: map[uint64]*lease{}, calls: map[uint64]chan *proto.TaskList{},
+		out: newOutbox(), held: map[uint64]*lease{}, calls: map[uint64]chan *proto.ToNode{},
 	}
 	p.ctx, p.cancel = context.WithCancel(n.ctx)
 	n.slots[uint32(p.slot)] = true

@@ -4975,6 +4975,7 @@ type ListRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
 	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Owners        bool                   `protobuf:"varint,20,opt,name=owners,proto3" json:"owners,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5021,6 +5022,13 @@ func (x *ListRequest) GetLimit() uint32 {
 		return x.Limit
 	}
 	return 0
+}
+
+func (x *ListRequest) GetOwners() bool {
+	if x != nil {
+		return x.Owners
+	}
+	return false
 }
 
 type TaskInfo struct {
@@ -5284,13 +5292,20 @@ func (x *TaskList) GetTotal() uint64 {
 }
 
 type ObjectInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
-	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // SEALED, CREATED, DELETED (waits for readers), INLINE, PENDING
-	Node          uint32                 `protobuf:"varint,4,opt,name=node,proto3" json:"node,omitempty"`
-	Holders       []string               `protobuf:"bytes,5,rep,name=holders,proto3" json:"holders,omitempty"` // "n1.p3", "n2", "in OBJECT"
-	Pins          uint32                 `protobuf:"varint,6,opt,name=pins,proto3" json:"pins,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Size    int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	State   string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // SEALED, CREATED, DELETED (waits for readers), INLINE, PENDING
+	Node    uint32                 `protobuf:"varint,4,opt,name=node,proto3" json:"node,omitempty"`
+	Holders []string               `protobuf:"bytes,5,rep,name=holders,proto3" json:"holders,omitempty"` // "n1.p3", "n2", "in OBJECT"
+	Pins    uint32                 `protobuf:"varint,6,opt,name=pins,proto3" json:"pins,omitempty"`
+	// By the owner.
+	Function      string          `protobuf:"bytes,20,opt,name=function,proto3" json:"function,omitempty"`                                   // of the task that makes it; empty if it was put
+	CallSite      string          `protobuf:"bytes,21,opt,name=call_site,json=callSite,proto3" json:"call_site,omitempty"`                   // file:line of its gray.Put or Remote
+	CreatedUnixMs int64           `protobuf:"varint,22,opt,name=created_unix_ms,json=createdUnixMs,proto3" json:"created_unix_ms,omitempty"` // when a store or another process first knew it
+	Released      bool            `protobuf:"varint,23,opt,name=released,proto3" json:"released,omitempty"`                                  // its owner holds it no more
+	HeldBy        []*ObjectHolder `protobuf:"bytes,24,rep,name=held_by,json=heldBy,proto3" json:"held_by,omitempty"`
+	InStore       bool            `protobuf:"varint,25,opt,name=in_store,json=inStore,proto3" json:"in_store,omitempty"` // this node's; else it's known by its directory alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5367,17 +5382,145 @@ func (x *ObjectInfo) GetPins() uint32 {
 	return 0
 }
 
+func (x *ObjectInfo) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *ObjectInfo) GetCallSite() string {
+	if x != nil {
+		return x.CallSite
+	}
+	return ""
+}
+
+func (x *ObjectInfo) GetCreatedUnixMs() int64 {
+	if x != nil {
+		return x.CreatedUnixMs
+	}
+	return 0
+}
+
+func (x *ObjectInfo) GetReleased() bool {
+	if x != nil {
+		return x.Released
+	}
+	return false
+}
+
+func (x *ObjectInfo) GetHeldBy() []*ObjectHolder {
+	if x != nil {
+		return x.HeldBy
+	}
+	return nil
+}
+
+func (x *ObjectInfo) GetInStore() bool {
+	if x != nil {
+		return x.InStore
+	}
+	return false
+}
+
+type ObjectHolder struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // n1.p3, n2, or an object
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // OWNER, BORROWER, NODE (whose processes are told there), OBJECT (it contains the reference)
+	Pid           int32                  `protobuf:"varint,3,opt,name=pid,proto3" json:"pid,omitempty"`
+	Actor         string                 `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`     // that the process is
+	Process       string                 `protobuf:"bytes,5,opt,name=process,proto3" json:"process,omitempty"` // driver, worker, actor
+	Job           uint32                 `protobuf:"varint,6,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ObjectHolder) Reset() {
+	*x = ObjectHolder{}
+	mi := &file_cluster_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ObjectHolder) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ObjectHolder) ProtoMessage() {}
+
+func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
+func (*ObjectHolder) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *ObjectHolder) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ObjectHolder) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ObjectHolder) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *ObjectHolder) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ObjectHolder) GetProcess() string {
+	if x != nil {
+		return x.Process
+	}
+	return ""
+}
+
+func (x *ObjectHolder) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+// owned: what this node's processes say of their own objects, wherever stored.
 type ObjectList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Objects       []*ObjectInfo          `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
 	Total         uint64                 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
+	Owned         []*ObjectInfo          `protobuf:"bytes,20,rep,name=owned,proto3" json:"owned,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5389,7 +5532,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5402,7 +5545,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -5417,6 +5560,13 @@ func (x *ObjectList) GetTotal() uint64 {
 		return x.Total
 	}
 	return 0
+}
+
+func (x *ObjectList) GetOwned() []*ObjectInfo {
+	if x != nil {
+		return x.Owned
+	}
+	return nil
 }
 
 type WorkerInfo struct {
@@ -5436,7 +5586,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5448,7 +5598,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5461,7 +5611,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -5536,7 +5686,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5548,7 +5698,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5561,7 +5711,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -5583,7 +5733,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5595,7 +5745,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5608,7 +5758,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -5655,7 +5805,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5667,7 +5817,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5680,7 +5830,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -5741,7 +5891,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5753,7 +5903,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5766,7 +5916,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -6201,10 +6351,11 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
 	"\x06stderr\x18\x05 \x01(\bR\x06stderr\x12\x14\n" +
-	"\x05lines\x18\x06 \x03(\tR\x05lines\"5\n" +
+	"\x05lines\x18\x06 \x03(\tR\x05lines\"M\n" +
 	"\vListRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\rR\x05limit\"\xa6\x02\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
+	"\x06owners\x18\x14 \x01(\bR\x06owners\"\xa6\x02\n" +
 	"\bTaskInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x14\n" +
@@ -6228,7 +6379,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\bTaskList\x12'\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x11.gray.v1.TaskInfoR\x05tasks\x12*\n" +
 	"\x06counts\x18\x02 \x03(\v2\x12.gray.v1.TaskCountR\x06counts\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\x04R\x05total\"\x88\x01\n" +
+	"\x05total\x18\x03 \x01(\x04R\x05total\"\xd0\x02\n" +
 	"\n" +
 	"ObjectInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -6236,11 +6387,25 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x12\n" +
 	"\x04node\x18\x04 \x01(\rR\x04node\x12\x18\n" +
 	"\aholders\x18\x05 \x03(\tR\aholders\x12\x12\n" +
-	"\x04pins\x18\x06 \x01(\rR\x04pins\"Q\n" +
+	"\x04pins\x18\x06 \x01(\rR\x04pins\x12\x1a\n" +
+	"\bfunction\x18\x14 \x01(\tR\bfunction\x12\x1b\n" +
+	"\tcall_site\x18\x15 \x01(\tR\bcallSite\x12&\n" +
+	"\x0fcreated_unix_ms\x18\x16 \x01(\x03R\rcreatedUnixMs\x12\x1a\n" +
+	"\breleased\x18\x17 \x01(\bR\breleased\x12.\n" +
+	"\aheld_by\x18\x18 \x03(\v2\x15.gray.v1.ObjectHolderR\x06heldBy\x12\x19\n" +
+	"\bin_store\x18\x19 \x01(\bR\ainStore\"\x8a\x01\n" +
+	"\fObjectHolder\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\x12\x18\n" +
+	"\aprocess\x18\x05 \x01(\tR\aprocess\x12\x10\n" +
+	"\x03job\x18\x06 \x01(\rR\x03job\"|\n" +
 	"\n" +
 	"ObjectList\x12-\n" +
 	"\aobjects\x18\x01 \x03(\v2\x13.gray.v1.ObjectInfoR\aobjects\x12\x14\n" +
-	"\x05total\x18\x02 \x01(\x04R\x05total\"\xc0\x01\n" +
+	"\x05total\x18\x02 \x01(\x04R\x05total\x12)\n" +
+	"\x05owned\x18\x14 \x03(\v2\x13.gray.v1.ObjectInfoR\x05owned\"\xc0\x01\n" +
 	"\n" +
 	"WorkerInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -6320,7 +6485,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 84)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -6400,27 +6565,28 @@ var file_cluster_proto_goTypes = []any{
 	(*TaskCount)(nil),             // 75: gray.v1.TaskCount
 	(*TaskList)(nil),              // 76: gray.v1.TaskList
 	(*ObjectInfo)(nil),            // 77: gray.v1.ObjectInfo
-	(*ObjectList)(nil),            // 78: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 79: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 80: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 81: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 82: gray.v1.StreamHeader
-	(*StreamReply)(nil),           // 83: gray.v1.StreamReply
-	nil,                           // 84: gray.v1.Resources.QuantityEntry
-	nil,                           // 85: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 86: gray.v1.JobSpec.EnvEntry
-	nil,                           // 87: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 88: gray.v1.RegisterDriverRequest.EnvEntry
+	(*ObjectHolder)(nil),          // 78: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 79: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 80: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 81: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 82: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 83: gray.v1.StreamHeader
+	(*StreamReply)(nil),           // 84: gray.v1.StreamReply
+	nil,                           // 85: gray.v1.Resources.QuantityEntry
+	nil,                           // 86: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 87: gray.v1.JobSpec.EnvEntry
+	nil,                           // 88: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 89: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,  // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	84, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	85, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,  // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	9,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	2,  // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	7,  // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	7,  // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	85, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	86, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	11, // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	7,  // 9: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
 	8,  // 10: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
@@ -6440,11 +6606,11 @@ var file_cluster_proto_depIdxs = []int32{
 	38, // 24: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	33, // 25: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	34, // 26: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	86, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	87, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	87, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	88, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	7,  // 29: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,  // 30: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	88, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	89, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	7,  // 32: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	8,  // 33: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	38, // 34: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
@@ -6467,84 +6633,86 @@ var file_cluster_proto_depIdxs = []int32{
 	6,  // 51: gray.v1.ObjectState.error:type_name -> gray.v1.Error
 	74, // 52: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
 	75, // 53: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	77, // 54: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	79, // 55: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	6,  // 56: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	14, // 57: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	15, // 58: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	17, // 59: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	19, // 60: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	22, // 61: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	21, // 62: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	35, // 63: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	40, // 64: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	36, // 65: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	41, // 66: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	42, // 67: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	43, // 68: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	44, // 69: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	45, // 70: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	47, // 71: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	49, // 72: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	51, // 73: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	53, // 74: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	55, // 75: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	56, // 76: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	57, // 77: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	59, // 78: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	60, // 79: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	61, // 80: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	66, // 81: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	66, // 82: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	67, // 83: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	70, // 84: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	71, // 85: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	72, // 86: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	55, // 87: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	73, // 88: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	73, // 89: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	73, // 90: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	81, // 91: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	16, // 92: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	16, // 93: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	18, // 94: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	20, // 95: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	24, // 96: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	12, // 97: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	12, // 98: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	12, // 99: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	37, // 100: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	12, // 101: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	39, // 102: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	39, // 103: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	12, // 104: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	46, // 105: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	48, // 106: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	50, // 107: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	52, // 108: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	54, // 109: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	13, // 110: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	58, // 111: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	58, // 112: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	12, // 113: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	13, // 114: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	62, // 115: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	12, // 116: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	12, // 117: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	68, // 118: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	12, // 119: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	12, // 120: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	12, // 121: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	13, // 122: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	76, // 123: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	78, // 124: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	80, // 125: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	13, // 126: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	92, // [92:127] is the sub-list for method output_type
-	57, // [57:92] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	78, // 54: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	77, // 55: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	77, // 56: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	80, // 57: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	6,  // 58: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	14, // 59: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	15, // 60: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	17, // 61: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	19, // 62: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	22, // 63: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	21, // 64: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	35, // 65: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	40, // 66: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	36, // 67: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	41, // 68: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	42, // 69: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	43, // 70: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	44, // 71: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	45, // 72: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	47, // 73: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	49, // 74: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	51, // 75: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	53, // 76: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	55, // 77: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	56, // 78: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	57, // 79: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	59, // 80: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	60, // 81: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	61, // 82: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	66, // 83: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	66, // 84: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	67, // 85: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	70, // 86: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	71, // 87: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	72, // 88: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	55, // 89: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	73, // 90: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	73, // 91: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	73, // 92: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	82, // 93: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	16, // 94: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	16, // 95: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	18, // 96: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	20, // 97: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	24, // 98: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	12, // 99: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	12, // 100: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	12, // 101: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	37, // 102: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	12, // 103: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	39, // 104: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	39, // 105: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	12, // 106: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	46, // 107: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	48, // 108: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	50, // 109: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	52, // 110: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	54, // 111: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	13, // 112: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	58, // 113: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	58, // 114: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	12, // 115: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	13, // 116: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	62, // 117: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	12, // 118: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	12, // 119: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	68, // 120: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	12, // 121: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	12, // 122: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	12, // 123: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	13, // 124: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	76, // 125: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	79, // 126: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	81, // 127: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	13, // 128: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	94, // [94:129] is the sub-list for method output_type
+	59, // [59:94] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -6572,7 +6740,7 @@ func file_cluster_proto_init() {
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[76].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[77].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -6582,7 +6750,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   83,
+			NumMessages:   84,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -100,6 +100,7 @@ type ToNode struct {
 	//	*ToNode_ActorStarted
 	//	*ToNode_FinishDriver
 	//	*ToNode_TaskList
+	//	*ToNode_ObjectList
 	Body          isToNode_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -311,6 +312,15 @@ func (x *ToNode) GetTaskList() *TaskList {
 	return nil
 }
 
+func (x *ToNode) GetObjectList() *ObjectList {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_ObjectList); ok {
+			return x.ObjectList
+		}
+	}
+	return nil
+}
+
 type isToNode_Body interface {
 	isToNode_Body()
 }
@@ -387,6 +397,10 @@ type ToNode_TaskList struct {
 	TaskList *TaskList `protobuf:"bytes,19,opt,name=task_list,json=taskList,proto3,oneof"` // answers ToProcess.list_tasks
 }
 
+type ToNode_ObjectList struct {
+	ObjectList *ObjectList `protobuf:"bytes,30,opt,name=object_list,json=objectList,proto3,oneof"` // answers ToProcess.list_objects
+}
+
 func (*ToNode_Hello) isToNode_Body() {}
 
 func (*ToNode_LeaseDemand) isToNode_Body() {}
@@ -423,10 +437,12 @@ func (*ToNode_FinishDriver) isToNode_Body() {}
 
 func (*ToNode_TaskList) isToNode_Body() {}
 
+func (*ToNode_ObjectList) isToNode_Body() {}
+
 // ToProcess goes from a node to one of its processes.
 type ToProcess struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks, the call to answer
+	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks and list_objects, the call to answer
 	// Types that are valid to be assigned to Body:
 	//
 	//	*ToProcess_Welcome
@@ -446,6 +462,7 @@ type ToProcess struct {
 	//	*ToProcess_NodeDead
 	//	*ToProcess_ListTasks
 	//	*ToProcess_StorePressure
+	//	*ToProcess_ListObjects
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -648,6 +665,15 @@ func (x *ToProcess) GetStorePressure() *StorePressure {
 	return nil
 }
 
+func (x *ToProcess) GetListObjects() *ListRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_ListObjects); ok {
+			return x.ListObjects
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -720,6 +746,10 @@ type ToProcess_StorePressure struct {
 	StorePressure *StorePressure `protobuf:"bytes,21,opt,name=store_pressure,json=storePressure,proto3,oneof"`
 }
 
+type ToProcess_ListObjects struct {
+	ListObjects *ListRequest `protobuf:"bytes,30,opt,name=list_objects,json=listObjects,proto3,oneof"` // own ones that a store or another process knows
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -753,6 +783,8 @@ func (*ToProcess_NodeDead) isToProcess_Body() {}
 func (*ToProcess_ListTasks) isToProcess_Body() {}
 
 func (*ToProcess_StorePressure) isToProcess_Body() {}
+
+func (*ToProcess_ListObjects) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2305,7 +2337,7 @@ var File_local_proto protoreflect.FileDescriptor
 
 const file_local_proto_rawDesc = "" +
 	"\n" +
-	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xb6\b\n" +
+	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xee\b\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.gray.v1.HelloH\x00R\x05hello\x129\n" +
@@ -2328,8 +2360,10 @@ const file_local_proto_rawDesc = "" +
 	"\thead_call\x18\x10 \x01(\v2\x11.gray.v1.HeadCallH\x00R\bheadCall\x12<\n" +
 	"\ractor_started\x18\x11 \x01(\v2\x15.gray.v1.ActorStartedH\x00R\factorStarted\x12<\n" +
 	"\rfinish_driver\x18\x12 \x01(\v2\x15.gray.v1.FinishDriverH\x00R\ffinishDriver\x120\n" +
-	"\ttask_list\x18\x13 \x01(\v2\x11.gray.v1.TaskListH\x00R\btaskListB\x06\n" +
-	"\x04body\"\xba\a\n" +
+	"\ttask_list\x18\x13 \x01(\v2\x11.gray.v1.TaskListH\x00R\btaskList\x126\n" +
+	"\vobject_list\x18\x1e \x01(\v2\x13.gray.v1.ObjectListH\x00R\n" +
+	"objectListB\x06\n" +
+	"\x04body\"\xf5\a\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
 	"\awelcome\x18\x02 \x01(\v2\x10.gray.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -2354,7 +2388,8 @@ const file_local_proto_rawDesc = "" +
 	"\tnode_dead\x18\x10 \x01(\v2\x11.gray.v1.NodeDeadH\x00R\bnodeDead\x125\n" +
 	"\n" +
 	"list_tasks\x18\x11 \x01(\v2\x14.gray.v1.ListRequestH\x00R\tlistTasks\x12?\n" +
-	"\x0estore_pressure\x18\x15 \x01(\v2\x16.gray.v1.StorePressureH\x00R\rstorePressureB\x06\n" +
+	"\x0estore_pressure\x18\x15 \x01(\v2\x16.gray.v1.StorePressureH\x00R\rstorePressure\x129\n" +
+	"\flist_objects\x18\x1e \x01(\v2\x14.gray.v1.ListRequestH\x00R\vlistObjectsB\x06\n" +
 	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -2509,17 +2544,18 @@ var file_local_proto_goTypes = []any{
 	(*ActorStarted)(nil),   // 29: gray.v1.ActorStarted
 	(*FinishDriver)(nil),   // 30: gray.v1.FinishDriver
 	(*TaskList)(nil),       // 31: gray.v1.TaskList
-	(*Ack)(nil),            // 32: gray.v1.Ack
-	(*Error)(nil),          // 33: gray.v1.Error
-	(*ObjectState)(nil),    // 34: gray.v1.ObjectState
-	(*StartActor)(nil),     // 35: gray.v1.StartActor
-	(*LogLines)(nil),       // 36: gray.v1.LogLines
-	(*JobEnded)(nil),       // 37: gray.v1.JobEnded
-	(*NodeDead)(nil),       // 38: gray.v1.NodeDead
-	(*ListRequest)(nil),    // 39: gray.v1.ListRequest
-	(*Resources)(nil),      // 40: gray.v1.Resources
-	(*Strategy)(nil),       // 41: gray.v1.Strategy
-	(*WorkerDied)(nil),     // 42: gray.v1.WorkerDied
+	(*ObjectList)(nil),     // 32: gray.v1.ObjectList
+	(*Ack)(nil),            // 33: gray.v1.Ack
+	(*Error)(nil),          // 34: gray.v1.Error
+	(*ObjectState)(nil),    // 35: gray.v1.ObjectState
+	(*StartActor)(nil),     // 36: gray.v1.StartActor
+	(*LogLines)(nil),       // 37: gray.v1.LogLines
+	(*JobEnded)(nil),       // 38: gray.v1.JobEnded
+	(*NodeDead)(nil),       // 39: gray.v1.NodeDead
+	(*ListRequest)(nil),    // 40: gray.v1.ListRequest
+	(*Resources)(nil),      // 41: gray.v1.Resources
+	(*Strategy)(nil),       // 42: gray.v1.Strategy
+	(*WorkerDied)(nil),     // 43: gray.v1.WorkerDied
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -2540,37 +2576,39 @@ var file_local_proto_depIdxs = []int32{
 	29, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
 	30, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
 	31, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
-	5,  // 18: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	32, // 19: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	33, // 20: gray.v1.ToProcess.error:type_name -> gray.v1.Error
-	7,  // 21: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
-	9,  // 22: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
-	10, // 23: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
-	17, // 24: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	34, // 25: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
-	23, // 26: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
-	24, // 27: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	28, // 28: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	35, // 29: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	36, // 30: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	37, // 31: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	38, // 32: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	39, // 33: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	25, // 34: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	0,  // 35: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 36: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	40, // 37: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	41, // 38: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	42, // 39: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	19, // 40: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	34, // 41: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	33, // 42: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	33, // 43: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	32, // 18: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	5,  // 19: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
+	33, // 20: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	34, // 21: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	7,  // 22: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
+	9,  // 23: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
+	10, // 24: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
+	17, // 25: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
+	35, // 26: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	23, // 27: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
+	24, // 28: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
+	28, // 29: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	36, // 30: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	37, // 31: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	38, // 32: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	39, // 33: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	40, // 34: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	25, // 35: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
+	40, // 36: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	0,  // 37: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 38: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	41, // 39: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	42, // 40: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	43, // 41: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	19, // 42: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	35, // 43: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	34, // 44: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	34, // 45: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -2598,6 +2636,7 @@ func file_local_proto_init() {
 		(*ToNode_ActorStarted)(nil),
 		(*ToNode_FinishDriver)(nil),
 		(*ToNode_TaskList)(nil),
+		(*ToNode_ObjectList)(nil),
 	}
 	file_local_proto_msgTypes[1].OneofWrappers = []any{
 		(*ToProcess_Welcome)(nil),
@@ -2617,6 +2656,7 @@ func file_local_proto_init() {
 		(*ToProcess_NodeDead)(nil),
 		(*ToProcess_ListTasks)(nil),
 		(*ToProcess_StorePressure)(nil),
+		(*ToProcess_ListObjects)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -195,7 +195,7 @@ func fails[E error, T any](ctx context.Context, t testing.TB, r gray.Ref[T]) E {
 	v, err := gray.Get(ctx, r)
 	var as E
 	if !errors.As(err, &as) {
-		t.Fatalf("want a %T, got %v and %T: %v", as, v, err, err)
+		t.Fatalf("want a %T, got %.200s and %T: %v", as, fmt.Sprint(v), err, err)
 	}
 	return as
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime"
 
 	"github.com/gray-runtime/gray/objectstore/codec"
 	"github.com/gray-runtime/gray/proto"
@@ -180,8 +181,16 @@ func (s *StreamFunc[In, Out]) RemoteRef(ctx context.Context, in Ref[In]) iter.Se
 	return items[Out](ctx, p.SubmitStream(ctx, submissionOf(p, s.compiled, in.o)))
 }
 
+// consumer is the sequence's hold of a stream: one that is dropped without having
+// been ranged over ends the task, which else would wait for ever.
+type consumer struct{ stream *process.Stream }
+
 func items[Out any](ctx context.Context, st *process.Stream) iter.Seq2[Ref[Out], error] {
+	c := &consumer{st}
+	runtime.AddCleanup(c, (*process.Stream).Abandon, st)
 	return func(yield func(Ref[Out], error) bool) {
+		st := c.stream
+		defer runtime.KeepAlive(c)
 		defer st.Close()
 		for {
 			o, err := st.Next(ctx)

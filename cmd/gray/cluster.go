@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"time"
+
+	"github.com/gray-runtime/gray/internal/api"
 )
 
 // cluster is what the verbs ask of a head.
@@ -14,6 +16,8 @@ type cluster interface {
 	Actors(ctx context.Context, limit int) (page[actor], error)
 	Tasks(ctx context.Context, limit int) (page[task], error)
 	Objects(ctx context.Context, limit int) (page[object], error)
+	// Memory is Objects with who made them and what holds them.
+	Memory(ctx context.Context, limit int) (page[api.ObjectRow], error)
 
 	Job(ctx context.Context, id string) (job, error)
 	Submit(ctx context.Context, s submission) (id string, err error)

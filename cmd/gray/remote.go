@@ -150,6 +150,11 @@ func (r *remote) Objects(ctx context.Context, limit int) (page[object], error) {
 	return rows(r, objectOf)(r.Client.Objects(ctx, api.ListOptions{Limit: limit}))
 }
 
+func (r *remote) Memory(ctx context.Context, limit int) (page[api.ObjectRow], error) {
+	same := func(o api.ObjectRow) api.ObjectRow { return o }
+	return rows(r, same)(r.Client.Objects(ctx, api.ListOptions{Limit: limit, Detail: true}))
+}
+
 func (r *remote) Job(ctx context.Context, id string) (job, error) {
 	d, err := r.Client.Job(ctx, id)
 	if err != nil {

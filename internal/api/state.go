@@ -110,6 +110,24 @@ type ObjectRow struct {
 	State         string   `json:"state"`
 	Holders       []string `json:"holders"`
 	Pins          int      `json:"pins"`
+	InStore       bool     `json:"in_store"` // of that node; else its directory alone knows it
+
+	// With detail, by the owner.
+	CallSite      string         `json:"call_site,omitempty"`     // its source file and line: of its gray.Put or Remote
+	FunctionName  string         `json:"function_name,omitempty"` // of the task that makes it
+	Owner         string         `json:"owner,omitempty"`         // n1.p2
+	CreatedTimeMs int64          `json:"created_time_ms,omitempty"`
+	HeldBy        []ObjectHolder `json:"held_by,omitempty"` // in all the cluster
+}
+
+// ObjectHolder is what holds an object.
+type ObjectHolder struct {
+	Name    string `json:"name"`              // n1.p3, n2, or an object
+	Kind    string `json:"kind"`              // OWNER, BORROWER, NODE (that doesn't say which process), OBJECT (it contains the reference)
+	Process string `json:"process,omitempty"` // driver, worker, actor
+	PID     int    `json:"pid,omitempty"`
+	ActorID string `json:"actor_id,omitempty"`
+	JobID   string `json:"job_id,omitempty"`
 }
 
 // WorkerRow describes a driver or worker process.

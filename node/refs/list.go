@@ -16,6 +16,14 @@ type Info struct {
 	State   string       // PENDING, INLINE, SEALED, FAILED; BORROWED away from home
 	Nodes   []ids.NodeID // whose stores have it
 	Holders []string     // "n1.p3", "n2", "in OBJECT"; the owner as "n1.p1 (owner)"
+	By      []Holder     // the same, in no order
+}
+
+// A Holder is what holds an object: the one of its fields that is not zero.
+type Holder struct {
+	Process ids.ProcessID
+	Node    ids.NodeID
+	In      ids.ObjectID
 }
 
 // List describes all entries, ordered by object.
@@ -35,12 +43,14 @@ func (e *entry) info() Info {
 	if h := e.home; h != nil {
 		if h.held {
 			i.Holders = append(i.Holders, e.id.Owner.String()+" (owner)")
+			i.By = append(i.By, Holder{Process: e.id.Owner})
 		}
 		i.State, i.Size = describe(h.state)
 		i.Nodes = nodesOf(h.state)
 	}
 	var holders []string
 	for _, h := range e.holders.all() {
+		i.By = append(i.By, Holder{Process: h.process, In: h.in})
 		if h.process.IsZero() {
 			holders = append(holders, "in "+h.in.String())
 		} else {
@@ -50,6 +60,7 @@ func (e *entry) info() Info {
 	if e.home != nil {
 		for _, n := range e.home.borrowers.all() {
 			holders = append(holders, n.String())
+			i.By = append(i.By, Holder{Node: n})
 		}
 	}
 	slices.Sort(holders)

@@ -225,7 +225,7 @@ func (p *Process) KillActor(ctx context.Context, id ids.ActorID) error {
 // the order in which they were made.
 func (p *Process) SubmitCall(id ids.ActorID, s Submission) *Object {
 	a := p.actors.client(id)
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a}
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a, site: s.Options.sites.here(2)}
 	if s.Err == nil {
 		a.mu.Lock()
 		if a.dead != nil {

@@ -14,7 +14,8 @@ import (
 //
 //	owner to worker
 //	  open   owner's process ID (4+4), cluster (4), CPUs of the lease in units of 1/10,000 (8; 0 to an actor)
-//	  push   number 8, function 8, attempt 2, flags 1, timeout uv ns, skip uv (of a stream only), n uv, n × dependency, argument
+//	  push   number 8, function 8, attempt 2, flags 1, timeout uv ns, skip uv (of a stream only),
+//	         base 8, n uv, n × place uv (of a further run only), n uv, n × dependency, argument
 //	  cancel number 8
 //	  credit number 8, items uv          the stream may be so many items ahead in all
 //	  ack    number 8                    references inside that result are borrowed now
@@ -53,6 +54,7 @@ const (
 	flagStream               // yields items
 	flagActor                // a call of the worker's actor
 	flagCreation             // the actor's constructor
+	flagRebuild              // a stream's further run, for some of its items
 )
 
 const (
@@ -77,7 +79,9 @@ type call struct {
 	attempt  uint16
 	flags    byte
 	timeout  time.Duration
-	skip     uint64 // items of a stream that earlier attempts have delivered
+	skip     uint64   // items of a stream that earlier attempts have delivered
+	base     uint64   // of a further run: the stream's number, after which its items are numbered
+	wanted   []uint64 // of a further run: the items' places, from 1, ascending
 	deps     []dependency
 	arg      []byte
 }
@@ -271,6 +275,13 @@ func appendCall(b []byte, c *call) []byte {
 	if c.flags&flagStream != 0 {
 		b = binary.AppendUvarint(b, c.skip)
 	}
+	if c.flags&flagRebuild != 0 {
+		b = binary.LittleEndian.AppendUint64(b, c.base)
+		b = binary.AppendUvarint(b, uint64(len(c.wanted)))
+		for _, place := range c.wanted {
+			b = binary.AppendUvarint(b, place)
+		}
+	}
 	b = binary.AppendUvarint(b, uint64(len(c.deps)))
 	for i := range c.deps {
 		b = appendDependency(b, &c.deps[i])
@@ -284,6 +295,12 @@ func parseCall(b []byte) (call, error) {
 	c := call{number: r.u64(), function: r.u64(), attempt: r.u16(), flags: r.u8(), timeout: time.Duration(r.uv())}
 	if c.flags&flagStream != 0 {
 		c.skip = r.uv()
+	}
+	if c.flags&flagRebuild != 0 {
+		c.base = r.u64()
+		for range r.count(1) {
+			c.wanted = append(c.wanted, r.uv())
+		}
 	}
 	if n := r.count(ids.Size + 1); n > 0 {
 		c.deps = make([]dependency, n)

@@ -20,6 +20,7 @@ func someCalls() []call {
 		{number: 1, function: 2, arg: []byte{}},
 		{number: 1 << 60, function: 1<<64 - 1, attempt: 1<<16 - 1, flags: flagExact, timeout: time.Hour, arg: []byte("argument")},
 		{number: 3, flags: flagStream, skip: 300, arg: []byte{0x80}},
+		{number: 9, flags: flagStream | flagRebuild, base: 5, wanted: []uint64{1, 300}, arg: []byte("a")},
 		{number: 4, flags: flagActor | flagCreation, arg: []byte{}},
 		{number: 5, flags: flagDirect, arg: []byte{}, deps: []dependency{
 			{id: id(1), kind: depStored, size: 1 << 40, nodes: []ids.NodeID{1, 300}},

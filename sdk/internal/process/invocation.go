@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -35,6 +36,9 @@ func newInvocation(w *worker, p *peer, c call) *Invocation {
 	in := &Invocation{w: w, serial: w.serials.Add(1), peer: p, call: c}
 	in.ctx = &taskContext{in: in, parent: w.p.ctx}
 	in.credit.limit = c.skip + streamWindow
+	if c.flags&flagRebuild != 0 {
+		in.credit.limit = math.MaxUint64 // who wants the items holds them already
+	}
 	return in
 }
 
@@ -120,14 +124,22 @@ func (in *Invocation) Yield(v Value) (bool, error) {
 		return false, nil
 	}
 	in.yielded++
-	if in.yielded <= in.call.skip {
+	number := in.call.number + in.yielded
+	name, last := number, false // in the store
+	if in.call.flags&flagRebuild != 0 {
+		i, ok := slices.BinarySearch(in.call.wanted, in.yielded)
+		if !ok {
+			return in.ctx.Err() == nil && i < len(in.call.wanted), nil
+		}
+		name, last = in.call.base+in.yielded, i == len(in.call.wanted)-1
+	} else if in.yielded <= in.call.skip {
 		return in.ctx.Err() == nil, nil
 	}
-	number := in.call.number + in.yielded
-	r, refs, err := in.encode(number, v, frameItem, frameItemStored)
+	r, refs, err := in.encode(name, v, frameItem, frameItemStored)
 	if err != nil {
 		return false, err
 	}
+	r.number = number
 	if len(refs) > 0 {
 		in.peer.hold(number, refs)
 	}
@@ -138,7 +150,7 @@ func (in *Invocation) Yield(v Value) (bool, error) {
 	}
 	in.w.mu.Unlock()
 	in.w.wakeMonitor()
-	return in.ctx.Err() == nil, nil
+	return in.ctx.Err() == nil && !last, nil
 }
 
 func (in *Invocation) encode(number uint64, v Value, inline, stored byte) (reply, []*Object, error) {

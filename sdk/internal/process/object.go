@@ -31,7 +31,7 @@ type Object struct {
 	mu       sync.Mutex
 	content  *content // nil while pending
 	waiters  *waiter
-	task     *Task  // makes this object; kept after completion as lineage of a stored object
+	task     *Task  // makes this object; nil once it's complete
 	trace    *trace // what the reaper needs; nil while no other process or store knows the object
 	resolver bool   // a goroutine asks the home for the outcome
 }
@@ -62,15 +62,18 @@ func (p *Process) numbered(n uint64) ids.ObjectID {
 	return ids.ObjectID{Cluster: p.cluster, Owner: p.self, Number: n}
 }
 
-// complete gives o its outcome and wakes who waits for it. It reports false, and
-// does nothing, when there is one already.
-func (o *Object) complete(c *content) bool {
+// complete gives o its outcome and wakes who waits for it, unless there is one already.
+func (o *Object) complete(c *content) { o.completeMade(c, nil) }
+
+// completeMade is complete for what a task may have made so. It reports false when
+// there was an outcome already.
+func (o *Object) completeMade(c *content, made *lineage) bool {
 	o.mu.Lock()
 	if o.content != nil {
 		o.mu.Unlock()
 		return false
 	}
-	o.setContent(c)
+	o.setContent(c, made)
 	w := o.waiters
 	o.waiters = nil
 	o.mu.Unlock()
@@ -81,18 +84,20 @@ func (o *Object) complete(c *content) bool {
 }
 
 // setContent is called with mu held.
-func (o *Object) setContent(c *content) {
+func (o *Object) setContent(c *content, made *lineage) {
 	o.content = c
 	if c.stored {
 		o.p.reap.met(c.size)
 	}
-	if o.owned() && !c.stored {
-		o.task = nil
-	}
-	if o.trace != nil {
-		o.trace.setContent(c)
-	} else if c.stored && o.owned() {
+	if o.trace == nil && c.stored && o.owned() {
 		o.watch()
+	}
+	o.task = nil
+	if o.trace != nil {
+		if made != nil {
+			o.trace.setMade(made)
+		}
+		o.trace.setContent(c)
 	}
 }
 

@@ -126,7 +126,7 @@ func (c *class) drop(l *lease) {
 func findStream(q *taskQueue, item uint64) *Task {
 	for i := range q.len() {
 		t := q.peek(i)
-		if n := t.obj.id.Number; t.stream != nil && item > n && item-n < streamNumbers {
+		if n := t.obj.id.Number; (t.stream != nil || t.rebuild != nil) && item > n && item-n < streamNumbers {
 			return t
 		}
 	}
@@ -147,20 +147,19 @@ func (p *Process) settle(conn *wire.Conn, o *outcome) {
 		}
 		p.finish(t, &content{err: e})
 	case frameEnd:
-		t.stream.end(r.items)
+		if t.stream != nil {
+			t.stream.end(r.items)
+		}
 		p.finish(t, &content{value: []byte{}})
 	default:
 		deliver := func(c *content) { p.finish(t, c) }
 		if r.kind == frameItem || r.kind == frameItemStored {
-			item := t.stream.item(r.number) // now: the items' order is that of their frames
+			place := r.number - t.obj.id.Number // r is gone when this is called later
+			item := t.item(place)               // now: the items' order is that of their frames
 			if item == nil {
 				return
 			}
-			i := r.number - t.obj.id.Number // r is gone when this is called later
-			deliver = func(c *content) {
-				p.free(t.strayItem(i, c))
-				item.complete(c)
-			}
+			deliver = func(c *content) { p.deliverItem(t, place, item, c) }
 		}
 		if len(r.contains) == 0 {
 			deliver(p.replyContent(r, nil))
@@ -204,10 +203,10 @@ func (p *Process) settleContaining(conn *wire.Conn, o outcome, deliver func(*con
 func (p *Process) inputsLost(t *Task, lost []ids.ObjectID) {
 	for i := range t.deps {
 		in := &t.deps[i]
-		if in.lazy || in.obj == nil || !slices.Contains(lost, in.obj.id) {
+		if in.lazy || !slices.Contains(lost, in.obj.id) {
 			continue
 		}
-		if c := in.obj.peek(); c != nil && c.stored {
+		if c := in.sent; c != nil { // if it was made again meanwhile, the next try gets that
 			p.recover(in.obj, c)
 		}
 	}

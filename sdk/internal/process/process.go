@@ -48,8 +48,11 @@ type Process struct {
 	next    atomic.Uint64 // object and actor numbers
 	moves   atomic.Uint64 // of what the reaper cares for
 	tracked atomic.Int64
-	escaped sync.Map // number → *trace: own objects known elsewhere
+	traces  sync.Map // number → *trace: own objects that a store or another process knows
 	reap    reaper
+
+	reviveMu   sync.Mutex
+	maxLineage int64 // constant
 
 	borrowMu sync.Mutex
 	borrowed map[ids.ObjectID]*borrowing
@@ -75,6 +78,8 @@ func Connect(ctx context.Context, cfg Config) (*Process, error) {
 		cfg:      cfg,
 		node:     &link{conn: conn, calls: map[uint64]chan *proto.ToProcess{}},
 		borrowed: map[ids.ObjectID]*borrowing{},
+
+		maxLineage: maxLineage,
 	}
 	if err := p.handshake(ctx, conn); err != nil {
 		conn.Close()
@@ -271,6 +276,10 @@ func (p *Process) dispatch(m *proto.ToProcess) {
 		p.nodeDied(ids.NodeID(b.NodeDead.GetNode()))
 	case *proto.ToProcess_ListTasks:
 		p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_TaskList{TaskList: p.listTasks(b.ListTasks)}})
+	case *proto.ToProcess_ListObjects:
+		p.spawn(func() {
+			p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_ObjectList{ObjectList: p.listObjects(b.ListObjects)}})
+		})
 	default:
 		p.node.answer(m)
 	}
@@ -281,7 +290,7 @@ func (p *Process) wanted(w *proto.WantedObject) {
 	if err != nil {
 		return
 	}
-	v, ok := p.escaped.Load(id.Number)
+	v, ok := p.traces.Load(id.Number)
 	if !ok {
 		e := &proto.Error{Kind: proto.Error_OBJECT_LOST, Message: fmt.Sprintf("object %s is not known to its owner %s any more", id, p.self)}
 		p.node.send(&proto.ToNode{Body: &proto.ToNode_PublishObject{PublishObject: &proto.PublishObject{
@@ -291,7 +300,7 @@ func (p *Process) wanted(w *proto.WantedObject) {
 	}
 	t := v.(*trace)
 	if lost := w.GetLostOn(); len(lost) > 0 {
-		p.lost(t, lost)
+		p.spawn(func() { p.lost(t, lost) })
 		return
 	}
 	t.want()

@@ -21,13 +21,17 @@ type trace struct {
 	id   ids.ObjectID
 	weak weak.Pointer[Object]
 
-	borrowed bool // constant
+	borrowed bool         // constant
+	since    int64        // ms since 1970; constant
+	opts     *TaskOptions // of the task that was to make it when it left; constant
 
 	mu      sync.Mutex
-	escaped bool // the reference has left this process, its owner
-	wanted  bool // the home asked for the outcome
-	gone    bool // the Object is collected
+	site    uintptr // in the program, that put it, or submitted the task
+	escaped bool    // the reference has left this process, its owner
+	wanted  bool    // the home asked for the outcome
+	gone    bool    // the Object is collected
 	content *content
+	lineage *lineage // of a stored own one that a task made
 }
 
 // watch attaches the trace. Called with o.mu held, once.
@@ -35,6 +39,13 @@ func (o *Object) watch() {
 	o.trace = &trace{p: o.p, id: o.id, weak: weak.Make(o), content: o.content, borrowed: o.borrowed}
 	o.p.tracked.Add(1)
 	o.p.moves.Add(1)
+	if o.owned() {
+		o.trace.since = time.Now().UnixMilli()
+		if o.task != nil {
+			o.trace.opts, o.trace.site = o.task.opts, o.task.site
+		}
+		o.p.traces.Store(o.id.Number, o.trace)
+	}
 	runtime.AddCleanup(o, func(t *trace) { t.p.reap.add(t) }, o.trace)
 }
 
@@ -50,12 +61,20 @@ func (o *Object) escape() {
 	t := o.trace
 	o.mu.Unlock()
 	t.mu.Lock()
-	first := !t.escaped
 	t.escaped = true
 	t.mu.Unlock()
-	if first {
-		o.p.escaped.Store(o.id.Number, t)
-	}
+}
+
+func (t *trace) setMade(l *lineage) {
+	t.mu.Lock()
+	t.lineage = l
+	t.mu.Unlock()
+}
+
+func (t *trace) made() *lineage {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lineage
 }
 
 func (t *trace) setContent(c *content) {
@@ -77,9 +96,20 @@ func (t *trace) want() {
 	if c != nil {
 		t.publish(c)
 	}
-	if gone {
-		t.p.escaped.Delete(t.id.Number) // handed over
+	if gone && c != nil {
+		t.handedOver(c)
 	}
+}
+
+// handedOver keeps, of an object that only others hold, what it takes to rebuild it.
+func (t *trace) handedOver(c *content) {
+	if !c.stored {
+		t.p.traces.CompareAndDelete(t.id.Number, t)
+		return
+	}
+	t.mu.Lock()
+	t.content = &content{stored: true, size: c.size, nodes: c.nodes}
+	t.mu.Unlock()
 }
 
 func (t *trace) publish(c *content) {
@@ -115,6 +145,8 @@ type reaper struct {
 	dead []*trace
 	wake chan struct{}
 
+	again bool // what has been let go held references: the next collection is due
+
 	urgent chan struct{} // asks for a collection soon
 	stored atomic.Int64  // bytes of stored objects met since the last collection
 	enough int64         // of them, for another; constant
@@ -149,23 +181,23 @@ func (r *reaper) add(t *trace) {
 	}
 }
 
-// collectEvery bounds how long a tracked object outlives its last reference
-// in a process that allocates too little to collect by itself; with no task
-// made or ended and no object met or let go for idleTicks of it, collections become rare.
-// Before that, one is due when a storeShare-th of the store, or storeMost bytes, were
-// met since the last: memory that was in use is faster than such that never was.
+// How long a tracked object outlives its last reference in a process that allocates
+// too little to collect by itself: with no task made or ended and no object met or
+// let go for idleTicks of collectEvery, every other tick collects. Before that, a collection
+// is due when a storeShare-th of the store, or storeMost bytes, were met since the last:
+// memory that was in use is faster than such that never was.
 const (
 	collectEvery = 500 * time.Millisecond
 	idleTicks    = 4
-	rareTicks    = 6
+	rareTicks    = 2
 	storeShare   = 8
 	storeMost    = 256 << 20
 )
 
-// Collections may take so much of the time: a restRatio-th, where a store is short of
-// room a hurryRatio-th.
+// Collections may take so much of the time, so that a heap of gigabytes costs no more:
+// a restRatio-th, where a store is short of room a hurryRatio-th.
 const (
-	restRatio  = 50
+	restRatio  = 20
 	hurryRatio = 10
 )
 
@@ -178,6 +210,9 @@ func (p *Process) runReaper() {
 	var took time.Duration
 	collect := func() {
 		p.reap.stored.Store(0)
+		p.reap.mu.Lock()
+		p.reap.again = false
+		p.reap.mu.Unlock()
 		start := time.Now()
 		runtime.GC()
 		ended = time.Now()
@@ -192,6 +227,15 @@ func (p *Process) runReaper() {
 			p.reap.dead = nil
 			p.reap.mu.Unlock()
 			p.letGo(dead)
+			p.reap.mu.Lock()
+			again := p.reap.again
+			p.reap.mu.Unlock()
+			if again && due == nil {
+				due = time.After(restRatio*took - time.Since(ended))
+			}
+		case <-due:
+			due = nil
+			collect()
 		case now := <-tick.C:
 			if activity := p.next.Load() + p.moves.Load(); activity != seen {
 				seen, idle = activity, 0
@@ -203,20 +247,26 @@ func (p *Process) runReaper() {
 			}
 			collect()
 		case <-p.reap.urgent:
-			if p.tracked.Load() == 0 {
-				continue
+			if p.tracked.Load() > 0 {
+				due = time.After(hurryRatio*took - time.Since(ended))
 			}
-			if wait := hurryRatio*took - time.Since(ended); wait > 0 {
-				due = time.After(wait)
-				continue
-			}
-			collect()
-		case <-due:
-			due = nil
-			collect()
 		case <-p.ctx.Done():
 			return
 		}
+	}
+}
+
+// collectSoon has the next collection come at once: what c contained may be free.
+func (r *reaper) collectSoon(c *content) {
+	if c == nil || len(c.contains) == 0 {
+		return
+	}
+	r.mu.Lock()
+	r.again = true
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -226,20 +276,25 @@ func (p *Process) letGo(dead []*trace) {
 	var release [][]byte
 	for _, t := range dead {
 		p.tracked.Add(-1)
-		p.moves.Add(1) // what it contained may be free after the next collection
+		p.moves.Add(1)
 		t.mu.Lock()
 		t.gone = true
 		escaped, c := t.escaped, t.content
 		t.mu.Unlock()
+		p.reap.collectSoon(c)
 		switch {
 		case t.borrowed:
-			if p.dropBorrow(t.id) {
+			if p.dropBorrow(t.id) && !p.owns(t.id) {
 				release = append(release, t.id.Bytes())
 			}
+		case p.replaced(t):
 		case escaped:
 			release = append(release, t.id.Bytes())
-		case c != nil && c.stored:
-			free = append(free, p.location(t.id, c))
+		default:
+			p.traces.CompareAndDelete(t.id.Number, t)
+			if c != nil && c.stored {
+				free = append(free, p.location(t.id, c))
+			}
 		}
 	}
 	if len(release) > 0 {
@@ -272,16 +327,21 @@ func (p *Process) dropped(list [][]byte) {
 		if err != nil {
 			continue
 		}
-		v, ok := p.escaped.LoadAndDelete(id.Number)
+		v, ok := p.traces.Load(id.Number)
 		if !ok {
 			continue
 		}
 		t := v.(*trace)
 		t.mu.Lock()
-		if c := t.content; c != nil && c.stored && !t.wanted {
+		c, gone, wanted := t.content, t.gone, t.wanted
+		t.mu.Unlock()
+		if !gone || !p.traces.CompareAndDelete(id.Number, t) {
+			continue // it's here again
+		}
+		p.reap.collectSoon(c)
+		if c != nil && c.stored && !wanted {
 			free = append(free, p.location(id, c))
 		}
-		t.mu.Unlock()
 	}
 	p.free(free)
 }
@@ -315,6 +375,42 @@ func (p *Process) borrow(id ids.ObjectID) (o *Object, tell bool) {
 	return o, tell
 }
 
+// replaced reports whether another Object stands for an own one by now, which
+// will let go of it in turn.
+func (p *Process) replaced(t *trace) bool {
+	if v, ok := p.traces.Load(t.id.Number); ok && v != t {
+		return true
+	}
+	p.borrowMu.Lock()
+	defer p.borrowMu.Unlock()
+	return p.borrowed[t.id] != nil
+}
+
+// owns reports whether an Object of this process's own stands for id.
+func (p *Process) owns(id ids.ObjectID) bool {
+	if id.Owner != p.self {
+		return false
+	}
+	v, ok := p.traces.Load(id.Number)
+	if !ok {
+		return false
+	}
+	t := v.(*trace)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.gone
+}
+
+// borrowing returns the Object for what this process borrows, nil if none.
+func (p *Process) borrowing(id ids.ObjectID) *Object {
+	p.borrowMu.Lock()
+	defer p.borrowMu.Unlock()
+	if b := p.borrowed[id]; b != nil {
+		return b.weak.Value()
+	}
+	return nil
+}
+
 // dropBorrow reports whether this process holds id no more.
 func (p *Process) dropBorrow(id ids.ObjectID) bool {
 	p.borrowMu.Lock()
@@ -340,7 +436,7 @@ func (p *Process) reference(id ids.ObjectID) (o *Object, tell bool, err error) {
 		o, tell = p.borrow(id)
 		return o, tell, nil
 	}
-	if v, ok := p.escaped.Load(id.Number); ok {
+	if v, ok := p.traces.Load(id.Number); ok {
 		if o := v.(*trace).weak.Value(); o != nil {
 			return o, false, nil
 		}

@@ -34,6 +34,13 @@ func (t *Task) lostOn(n ids.NodeID) {
 func (p *Process) freeStrays(t *Task, c *content) { p.free(t.strays(c)) }
 
 func (t *Task) strays(c *content) (free []*proto.Location) {
+	if t.rebuild != nil {
+		var lost []lostAttempt
+		if all := t.lost.Swap(nil); all != nil {
+			lost = *all
+		}
+		return t.rebuild.strays(lost)
+	}
 	if t.lost.Load() == nil {
 		return nil // as of nearly every task
 	}
@@ -50,6 +57,25 @@ func (t *Task) strays(c *content) (free []*proto.Location) {
 		}
 		for i := first; i <= last; i++ {
 			free = append(free, t.stray(i, a.node))
+		}
+	}
+	return free
+}
+
+func (r *rebuild) strays(lost []lostAttempt) (free []*proto.Location) {
+	add := func(o *Object, n ids.NodeID) {
+		if c := o.peek(); c == nil || !slices.Contains(c.nodes, n) {
+			free = append(free, &proto.Location{Id: o.id.Bytes(), Nodes: []uint32{uint32(n)}})
+		}
+	}
+	for _, a := range lost {
+		for _, o := range r.items {
+			add(o, a.node)
+		}
+	}
+	for _, i := range r.stale {
+		for _, n := range i.nodes {
+			add(i.o, n)
 		}
 	}
 	return free

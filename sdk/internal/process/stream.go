@@ -25,6 +25,7 @@ type Stream struct {
 	taken    uint64
 	total    uint64 // when complete
 	complete bool
+	closed   bool // what arrives now is garbage
 	err      *proto.Error
 	wake     chan struct{}
 }
@@ -36,7 +37,10 @@ func (*streamTable) init() {}
 // SubmitStream submits a task that yields items.
 func (p *Process) SubmitStream(ctx context.Context, s Submission) *Stream {
 	last := p.next.Add(streamNumbers)
-	t := &Task{obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg, parent: p.parentOf(ctx)}
+	t := &Task{
+		obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg,
+		parent: p.parentOf(ctx), site: s.Options.sites.here(1),
+	}
 	t.stream = &Stream{p: p, task: t, wake: make(chan struct{}, 1)}
 	p.submit(t, s)
 	return t.stream
@@ -51,10 +55,33 @@ func (st *Stream) item(number uint64) *Object {
 		return nil
 	}
 	o := &Object{p: st.p, id: st.p.numbered(number)}
-	st.items = append(st.items, o)
+	if !st.closed {
+		st.items = append(st.items, o)
+	}
 	st.arrived++
 	st.signal()
 	return o
+}
+
+// item returns the object of an item that a stream, or its further run, yields; nil
+// for a repetition.
+func (t *Task) item(place uint64) *Object {
+	if t.rebuild != nil {
+		return t.rebuild.items[place]
+	}
+	return t.stream.item(t.obj.id.Number + place)
+}
+
+func (p *Process) deliverItem(t *Task, place uint64, item *Object, c *content) {
+	if t.stream != nil {
+		p.free(t.strayItem(place, c))
+	}
+	var l *lineage
+	if c.stored {
+		l = p.made(t)
+		l.addItem(item, t.attempt)
+	}
+	item.completeMade(c, l)
 }
 
 // received is how many items have arrived: the next attempt begins after them.
@@ -151,8 +178,16 @@ func (st *Stream) credit(items uint64) {
 func (st *Stream) Close() {
 	st.mu.Lock()
 	complete := st.complete
+	st.closed, st.items = true, nil
 	st.mu.Unlock()
 	if !complete {
 		_ = st.p.Cancel(st.task.obj)
+	}
+}
+
+// Abandon is Close for the garbage collector, whom it doesn't hold up.
+func (st *Stream) Abandon() {
+	if st.p.ctx.Err() == nil {
+		st.p.spawn(st.Close)
 	}
 }

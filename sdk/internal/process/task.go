@@ -3,11 +3,9 @@ package process
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
-	"weak"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
@@ -27,6 +25,7 @@ type TaskOptions struct {
 	Timeout    time.Duration // of one attempt; 0: none
 	Streaming  bool
 
+	sites sites
 	mean  atomic.Int64 // ns that a run takes, moving average; 0 while unknown
 	class atomic.Pointer[class]
 }
@@ -40,8 +39,11 @@ type Task struct {
 	deps    []input
 	actor   *actorClient // of an actor's call
 	stream  *Stream
-	parent  uint64       // serial of the task here that submitted it
-	waiting atomic.Int32 // inputs that aren't complete, plus one while counting
+	rebuild *rebuild                // of a stream's further run
+	lineage atomic.Pointer[lineage] // of a further run, or once something of it is stored
+	site    uintptr                 // in the program, that submitted it
+	parent  uint64                  // serial of the task here that submitted it
+	waiting atomic.Int32            // inputs that aren't complete, plus one while counting
 	lost    atomic.Pointer[[]lostAttempt]
 
 	// Guarded by the class's or actor's lock.
@@ -52,21 +54,13 @@ type Task struct {
 	cancelled bool
 	queued    bool // in its class's queue
 	direct    bool // the argument is deps[0]'s value; constant
-	kept      bool // as lineage
 }
 
-// input is a reference inside a task's input. Of a completed task kept as
-// lineage, a stored input is remembered without keeping it alive.
+// input is a reference inside a task's input.
 type input struct {
 	obj  *Object
 	lazy bool
-	past *past
-}
-
-type past struct {
-	id   ids.ObjectID
-	weak weak.Pointer[Object]
-	task *Task
+	sent *content // that the worker was told of a stored one; guarded as Task.lease
 }
 
 // Submission is what Submit needs.
@@ -81,7 +75,7 @@ type Submission struct {
 // Submit makes a task and returns its first result. It never waits.
 // When ctx is a task's that is cancelled or times out, the new task is cancelled too.
 func (p *Process) Submit(ctx context.Context, s Submission) *Object {
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, parent: p.parentOf(ctx)}
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, parent: p.parentOf(ctx), site: s.Options.sites.here(1)}
 	return p.submit(t, s)
 }
 
@@ -92,6 +86,9 @@ func (p *Process) submit(t *Task, s Submission) *Object {
 		return t.obj
 	}
 	t.takeInputs(s)
+	if s.Direct != nil {
+		s.Direct.putAt(t.site) // a large input
+	}
 	t.obj.task = t
 	p.awaitInputs(t)
 	return t.obj
@@ -186,29 +183,23 @@ func (p *Process) failTask(t *Task, e *proto.Error) {
 	}
 }
 
-// finish completes t's object and lets go of t's inputs, unless a stored
-// result makes them lineage. Only the first outcome counts: a cancelled task's
-// worker answers, too.
+// finish completes t's object and lets go of t's inputs, of which a stored
+// result's lineage remembers what it takes. Only the first outcome counts: a
+// cancelled task's worker answers, too.
 func (p *Process) finish(t *Task, c *content) {
 	count := &p.counts.finished
 	if c.err != nil {
 		count = &p.counts.failed
 	}
 	count.Add(1) // before anyone who waits is told
-	if t.stream != nil {
+	switch {
+	case t.stream != nil:
 		t.stream.finish(c)
+	case t.rebuild != nil:
+		t.rebuild.finish(t, c)
 	}
 	p.freeStrays(t, c)
-	switch {
-	case !c.stored: // the object lets go of the task by itself
-	case t.actor == nil && t.opts.MaxRetries != 0 && p.keepLineage(t):
-		t.weaken()
-	default:
-		t.obj.mu.Lock()
-		t.obj.task = nil
-		t.obj.mu.Unlock()
-	}
-	if t.obj.complete(c) {
+	if t.obj.completeMade(c, p.madeOf(t, c)) {
 		return
 	}
 	count.Add(-1)
@@ -217,55 +208,11 @@ func (p *Process) finish(t *Task, c *content) {
 	}
 }
 
-// weaken has t remember its stored inputs without keeping them alive.
-func (t *Task) weaken() {
-	t.deps = slices.Clone(t.deps)
-	for i := range t.deps {
-		in := &t.deps[i]
-		if in.lazy || in.obj == nil {
-			continue
-		}
-		if c := in.obj.peek(); c != nil && c.stored {
-			in.past = &past{id: in.obj.id, weak: weak.Make(in.obj), task: in.obj.lineage()}
-			in.obj = nil
-		}
+func (p *Process) madeOf(t *Task, c *content) *lineage {
+	if !c.stored {
+		return nil
 	}
-}
-
-// maxLineage bounds what is kept of completed tasks, to rebuild their results, in
-// bytes.
-const (
-	maxLineage  = 256 << 20
-	taskAtLeast = 512 // bytes of a task, whatever its input
-)
-
-// keepLineage counts t, until it's collected, among what is kept for rebuilding;
-// false when that would be too much.
-func (p *Process) keepLineage(t *Task) bool {
-	if t.kept {
-		return true // since an earlier run
-	}
-	n := int64(taskAtLeast + len(t.arg))
-	for i := range t.deps {
-		if o := t.deps[i].obj; o != nil {
-			if c := o.peek(); c != nil {
-				n += int64(len(c.value))
-			}
-		}
-	}
-	if p.counts.lineage.Add(n) > maxLineage {
-		p.counts.lineage.Add(-n)
-		return false
-	}
-	t.kept = true
-	runtime.AddCleanup(t, func(n int64) { p.counts.lineage.Add(-n) }, n)
-	return true
-}
-
-func (o *Object) lineage() *Task {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.task
+	return p.made(t)
 }
 
 // Cancel ends the task that makes o: one that hasn't begun never will, one
@@ -294,88 +241,6 @@ func (p *Process) Cancel(o *Object) error {
 	return nil
 }
 
-// recover makes o pending again, its stored copies being lost, and runs its
-// task once more; o fails when that can't be done.
-func (p *Process) recover(o *Object, lost *content) {
-	o.mu.Lock()
-	if o.content != lost {
-		o.mu.Unlock()
-		return // somebody was faster
-	}
-	if o.borrowed {
-		o.content = nil
-		start := !o.resolver
-		o.resolver = true
-		o.mu.Unlock()
-		if start {
-			p.spawn(func() { p.resolve(o, p.askFor(o, nodeNumbers(lost.nodes))) })
-		}
-		return
-	}
-	t := o.task
-	if t == nil || !t.mayRetry() {
-		o.content = &content{err: p.lostError(o, lost, t)}
-		if o.trace != nil {
-			o.trace.setContent(o.content)
-		}
-		o.mu.Unlock()
-		return
-	}
-	o.content = nil
-	if tr := o.trace; tr != nil {
-		tr.mu.Lock()
-		tr.content = nil
-		tr.mu.Unlock()
-	}
-	o.mu.Unlock()
-	t.attempt++
-	t.lease = nil
-	for i := range t.deps {
-		in := &t.deps[i]
-		if in.past != nil {
-			in.obj = p.revive(in.past)
-			in.past = nil
-		}
-	}
-	p.awaitInputs(t)
-}
-
-func (p *Process) lostError(o *Object, lost *content, t *Task) *proto.Error {
-	why := "it is no task's result, or its task's input is kept no more"
-	if t != nil {
-		why = fmt.Sprintf("its task %s has no retries left", t.opts.Name)
-	}
-	return &proto.Error{
-		Kind:    proto.Error_OBJECT_LOST,
-		Message: fmt.Sprintf("object %s was lost with %v and can't be rebuilt: %s", o.id, lost.nodes, why),
-	}
-}
-
-// revive returns the object that an input of kept lineage stood for; if it is
-// gone, a new one under the old name, to be made again.
-func (p *Process) revive(in *past) *Object {
-	if o := in.weak.Value(); o != nil {
-		return o
-	}
-	if in.id.Owner != p.self {
-		o, _, err := p.reference(in.id)
-		if err == nil {
-			return o
-		}
-	}
-	o := &Object{p: p, id: in.id}
-	if in.task == nil {
-		o.content = &content{err: &proto.Error{Kind: proto.Error_OBJECT_LOST, Message: fmt.Sprintf("object %s is gone and can't be rebuilt", in.id)}}
-		return o
-	}
-	t := &Task{obj: o, opts: in.task.opts, arg: in.task.arg, deps: slices.Clone(in.task.deps), attempt: in.task.attempt, direct: in.task.direct}
-	o.task = t
-	lost := &content{stored: true}
-	o.content = lost
-	p.recover(o, lost)
-	return o
-}
-
 // mayRetry reports whether t may be run once more.
 func (t *Task) mayRetry() bool {
 	return t.opts.MaxRetries < 0 || int(t.attempt) < t.opts.MaxRetries
@@ -394,7 +259,11 @@ func (t *Task) callOf(to ids.NodeID) call {
 	if t.opts.MaxRetries == 0 {
 		c.flags |= flagExact
 	}
-	if t.opts.Streaming {
+	switch {
+	case t.rebuild != nil:
+		c.flags |= flagStream | flagRebuild
+		c.base, c.wanted = t.rebuild.base, t.rebuild.wanted()
+	case t.stream != nil:
 		c.flags |= flagStream
 		c.skip = t.stream.received()
 	}
@@ -424,11 +293,14 @@ func (in *input) dependency() dependency {
 	if in.lazy {
 		return d
 	}
-	switch c := in.obj.peek(); {
+	c := in.obj.peek()
+	in.sent = nil
+	switch {
 	case c == nil || c.err != nil: // lost this instant; the worker will say so
 		d.kind = depStored
 	case c.stored:
 		d.kind, d.size, d.nodes = depStored, c.size, c.nodes
+		in.sent = c
 	default:
 		d.kind, d.value = depValue, c.value
 	}
@@ -448,24 +320,23 @@ func (p *Process) allDead(nodes []ids.NodeID) bool {
 	return true
 }
 
-// lost is the home's word that stored copies of an own object are gone.
+// lost is the home's word that stored copies of an own object are gone. The object
+// may be here no more, while others hold it.
 func (p *Process) lost(t *trace, nodes []uint32) {
+	o := t.weak.Value()
+	if o == nil {
+		o = p.ownAgain(&past{id: t.id, stored: true, lineage: t.made()})
+		t = o.tracing()
+	}
 	t.mu.Lock()
 	t.wanted = true
 	c := t.content
 	t.mu.Unlock()
-	o := t.weak.Value()
-	if o == nil {
-		e := &proto.Error{Kind: proto.Error_OBJECT_LOST, Message: fmt.Sprintf("object %s was lost with its node and its owner holds it no more", t.id)}
-		t.publish(&content{err: e})
-		return
+	switch {
+	case c == nil: // being rebuilt
+	case c.stored && (len(c.nodes) == 0 || slices.ContainsFunc(c.nodes, func(n ids.NodeID) bool { return slices.Contains(nodes, uint32(n)) })):
+		p.recover(o, c)
+	default:
+		t.publish(c)
 	}
-	if c == nil {
-		return // being rebuilt
-	}
-	if c.stored && slices.ContainsFunc(c.nodes, func(n ids.NodeID) bool { return slices.Contains(nodes, uint32(n)) }) {
-		p.spawn(func() { p.recover(o, c) })
-		return
-	}
-	t.publish(c)
 }

@@ -91,8 +91,12 @@ func (p *Process) Encode(ctx context.Context, v Value) (b []byte, refs *Collecto
 // Put makes a complete object of v.
 func (p *Process) Put(ctx context.Context, v Value) (*Object, error) {
 	b, refs, stored, err := p.Encode(ctx, v)
-	if err != nil || stored != nil {
-		return stored, err
+	if err != nil {
+		return nil, err
+	}
+	if stored != nil {
+		stored.putAt(callSite(3)) // who called gray.Put
+		return stored, nil
 	}
 	o := p.newObject()
 	o.content = &content{value: b, contains: refs.objects()}

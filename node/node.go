@@ -199,8 +199,10 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.refs = refs.New(n.id, n.cluster, refPeers{n})
 	objects := transfer.Of(n.store, n.id)
-	n.puller = transfer.NewPuller(transfer.PullerConfig{Store: objects, Dial: n.peers.dial})
-	n.streams = transfer.NewServer(transfer.ServerConfig{Node: n.id, Store: objects, Socket: n.socketOf})
+	n.puller = transfer.NewPuller(transfer.PullerConfig{
+		Node: n.id, Store: objects, Dial: n.peers.dial, MaxBytes: max(1, min(1<<30, n.cfg.StoreBytes/4)),
+	})
+	n.streams = transfer.NewServer(transfer.ServerConfig{Node: n.id, Store: objects, Puller: n.puller, Socket: n.socketOf})
 	n.serveNetwork()
 	if err := n.listenLocal(); err != nil {
 		return err

@@ -5790,7 +5790,8 @@ func (x *ReadLogRequest) GetOffset() int64 {
 }
 
 // StreamHeader opens a raw stream between nodes (ALPN gray-stream): one
-// length-prefixed StreamHeader, one StreamReply, then bytes.
+// length-prefixed StreamHeader, one StreamReply, then bytes. After the bytes of a
+// chunk another header may come.
 type StreamHeader struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -5798,7 +5799,7 @@ type StreamHeader struct {
 	//	*StreamHeader_Tunnel
 	//	*StreamHeader_Pull
 	Body          isStreamHeader_Body `protobuf_oneof:"body"`
-	From          uint32              `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"` // the node that opens a tunnel, which ends with that
+	From          uint32              `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"` // the node that pulls, or opens a tunnel, which ends with that
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5849,7 +5850,7 @@ func (x *StreamHeader) GetTunnel() uint32 {
 	return 0
 }
 
-func (x *StreamHeader) GetPull() []byte {
+func (x *StreamHeader) GetPull() *Pull {
 	if x != nil {
 		if x, ok := x.Body.(*StreamHeader_Pull); ok {
 			return x.Pull
@@ -5874,24 +5875,120 @@ type StreamHeader_Tunnel struct {
 }
 
 type StreamHeader_Pull struct {
-	Pull []byte `protobuf:"bytes,2,opt,name=pull,proto3,oneof"` // an object; the reply's size, then its bytes
+	Pull *Pull `protobuf:"bytes,4,opt,name=pull,proto3,oneof"` // a chunk of an object; the reply, then its bytes
 }
 
 func (*StreamHeader_Tunnel) isStreamHeader_Body() {}
 
 func (*StreamHeader_Pull) isStreamHeader_Body() {}
 
+// Pull asks for the bytes [index*chunk, index*chunk+chunk) of an object, as far as
+// it has them.
+type Pull struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Object        []byte                 `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	Chunk         int64                  `protobuf:"varint,2,opt,name=chunk,proto3" json:"chunk,omitempty"` // bytes; 0: only the size is asked for
+	Index         uint32                 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	Have          []byte                 `protobuf:"bytes,4,opt,name=have,proto3" json:"have,omitempty"`               // bit i%8 of byte i/8: the puller has chunk i, and serves it
+	Pending       []uint32               `protobuf:"varint,5,rep,packed,name=pending,proto3" json:"pending,omitempty"` // chunks that are on their way to it
+	Avoid         []uint32               `protobuf:"varint,6,rep,packed,name=avoid,proto3" json:"avoid,omitempty"`     // nodes that gave it nothing
+	Insist        bool                   `protobuf:"varint,7,opt,name=insist,proto3" json:"insist,omitempty"`          // don't point at others
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pull) Reset() {
+	*x = Pull{}
+	mi := &file_cluster_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pull) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pull) ProtoMessage() {}
+
+func (x *Pull) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pull.ProtoReflect.Descriptor instead.
+func (*Pull) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *Pull) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Pull) GetChunk() int64 {
+	if x != nil {
+		return x.Chunk
+	}
+	return 0
+}
+
+func (x *Pull) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Pull) GetHave() []byte {
+	if x != nil {
+		return x.Have
+	}
+	return nil
+}
+
+func (x *Pull) GetPending() []uint32 {
+	if x != nil {
+		return x.Pending
+	}
+	return nil
+}
+
+func (x *Pull) GetAvoid() []uint32 {
+	if x != nil {
+		return x.Avoid
+	}
+	return nil
+}
+
+func (x *Pull) GetInsist() bool {
+	if x != nil {
+		return x.Insist
+	}
+	return false
+}
+
 type StreamReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
-	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"` // of the whole object
+	Node          uint32                 `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"` // not 0: no bytes follow; ask this node for chunk index
+	Index         uint32                 `protobuf:"varint,4,opt,name=index,proto3" json:"index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5903,7 +6000,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5916,7 +6013,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -5929,6 +6026,20 @@ func (x *StreamReply) GetError() *Error {
 func (x *StreamReply) GetSize() int64 {
 	if x != nil {
 		return x.Size
+	}
+	return 0
+}
+
+func (x *StreamReply) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *StreamReply) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
 	}
 	return 0
 }
@@ -6424,15 +6535,25 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\x12\x12\n" +
 	"\x04file\x18\x03 \x01(\tR\x04file\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x03R\x06offset\"Z\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\"o\n" +
 	"\fStreamHeader\x12\x18\n" +
-	"\x06tunnel\x18\x01 \x01(\rH\x00R\x06tunnel\x12\x14\n" +
-	"\x04pull\x18\x02 \x01(\fH\x00R\x04pull\x12\x12\n" +
+	"\x06tunnel\x18\x01 \x01(\rH\x00R\x06tunnel\x12#\n" +
+	"\x04pull\x18\x04 \x01(\v2\r.gray.v1.PullH\x00R\x04pull\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\rR\x04fromB\x06\n" +
-	"\x04body\"G\n" +
+	"\x04bodyJ\x04\b\x02\x10\x03\"\xa6\x01\n" +
+	"\x04Pull\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\fR\x06object\x12\x14\n" +
+	"\x05chunk\x18\x02 \x01(\x03R\x05chunk\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\rR\x05index\x12\x12\n" +
+	"\x04have\x18\x04 \x01(\fR\x04have\x12\x18\n" +
+	"\apending\x18\x05 \x03(\rR\apending\x12\x14\n" +
+	"\x05avoid\x18\x06 \x03(\rR\x05avoid\x12\x16\n" +
+	"\x06insist\x18\a \x01(\bR\x06insist\"q\n" +
 	"\vStreamReply\x12$\n" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size2\x80\t\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index2\x80\t\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -6485,7 +6606,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 84)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -6571,22 +6692,23 @@ var file_cluster_proto_goTypes = []any{
 	(*WorkerList)(nil),            // 81: gray.v1.WorkerList
 	(*ReadLogRequest)(nil),        // 82: gray.v1.ReadLogRequest
 	(*StreamHeader)(nil),          // 83: gray.v1.StreamHeader
-	(*StreamReply)(nil),           // 84: gray.v1.StreamReply
-	nil,                           // 85: gray.v1.Resources.QuantityEntry
-	nil,                           // 86: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 87: gray.v1.JobSpec.EnvEntry
-	nil,                           // 88: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 89: gray.v1.RegisterDriverRequest.EnvEntry
+	(*Pull)(nil),                  // 84: gray.v1.Pull
+	(*StreamReply)(nil),           // 85: gray.v1.StreamReply
+	nil,                           // 86: gray.v1.Resources.QuantityEntry
+	nil,                           // 87: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 88: gray.v1.JobSpec.EnvEntry
+	nil,                           // 89: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 90: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,  // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	85, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	86, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,  // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	9,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	2,  // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	7,  // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	7,  // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	86, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	87, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	11, // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	7,  // 9: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
 	8,  // 10: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
@@ -6606,11 +6728,11 @@ var file_cluster_proto_depIdxs = []int32{
 	38, // 24: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	33, // 25: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	34, // 26: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	87, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	88, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	88, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	89, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	7,  // 29: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,  // 30: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	89, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	90, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	7,  // 32: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	8,  // 33: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	38, // 34: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
@@ -6637,82 +6759,83 @@ var file_cluster_proto_depIdxs = []int32{
 	77, // 55: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
 	77, // 56: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
 	80, // 57: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	6,  // 58: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	14, // 59: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	15, // 60: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	17, // 61: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	19, // 62: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	22, // 63: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	21, // 64: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	35, // 65: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	40, // 66: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	36, // 67: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	41, // 68: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	42, // 69: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	43, // 70: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	44, // 71: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	45, // 72: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	47, // 73: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	49, // 74: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	51, // 75: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	53, // 76: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	55, // 77: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	56, // 78: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	57, // 79: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	59, // 80: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	60, // 81: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	61, // 82: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	66, // 83: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	66, // 84: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	67, // 85: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	70, // 86: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	71, // 87: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	72, // 88: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	55, // 89: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	73, // 90: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	73, // 91: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	73, // 92: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	82, // 93: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	16, // 94: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	16, // 95: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	18, // 96: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	20, // 97: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	24, // 98: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	12, // 99: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	12, // 100: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	12, // 101: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	37, // 102: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	12, // 103: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	39, // 104: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	39, // 105: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	12, // 106: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	46, // 107: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	48, // 108: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	50, // 109: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	52, // 110: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	54, // 111: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	13, // 112: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	58, // 113: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	58, // 114: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	12, // 115: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	13, // 116: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	62, // 117: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	12, // 118: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	12, // 119: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	68, // 120: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	12, // 121: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	12, // 122: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	12, // 123: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	13, // 124: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	76, // 125: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	79, // 126: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	81, // 127: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	13, // 128: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	94, // [94:129] is the sub-list for method output_type
-	59, // [59:94] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	84, // 58: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	6,  // 59: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	14, // 60: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	15, // 61: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	17, // 62: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	19, // 63: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	22, // 64: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	21, // 65: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	35, // 66: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	40, // 67: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	36, // 68: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	41, // 69: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	42, // 70: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	43, // 71: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	44, // 72: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	45, // 73: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	47, // 74: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	49, // 75: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	51, // 76: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	53, // 77: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	55, // 78: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	56, // 79: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	57, // 80: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	59, // 81: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	60, // 82: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	61, // 83: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	66, // 84: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	66, // 85: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	67, // 86: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	70, // 87: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	71, // 88: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	72, // 89: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	55, // 90: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	73, // 91: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	73, // 92: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	73, // 93: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	82, // 94: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	16, // 95: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	16, // 96: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	18, // 97: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	20, // 98: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	24, // 99: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	12, // 100: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	12, // 101: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	12, // 102: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	37, // 103: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	12, // 104: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	39, // 105: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	39, // 106: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	12, // 107: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	46, // 108: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	48, // 109: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	50, // 110: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	52, // 111: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	54, // 112: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	13, // 113: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	58, // 114: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	58, // 115: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	12, // 116: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	13, // 117: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	62, // 118: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	12, // 119: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	12, // 120: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	68, // 121: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	12, // 122: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	12, // 123: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	12, // 124: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	13, // 125: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	76, // 126: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	79, // 127: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	81, // 128: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	13, // 129: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	95, // [95:130] is the sub-list for method output_type
+	60, // [60:95] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -6750,7 +6873,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   84,
+			NumMessages:   85,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -19,13 +19,14 @@ import (
 	"github.com/gray-runtime/gray/internal/ids"
 )
 
-// memory is a Store in maps.
+// memory is a Store in maps. What it gives back to be used again it overwrites.
 type memory struct {
 	mu      sync.Mutex
 	sealed  map[ids.ObjectID][]byte
 	making  map[ids.ObjectID]*making
-	pins    int
+	pins    map[ids.ObjectID]int
 	full    error
+	most    int64 // bytes of an object; 0: any
 	creates int
 	calls   chan struct{} // when not nil, gets a word for each Wait
 }
@@ -36,7 +37,7 @@ type making struct {
 }
 
 func newMemory() *memory {
-	return &memory{sealed: map[ids.ObjectID][]byte{}, making: map[ids.ObjectID]*making{}}
+	return &memory{sealed: map[ids.ObjectID][]byte{}, making: map[ids.ObjectID]*making{}, pins: map[ids.ObjectID]int{}}
 }
 
 func (m *memory) Create(ctx context.Context, id ids.ObjectID, size int64) ([]byte, error) {
@@ -47,6 +48,9 @@ func (m *memory) Create(ctx context.Context, id ids.ObjectID, size int64) ([]byt
 	}
 	if err := cmp.Or(m.full, ctx.Err()); err != nil {
 		return nil, err
+	}
+	if m.most > 0 && size > m.most {
+		return nil, errors.New("too large")
 	}
 	m.creates++
 	m.making[id] = &making{make([]byte, size), make(chan struct{})}
@@ -63,6 +67,8 @@ func (m *memory) finish(id ids.ObjectID, keep bool) error {
 	delete(m.making, id)
 	if keep {
 		m.sealed[id] = o.data
+	} else {
+		scribble(o.data)
 	}
 	close(o.done)
 	return nil
@@ -99,15 +105,33 @@ func (m *memory) Acquire(id ids.ObjectID) ([]byte, bool) {
 	defer m.mu.Unlock()
 	b, ok := m.sealed[id]
 	if ok {
-		m.pins++
+		m.pins[id]++
 	}
 	return b, ok
 }
 
-func (m *memory) Release(ids.ObjectID) {
+func (m *memory) Release(id ids.ObjectID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pins--
+	if m.pins[id]--; m.pins[id] == 0 {
+		delete(m.pins, id)
+	}
+}
+
+// evict deletes a sealed object unless it's pinned.
+func (m *memory) evict(id ids.ObjectID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pins[id] == 0 {
+		scribble(m.sealed[id])
+		delete(m.sealed, id)
+	}
+}
+
+func scribble(b []byte) {
+	for i := range b {
+		b[i] = 0xEE
+	}
 }
 
 func (m *memory) put(id ids.ObjectID, b []byte) { m.sealed[id] = b }
@@ -117,8 +141,8 @@ func (m *memory) idle(t testing.TB) {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.pins != 0 || len(m.making) != 0 {
-		t.Errorf("%d pins, %d unsealed objects left", m.pins, len(m.making))
+	if len(m.pins) != 0 || len(m.making) != 0 {
+		t.Errorf("%v pinned, %d unsealed objects left", m.pins, len(m.making))
 	}
 }
 
@@ -137,6 +161,11 @@ func (h *hosts) listen(node ids.NodeID, f func(net.Conn)) {
 		h.t.Fatal(err)
 	}
 	h.addr[node] = ln.Addr().String()
+	h.accept(ln, f)
+}
+
+// accept has f called with each connection that is accepted.
+func (h *hosts) accept(ln net.Listener, f func(net.Conn)) {
 	h.t.Cleanup(func() { _ = ln.Close() })
 	h.wg.Go(func() {
 		for {
@@ -164,10 +193,17 @@ func (h *hosts) serve(node ids.NodeID, cfg ServerConfig) *Server {
 func (h *hosts) dial(ctx context.Context, node ids.NodeID) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", h.addr[node])
-	if err != nil || h.tls == nil {
-		return conn, err
+	if err != nil {
+		return nil, err
 	}
-	return tls.Client(conn, h.tls), nil
+	return h.client(conn), nil
+}
+
+func (h *hosts) client(conn net.Conn) net.Conn {
+	if h.tls == nil {
+		return conn
+	}
+	return tls.Client(conn, h.tls)
 }
 
 func newHosts(t testing.TB, secure bool) *hosts {

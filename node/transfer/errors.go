@@ -34,7 +34,7 @@ func (e *RemoteError) Error() string { return e.Message }
 // A FetchError says why an object could not be had from any node.
 type FetchError struct {
 	Object ids.ObjectID
-	Tried  []NodeError // in order, one attempt each
+	Tried  []NodeError // in the order in which they were given up
 }
 
 // A NodeError is what went wrong with one node.

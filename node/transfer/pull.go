@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
@@ -14,13 +12,12 @@ import (
 // errGivenUp ends a fetch that nobody waits for any more.
 var errGivenUp = errors.New("fetch given up")
 
-// A storeError is a failure of the local store, for which no node is to blame.
-type storeError struct{ err error }
+// A sizeError says that an object isn't of the size that was expected.
+type sizeError struct{ size int64 }
 
-func (e *storeError) Error() string { return e.err.Error() }
-func (e *storeError) Unwrap() error { return e.err }
+func (e *sizeError) Error() string { return fmt.Sprintf("announced %d bytes", e.size) }
 
-// run pulls one object, node after node.
+// run pulls one object.
 func (p *Puller) run(f *fetch) {
 	err := p.pull(f)
 	switch {
@@ -38,105 +35,127 @@ func (p *Puller) run(f *fetch) {
 	close(f.done)
 }
 
+// pull brings an object of which the size may not be known, or be known wrongly.
 func (p *Puller) pull(f *fetch) error {
-	if err := p.slots.Acquire(f.ctx, 1); err != nil {
-		return err
-	}
-	defer p.slots.Release(1)
-	failed := &FetchError{Object: f.id}
-	for f.ctx.Err() == nil {
+	for {
 		if p.has(f.id) {
 			return nil
 		}
-		node, ok := p.take(f)
-		if !ok {
-			if len(failed.Tried) == 0 {
-				return fmt.Errorf("fetch object %s: %w", f.id, ErrNoSource)
+		if f.size == 0 && !f.sure {
+			size, err := p.sizeOf(f)
+			if err != nil {
+				return err
 			}
-			return failed
+			f.size, f.sure = size, true
 		}
-		err := p.from(f, node)
-		if errors.Is(err, ErrExists) {
-			// Somebody here makes it. If that comes to nothing, the node is asked after all.
-			if err = p.cfg.Store.Wait(f.ctx, f.id); err != nil && f.ctx.Err() == nil {
-				err = p.from(f, node)
-			}
-		}
-		var local *storeError
-		switch {
-		case err == nil:
-			return nil
-		case errors.As(err, &local):
-			return fmt.Errorf("fetch object %s: %w", f.id, local.err)
-		}
-		failed.Tried = append(failed.Tried, NodeError{Node: node, Err: err})
-	}
-	return context.Cause(f.ctx)
-}
-
-// from pulls the object from one node.
-func (p *Puller) from(f *fetch, node ids.NodeID) error {
-	reserved, err := p.reserve(f.ctx, f.size)
-	if err != nil {
-		return err
-	}
-	defer func() { p.bytes.Release(reserved) }()
-
-	header := &proto.StreamHeader{Body: &proto.StreamHeader_Pull{Pull: f.id.Bytes()}}
-	conn, reply, release, err := open(f.ctx, p.cfg.Dial, node, header)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	defer release()
-	size := reply.GetSize()
-	if size < 0 {
-		return fmt.Errorf("announced %d bytes", size)
-	}
-	if want := min(size, p.cfg.MaxBytes); want > reserved {
-		// Not what was announced. Give back first: who holds a part and waits for
-		// more would wait for others that do the same.
-		p.bytes.Release(reserved)
-		if reserved, err = p.reserve(f.ctx, size); err != nil {
+		err := p.bring(f)
+		var other *sizeError
+		if f.sure || !errors.As(err, &other) {
 			return err
 		}
+		f.size, f.sure = other.size, true
 	}
-	return p.receive(f.ctx, conn, f.id, size)
 }
 
-// reserve waits until size bytes may be under way, and returns how many were
-// counted.
-func (p *Puller) reserve(ctx context.Context, size int64) (int64, error) {
-	n := min(max(size, 0), p.cfg.MaxBytes)
-	if err := p.bytes.Acquire(ctx, n); err != nil {
+// sizeOf asks for the size of an object.
+func (p *Puller) sizeOf(f *fetch) (size int64, err error) {
+	if err := f.slot.acquire(f.ctx); err != nil {
 		return 0, err
 	}
-	return n, nil
+	defer f.slot.release()
+	header := &proto.StreamHeader{Body: &proto.StreamHeader_Pull{Pull: &proto.Pull{Object: f.id.Bytes()}}, From: uint32(p.cfg.Node)}
+	for f.ctx.Err() == nil {
+		node, err := p.source(f)
+		if err != nil {
+			return 0, err
+		}
+		reply, err := p.once(f.ctx, node, header, nil)
+		if err == nil && reply.GetSize() < 0 {
+			err = &sizeError{reply.GetSize()}
+		}
+		if err == nil {
+			return reply.GetSize(), nil
+		}
+		p.failed(f.ctx, f, node, err)
+	}
+	return 0, context.Cause(f.ctx)
 }
 
-// receive reads the bytes into a new object of the store.
-func (p *Puller) receive(ctx context.Context, conn net.Conn, id ids.ObjectID, size int64) error {
-	data, err := p.cfg.Store.Create(ctx, id, size)
-	if err != nil {
-		if errors.Is(err, ErrExists) {
-			return err
-		}
-		return &storeError{err}
-	}
-	for off := 0; off < len(data) && err == nil; off += chunk {
-		if err = deadline(ctx, conn, p.cfg.StallTimeout); err == nil {
-			_, err = io.ReadFull(conn, data[off:min(off+chunk, len(data))])
-		}
-	}
-	if err != nil {
-		err = cause(ctx, noEOF(err))
-		if abort := p.cfg.Store.Abort(id); abort != nil {
-			return errors.Join(err, abort)
-		}
+// bring makes the object in the store, and has its chunks come.
+func (p *Puller) bring(f *fetch) error {
+	f.bytes.weight = min(f.size, p.cfg.MaxBytes)
+	if err := f.bytes.acquire(f.ctx); err != nil {
 		return err
 	}
-	if err := p.cfg.Store.Seal(id); err != nil {
-		return &storeError{errors.Join(err, p.cfg.Store.Abort(id))}
+	defer f.bytes.release()
+	data, made, err := p.create(f)
+	if made || err != nil {
+		return err
 	}
-	return nil
+	// Not before there's room: who waits for that keeps nobody from pulling.
+	err = f.slot.acquire(f.ctx)
+	if err == nil {
+		err = p.gather(f, data)
+		f.slot.release()
+	}
+	if err == nil {
+		if err = p.cfg.Store.Seal(f.id); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("fetch object %s: %w", f.id, err)
+	}
+	return errors.Join(err, p.cfg.Store.Abort(f.id))
+}
+
+// maxMakers is how many others may begin to make an object here, and give up,
+// while it is to be pulled.
+const maxMakers = 8
+
+// create makes the object in the store, unless somebody else has made it.
+func (p *Puller) create(f *fetch) (data []byte, made bool, err error) {
+	if _, err := p.source(f); err != nil {
+		return nil, false, err // nowhere to bring it from
+	}
+	for i := 0; ; i++ {
+		data, err := p.cfg.Store.Create(f.ctx, f.id, f.size)
+		if err == nil {
+			return data, false, nil
+		}
+		if !errors.Is(err, ErrExists) || i == maxMakers {
+			return nil, false, fmt.Errorf("fetch object %s: %w", f.id, err)
+		}
+		// Somebody here makes it. If that comes to nothing, it's pulled after all.
+		if err := p.cfg.Store.Wait(f.ctx, f.id); err == nil || f.ctx.Err() != nil {
+			return nil, err == nil, err
+		}
+	}
+}
+
+// source returns a node that may have the object. When there's none, the fetch is
+// over: whoever comes now begins another.
+func (p *Puller) source(f *fetch) (ids.NodeID, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if node, ok := f.sources.nth(0); ok {
+		return node, nil
+	}
+	p.end(f)
+	if len(f.sources.tried) == 0 {
+		return 0, fmt.Errorf("fetch object %s: %w", f.id, ErrNoSource)
+	}
+	return 0, &FetchError{Object: f.id, Tried: f.sources.tried}
+}
+
+// failed notes that a source gave nothing, or broke.
+func (p *Puller) failed(ctx context.Context, f *fetch, node ids.NodeID, err error) {
+	if ctx.Err() != nil {
+		return // it isn't to blame
+	}
+	var broken *brokenError
+	if errors.As(err, &broken) && broken.came {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f.sources.fail(node, err, broken != nil)
 }

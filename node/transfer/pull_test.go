@@ -34,7 +34,7 @@ func newPuller(t testing.TB, cfg PullerConfig) *Puller {
 
 func TestPull(t *testing.T) {
 	for _, secure := range []bool{false, true} {
-		for _, size := range []int{0, 1, chunk - 1, chunk, 64 << 20} {
+		for _, size := range []int{0, 1, chunkSize - 1, chunkSize, 64<<20 + 1} {
 			t.Run(fmt.Sprintf("tls=%t/%d", secure, size), func(t *testing.T) {
 				from, to := newMemory(), newMemory()
 				want := randomBytes(size)
@@ -58,14 +58,20 @@ func TestPull(t *testing.T) {
 	}
 }
 
-// broken serves a reply and a part of the bytes, then hangs up.
+// broken answers each request with a size and a part of the bytes, then hangs up.
 func broken(size int64, part []byte) func(net.Conn) {
 	return func(c net.Conn) {
 		defer c.Close()
-		var h pb.StreamHeader
-		if readMessage(c, &h, maxHeader) == nil {
+		for {
+			var h pb.StreamHeader
+			if readMessage(c, &h, maxHeader) != nil {
+				return
+			}
 			_ = writeMessage(c, &pb.StreamReply{Size: size})
-			_, _ = c.Write(part)
+			if h.GetPull().GetChunk() > 0 {
+				_, _ = c.Write(part)
+				return
+			}
 		}
 	}
 }
@@ -75,7 +81,7 @@ func TestNextSource(t *testing.T) {
 	from, to := newMemory(), newMemory()
 	want := randomBytes(9 << 20)
 	from.put(objectN(1), want)
-	h.listen(2, broken(9<<20, want[:5<<20]))
+	h.listen(2, broken(9<<20, want[:1000]))
 	h.serve(3, ServerConfig{Store: newMemory()})
 	h.listen(4, func(c net.Conn) { _ = c.Close() })
 	h.listen(5, broken(-1, nil))
@@ -134,7 +140,10 @@ func TestReaderThatStopsLosesItsStream(t *testing.T) {
 	s := NewServer(ServerConfig{Store: from, StallTimeout: 10 * time.Millisecond})
 	a, b := net.Pipe()
 	defer a.Close()
-	go func() { _ = writeMessage(a, &pb.StreamHeader{Body: &pb.StreamHeader_Pull{Pull: objectN(1).Bytes()}}) }()
+	go func() {
+		pull := &pb.Pull{Object: objectN(1).Bytes(), Chunk: 64 << 20}
+		_ = writeMessage(a, &pb.StreamHeader{Body: &pb.StreamHeader_Pull{Pull: pull}})
+	}()
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(b) }()
 	var r pb.StreamReply
@@ -287,7 +296,7 @@ func TestLimits(t *testing.T) {
 	if len(to.sealed) != n {
 		t.Errorf("%d objects arrived, want %d", len(to.sealed), n)
 	}
-	if !p.slots.TryAcquire(4) || !p.bytes.TryAcquire(30000) {
+	if p.slots.free != 4 || p.bytes.free != 30000 {
 		t.Error("slots or bytes were not given back")
 	}
 	to.idle(t)

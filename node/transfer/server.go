@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 
@@ -14,8 +16,10 @@ import (
 
 // ServerConfig says what a Server serves.
 type ServerConfig struct {
-	Node  ids.NodeID // this node, for messages
+	Node  ids.NodeID // this node
 	Store Store
+	// Puller's unfinished objects are served as well, as far as they have come. nil: none.
+	Puller *Puller
 	// Socket returns the path of the unix socket on which a local worker listens.
 	// An error refuses the tunnel, with its text.
 	Socket func(process uint32) (path string, err error)
@@ -23,11 +27,14 @@ type ServerConfig struct {
 	HeaderTimeout time.Duration
 	// StallTimeout ends a pull whose reader takes no bytes. 0: 30 s.
 	StallTimeout time.Duration
+	// IdleTimeout ends a connection on which nothing is asked for. 0: 60 s.
+	IdleTimeout time.Duration
 }
 
 // A Server answers other nodes' streams.
 type Server struct {
 	cfg    ServerConfig
+	swarms swarms
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
@@ -42,7 +49,8 @@ type Server struct {
 func NewServer(cfg ServerConfig) *Server {
 	cfg.HeaderTimeout = or(cfg.HeaderTimeout, defaultHeaderTimeout)
 	cfg.StallTimeout = or(cfg.StallTimeout, defaultStallTimeout)
-	s := &Server{cfg: cfg, conns: map[net.Conn]ids.NodeID{}, dead: map[ids.NodeID]bool{}}
+	cfg.IdleTimeout = or(cfg.IdleTimeout, serverIdle)
+	s := &Server{cfg: cfg, swarms: swarms{of: map[ids.ObjectID]*swarm{}}, conns: map[net.Conn]ids.NodeID{}, dead: map[ids.NodeID]bool{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -81,9 +89,9 @@ func (s *Server) belongs(conn net.Conn, from ids.NodeID) bool {
 	return !s.dead[from]
 }
 
-// Serve answers one accepted connection and closes it. It returns when the
-// stream has ended: nil if all went as the other side wanted, also when it was
-// told that there's no such object or process.
+// Serve answers what is asked for on one accepted connection, and closes it. It
+// returns when the other side has ended it: nil if all went as that wanted, also
+// when it was told that there's no such object or process.
 func (s *Server) Serve(conn net.Conn) error {
 	defer conn.Close()
 	s.mu.Lock()
@@ -97,20 +105,34 @@ func (s *Server) Serve(conn net.Conn) error {
 	defer s.wg.Done()
 	defer s.forget(conn)
 
-	if err := deadline(s.ctx, conn, s.cfg.HeaderTimeout); err != nil {
-		return s.failed(conn, "header", err)
-	}
-	var h proto.StreamHeader
-	if err := readMessage(conn, &h, maxHeader); err != nil {
-		return s.failed(conn, "header", err)
-	}
-	switch b := h.GetBody().(type) {
-	case *proto.StreamHeader_Pull:
-		return s.failed(conn, "pull", s.pull(conn, b.Pull))
-	case *proto.StreamHeader_Tunnel:
-		return s.failed(conn, "tunnel", s.tunnel(conn, ids.NodeID(h.GetFrom()), b.Tunnel))
-	default:
-		return s.failed(conn, "header", refuse(conn, proto.Error_INVALID, "stream header asks for nothing that is known"))
+	held := &grip{store: s.cfg.Store}
+	defer held.release()
+	patience := s.cfg.HeaderTimeout
+	for first := true; ; first = false {
+		if err := deadline(s.ctx, conn, patience); err != nil {
+			return s.failed(conn, "header", err)
+		}
+		var h proto.StreamHeader
+		if err := readMessage(conn, &h, maxHeader); err != nil {
+			if !first && (errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded)) {
+				err = nil // nothing more is wanted
+			}
+			return s.failed(conn, "header", err)
+		}
+		var err error
+		switch b := h.GetBody().(type) {
+		case *proto.StreamHeader_Pull:
+			err = s.pull(conn, ids.NodeID(h.GetFrom()), b.Pull, held)
+		case *proto.StreamHeader_Tunnel:
+			held.release()
+			return s.failed(conn, "tunnel", s.tunnel(conn, ids.NodeID(h.GetFrom()), b.Tunnel))
+		default:
+			return s.failed(conn, "header", refuse(conn, proto.Error_INVALID, "stream header asks for nothing that is known"))
+		}
+		if err != nil {
+			return s.failed(conn, "pull", err)
+		}
+		patience = s.cfg.IdleTimeout
 	}
 }
 
@@ -134,48 +156,6 @@ func (s *Server) forget(conn net.Conn) {
 
 func refuse(conn net.Conn, kind proto.Error_Kind, message string) error {
 	return writeMessage(conn, &proto.StreamReply{Error: &proto.Error{Kind: kind, Message: message}})
-}
-
-// pull sends an object's size and bytes.
-func (s *Server) pull(conn net.Conn, name []byte) error {
-	id, err := ids.ObjectIDFrom(name)
-	if err != nil || len(name) != ids.Size {
-		return errors.Join(err, refuse(conn, proto.Error_INVALID, "object id of a wrong length"))
-	}
-	data, ok := s.acquire(id)
-	if !ok {
-		return refuse(conn, proto.Error_NOT_FOUND, fmt.Sprintf("node %s does not have object %s", s.cfg.Node, id))
-	}
-	defer s.cfg.Store.Release(id)
-	if err := writeMessage(conn, &proto.StreamReply{Size: int64(len(data))}); err != nil {
-		return fmt.Errorf("object %s: %w", id, err)
-	}
-	for off := 0; off < len(data); off += chunk {
-		err := deadline(s.ctx, conn, s.cfg.StallTimeout)
-		if err == nil {
-			_, err = conn.Write(data[off:min(off+chunk, len(data))])
-		}
-		if err != nil {
-			return fmt.Errorf("object %s: %w", id, err)
-		}
-	}
-	return nil
-}
-
-// sealWait is how long an object that is being made may take to be sealed: its
-// maker's word for it may be under way yet when a reference has come far.
-const sealWait = 5 * time.Second
-
-func (s *Server) acquire(id ids.ObjectID) ([]byte, bool) {
-	if data, ok := s.cfg.Store.Acquire(id); ok {
-		return data, true
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, sealWait)
-	defer cancel()
-	if err := s.cfg.Store.Wait(ctx, id); err != nil {
-		return nil, false
-	}
-	return s.cfg.Store.Acquire(id)
 }
 
 // tunnel joins the connection with a worker's socket.

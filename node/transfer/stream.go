@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	// maxHeader bounds a StreamHeader: an identifier and a tag.
-	maxHeader = 256
+	// maxHeader bounds a StreamHeader: sets of chunks (maxChunks bits) and of nodes.
+	maxHeader = 4 << 10
 	// maxReply bounds a StreamReply: an error with its text.
 	maxReply = 64 << 10
-	// chunk is how much is read or written under one deadline.
-	chunk = 4 << 20
+	// piece is how much is read or written under one deadline.
+	piece = 4 << 20
 
 	defaultHeaderTimeout = 5 * time.Second
 	defaultStallTimeout  = 30 * time.Second
@@ -34,13 +34,22 @@ type Dialer func(ctx context.Context, node ids.NodeID) (net.Conn, error)
 
 // writeMessage sends m with its length before it, in one write.
 func writeMessage(c net.Conn, m proto.Message) error {
-	b, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, 4, 64), m)
+	b, err := appendMessage(make([]byte, 0, 64), m)
 	if err != nil {
 		return err
 	}
-	binary.LittleEndian.PutUint32(b, uint32(len(b)-4))
 	_, err = c.Write(b)
 	return err
+}
+
+// appendMessage appends m with its length before it to b, which is empty.
+func appendMessage(b []byte, m proto.Message) ([]byte, error) {
+	b, err := proto.MarshalOptions{}.MarshalAppend(append(b, 0, 0, 0, 0), m)
+	if err != nil {
+		return nil, err
+	}
+	binary.LittleEndian.PutUint32(b, uint32(len(b)-4))
+	return b, nil
 }
 
 // readMessage reads one message of at most limit bytes, and not a byte more.
@@ -95,9 +104,18 @@ func exchange(ctx context.Context, conn net.Conn, h *pb.StreamHeader) (*pb.Strea
 	if err := writeMessage(conn, h); err != nil {
 		return nil, cause(ctx, err)
 	}
+	reply, err := readReply(conn)
+	if err != nil {
+		return nil, cause(ctx, noEOF(err))
+	}
+	return reply, nil
+}
+
+// readReply reads a reply; one that refuses is a *RemoteError.
+func readReply(conn net.Conn) (*pb.StreamReply, error) {
 	var reply pb.StreamReply
 	if err := readMessage(conn, &reply, maxReply); err != nil {
-		return nil, cause(ctx, noEOF(err))
+		return nil, err
 	}
 	if e := reply.GetError(); e != nil {
 		return nil, &RemoteError{Kind: e.GetKind(), Message: e.GetMessage()}

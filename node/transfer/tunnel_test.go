@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -208,9 +209,20 @@ func TestHeaderTimeout(t *testing.T) {
 // FuzzServe gives a server arbitrary bytes: it answers or hangs up, and keeps
 // nothing.
 func FuzzServe(f *testing.F) {
-	valid := append([]byte{22, 0, 0, 0, 18, 20}, objectN(1).Bytes()...)
-	f.Add(valid)
-	f.Add(valid[:10])
+	for _, p := range []*pb.Pull{
+		{Object: objectN(1).Bytes()},
+		{Object: objectN(1).Bytes(), Chunk: 2, Index: 1, Have: []byte{1, 255, 255}, Pending: []uint32{0, 1 << 31}, Avoid: []uint32{9}},
+		{Object: objectN(1).Bytes(), Chunk: 1 << 62, Index: 1 << 31, Insist: true},
+		{Object: objectN(1).Bytes()[:7], Chunk: -1},
+	} {
+		b, err := appendMessage(nil, &pb.StreamHeader{From: 3, Body: &pb.StreamHeader_Pull{Pull: p}})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+		f.Add(append(b, b...))
+		f.Add(b[:10])
+	}
 	f.Add([]byte{2, 0, 0, 0, 8, 5})
 	f.Add([]byte{0, 0, 0, 0})
 	f.Add([]byte{255, 255, 255, 255, 1})
@@ -220,7 +232,7 @@ func FuzzServe(f *testing.F) {
 	s := NewServer(ServerConfig{
 		Node: 2, Store: store,
 		Socket:        func(uint32) (string, error) { return "", errors.New("no worker") },
-		HeaderTimeout: 50 * time.Millisecond,
+		HeaderTimeout: 2 * time.Millisecond, IdleTimeout: 2 * time.Millisecond,
 	})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		here, there := net.Pipe()
@@ -240,14 +252,41 @@ func FuzzServe(f *testing.F) {
 	})
 }
 
+// FuzzReply has a puller take arbitrary bytes for the answer of each node: it ends,
+// and keeps nothing but an object of the right size.
 func FuzzReply(f *testing.F) {
-	f.Add([]byte{2, 0, 0, 0, 16, 5})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var r pb.StreamReply
-		in := bytes.NewReader(b)
-		if readMessage(in, &r, maxReply) == nil && len(b)-in.Len() > maxReply+4 {
-			t.Errorf("read %d bytes", len(b)-in.Len())
+	for _, r := range []*pb.StreamReply{
+		{Size: 5}, {Size: 7}, {Size: -1}, {Size: 1 << 62}, {Size: 5, Node: 3, Index: 1}, {Size: 5, Node: 2, Index: 1 << 31},
+		{Error: &pb.Error{Kind: pb.Error_NOT_FOUND}},
+	} {
+		b, err := appendMessage(nil, r)
+		if err != nil {
+			f.Fatal(err)
 		}
+		f.Add(b)
+		f.Add(append(append(b, "va"...), b...))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		store := newMemory()
+		store.most = 1 << 20
+		var wg sync.WaitGroup
+		dial := func(context.Context, ids.NodeID) (net.Conn, error) {
+			here, there := net.Pipe()
+			wg.Go(func() { _, _ = io.Copy(io.Discard, there) })
+			wg.Go(func() {
+				_, _ = there.Write(b)
+				_ = there.Close()
+			})
+			return here, nil
+		}
+		p := NewPuller(PullerConfig{Node: 1, Store: store, Dial: dial, StallTimeout: time.Second, chunk: 2})
+		err := p.Fetch(t.Context(), objectN(1), 5, []ids.NodeID{2, 4})
+		if o, ok := store.sealed[objectN(1)]; ok != (err == nil) {
+			t.Errorf("%d bytes, %v", len(o), err)
+		}
+		_ = p.Close()
+		wg.Wait()
+		store.idle(t)
 	})
 }
 

@@ -46,6 +46,7 @@ const (
 	Error_OUT_OF_MEMORY  Error_Kind = 16
 	Error_UNAVAILABLE    Error_Kind = 17 // no leader, node unreachable: may be tried again
 	Error_OTHER_CLUSTER  Error_Kind = 18 // a reference was used outside of its cluster
+	Error_NOT_REPLICATED Error_Kind = 19 // fewer nodes than asked for could take an object
 )
 
 // Enum value maps for Error_Kind.
@@ -70,6 +71,7 @@ var (
 		16: "OUT_OF_MEMORY",
 		17: "UNAVAILABLE",
 		18: "OTHER_CLUSTER",
+		19: "NOT_REPLICATED",
 	}
 	Error_Kind_value = map[string]int32{
 		"INTERNAL":       0,
@@ -91,6 +93,7 @@ var (
 		"OUT_OF_MEMORY":  16,
 		"UNAVAILABLE":    17,
 		"OTHER_CLUSTER":  18,
+		"NOT_REPLICATED": 19,
 	}
 )
 
@@ -4786,6 +4789,7 @@ func (x *Stored) GetNodes() []uint32 {
 type DeleteObjectsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	From          uint32                 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4825,6 +4829,13 @@ func (x *DeleteObjectsRequest) GetIds() [][]byte {
 		return x.Ids
 	}
 	return nil
+}
+
+func (x *DeleteObjectsRequest) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
 }
 
 type DropProcessRequest struct {
@@ -4887,6 +4898,265 @@ func (x *DropProcessRequest) GetExcept() [][]byte {
 	return nil
 }
 
+// ReplicateRequest has a node take an object and be one of its heirs: nodes that
+// become its home, in this order, when those before them and the owner's are dead.
+// Asked again, the node only learns the heirs.
+type ReplicateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	Job           uint32                 `protobuf:"varint,3,opt,name=job,proto3" json:"job,omitempty"` // with whose end it goes; 0: with its last reference only
+	Heirs         []uint32               `protobuf:"varint,4,rep,packed,name=heirs,proto3" json:"heirs,omitempty"`
+	Contains      [][]byte               `protobuf:"bytes,5,rep,name=contains,proto3" json:"contains,omitempty"` // references inside the value
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicateRequest) Reset() {
+	*x = ReplicateRequest{}
+	mi := &file_cluster_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicateRequest) ProtoMessage() {}
+
+func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
+func (*ReplicateRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *ReplicateRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *ReplicateRequest) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *ReplicateRequest) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *ReplicateRequest) GetHeirs() []uint32 {
+	if x != nil {
+		return x.Heirs
+	}
+	return nil
+}
+
+func (x *ReplicateRequest) GetContains() [][]byte {
+	if x != nil {
+		return x.Contains
+	}
+	return nil
+}
+
+type HeirsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeirsRequest) Reset() {
+	*x = HeirsRequest{}
+	mi := &file_cluster_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeirsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeirsRequest) ProtoMessage() {}
+
+func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
+func (*HeirsRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *HeirsRequest) GetIds() [][]byte {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// HeirsReply has, for each object asked for, the heirs that the node knows because
+// it is one of them or the object's home.
+type HeirsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Objects       []*Heirs               `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeirsReply) Reset() {
+	*x = HeirsReply{}
+	mi := &file_cluster_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeirsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeirsReply) ProtoMessage() {}
+
+func (x *HeirsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
+func (*HeirsReply) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *HeirsReply) GetObjects() []*Heirs {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+type Heirs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nodes         []uint32               `protobuf:"varint,1,rep,packed,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heirs) Reset() {
+	*x = Heirs{}
+	mi := &file_cluster_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heirs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heirs) ProtoMessage() {}
+
+func (x *Heirs) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
+func (*Heirs) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *Heirs) GetNodes() []uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// SettledRequest is answered once the node knows that these nodes are dead, and has
+// told the new homes which of their objects it borrows.
+type SettledRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dead          []uint32               `protobuf:"varint,1,rep,packed,name=dead,proto3" json:"dead,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettledRequest) Reset() {
+	*x = SettledRequest{}
+	mi := &file_cluster_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettledRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettledRequest) ProtoMessage() {}
+
+func (x *SettledRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
+func (*SettledRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *SettledRequest) GetDead() []uint32 {
+	if x != nil {
+		return x.Dead
+	}
+	return nil
+}
+
 type LogLines struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -4901,7 +5171,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4913,7 +5183,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4926,7 +5196,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -4981,7 +5251,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4993,7 +5263,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5006,7 +5276,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -5043,7 +5313,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5055,7 +5325,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5068,7 +5338,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -5167,7 +5437,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5179,7 +5449,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5192,7 +5462,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -5234,7 +5504,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5246,7 +5516,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5259,7 +5529,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -5297,7 +5567,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5309,7 +5579,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5322,7 +5592,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -5377,7 +5647,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5389,7 +5659,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5402,7 +5672,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -5436,7 +5706,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5448,7 +5718,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5461,7 +5731,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -5536,7 +5806,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5548,7 +5818,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5561,7 +5831,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -5583,7 +5853,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5595,7 +5865,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5608,7 +5878,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -5655,7 +5925,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5667,7 +5937,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5680,7 +5950,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -5741,7 +6011,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5753,7 +6023,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5766,7 +6036,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -5787,7 +6057,7 @@ var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xd3\x04\n" +
+	"\rcluster.proto\x12\agray.v1\"\xe7\x04\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -5800,7 +6070,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\rR\aattempt\x12\x19\n" +
 	"\blog_tail\x18\n" +
 	" \x01(\tR\alogTail\x12\x14\n" +
-	"\x05actor\x18\v \x01(\fR\x05actor\"\xae\x02\n" +
+	"\x05actor\x18\v \x01(\fR\x05actor\"\xc2\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -5824,7 +6094,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\tJOB_ENDED\x10\x0f\x12\x11\n" +
 	"\rOUT_OF_MEMORY\x10\x10\x12\x0f\n" +
 	"\vUNAVAILABLE\x10\x11\x12\x11\n" +
-	"\rOTHER_CLUSTER\x10\x12\"\x86\x01\n" +
+	"\rOTHER_CLUSTER\x10\x12\x12\x12\n" +
+	"\x0eNOT_REPLICATED\x10\x13\"\x86\x01\n" +
 	"\tResources\x12<\n" +
 	"\bquantity\x18\x01 \x03(\v2 .gray.v1.Resources.QuantityEntryR\bquantity\x1a;\n" +
 	"\rQuantityEntry\x12\x10\n" +
@@ -6188,13 +6459,29 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04body\"2\n" +
 	"\x06Stored\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x03R\x04size\x12\x14\n" +
-	"\x05nodes\x18\x02 \x03(\rR\x05nodes\"(\n" +
+	"\x05nodes\x18\x02 \x03(\rR\x05nodes\"<\n" +
 	"\x14DeleteObjectsRequest\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\fR\x03ids\"Z\n" +
+	"\x03ids\x18\x01 \x03(\fR\x03ids\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\rR\x04from\"Z\n" +
 	"\x12DropProcessRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\rR\aprocess\x12\x16\n" +
-	"\x06except\x18\x03 \x03(\fR\x06except\"\x84\x01\n" +
+	"\x06except\x18\x03 \x03(\fR\x06except\"z\n" +
+	"\x10ReplicateRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x10\n" +
+	"\x03job\x18\x03 \x01(\rR\x03job\x12\x14\n" +
+	"\x05heirs\x18\x04 \x03(\rR\x05heirs\x12\x1a\n" +
+	"\bcontains\x18\x05 \x03(\fR\bcontains\" \n" +
+	"\fHeirsRequest\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\fR\x03ids\"6\n" +
+	"\n" +
+	"HeirsReply\x12(\n" +
+	"\aobjects\x18\x01 \x03(\v2\x0e.gray.v1.HeirsR\aobjects\"\x1d\n" +
+	"\x05Heirs\x12\x14\n" +
+	"\x05nodes\x18\x01 \x03(\rR\x05nodes\"$\n" +
+	"\x0eSettledRequest\x12\x12\n" +
+	"\x04dead\x18\x01 \x03(\rR\x04dead\"\x84\x01\n" +
 	"\bLogLines\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x10\n" +
@@ -6292,14 +6579,17 @@ const file_cluster_proto_rawDesc = "" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
-	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xa3\x05\n" +
+	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xc0\x06\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
 	"\bUnborrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x128\n" +
 	"\aResolve\x12\x17.gray.v1.ResolveRequest\x1a\x14.gray.v1.ObjectState\x12<\n" +
 	"\rDeleteObjects\x12\x1d.gray.v1.DeleteObjectsRequest\x1a\f.gray.v1.Ack\x128\n" +
-	"\vDropProcess\x12\x1b.gray.v1.DropProcessRequest\x1a\f.gray.v1.Ack\x12.\n" +
+	"\vDropProcess\x12\x1b.gray.v1.DropProcessRequest\x1a\f.gray.v1.Ack\x124\n" +
+	"\tReplicate\x12\x19.gray.v1.ReplicateRequest\x1a\f.gray.v1.Ack\x123\n" +
+	"\x05Heirs\x12\x15.gray.v1.HeirsRequest\x1a\x13.gray.v1.HeirsReply\x120\n" +
+	"\aSettled\x12\x17.gray.v1.SettledRequest\x1a\f.gray.v1.Ack\x12.\n" +
 	"\vDeliverLogs\x12\x11.gray.v1.LogLines\x1a\f.gray.v1.Ack\x12>\n" +
 	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
 	"\tListTasks\x12\x14.gray.v1.ListRequest\x1a\x11.gray.v1.TaskList\x128\n" +
@@ -6320,7 +6610,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 88)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -6394,33 +6684,38 @@ var file_cluster_proto_goTypes = []any{
 	(*Stored)(nil),                // 69: gray.v1.Stored
 	(*DeleteObjectsRequest)(nil),  // 70: gray.v1.DeleteObjectsRequest
 	(*DropProcessRequest)(nil),    // 71: gray.v1.DropProcessRequest
-	(*LogLines)(nil),              // 72: gray.v1.LogLines
-	(*ListRequest)(nil),           // 73: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 74: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 75: gray.v1.TaskCount
-	(*TaskList)(nil),              // 76: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 77: gray.v1.ObjectInfo
-	(*ObjectList)(nil),            // 78: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 79: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 80: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 81: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 82: gray.v1.StreamHeader
-	(*StreamReply)(nil),           // 83: gray.v1.StreamReply
-	nil,                           // 84: gray.v1.Resources.QuantityEntry
-	nil,                           // 85: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 86: gray.v1.JobSpec.EnvEntry
-	nil,                           // 87: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 88: gray.v1.RegisterDriverRequest.EnvEntry
+	(*ReplicateRequest)(nil),      // 72: gray.v1.ReplicateRequest
+	(*HeirsRequest)(nil),          // 73: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 74: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 75: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 76: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 77: gray.v1.LogLines
+	(*ListRequest)(nil),           // 78: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 79: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 80: gray.v1.TaskCount
+	(*TaskList)(nil),              // 81: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 82: gray.v1.ObjectInfo
+	(*ObjectList)(nil),            // 83: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 84: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 85: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 86: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 87: gray.v1.StreamHeader
+	(*StreamReply)(nil),           // 88: gray.v1.StreamReply
+	nil,                           // 89: gray.v1.Resources.QuantityEntry
+	nil,                           // 90: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 91: gray.v1.JobSpec.EnvEntry
+	nil,                           // 92: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 93: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,  // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	84, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	89, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,  // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	9,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	2,  // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	7,  // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	7,  // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	85, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	90, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	11, // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	7,  // 9: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
 	8,  // 10: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
@@ -6440,11 +6735,11 @@ var file_cluster_proto_depIdxs = []int32{
 	38, // 24: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	33, // 25: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	34, // 26: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	86, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	87, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	91, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	92, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	7,  // 29: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,  // 30: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	88, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	93, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	7,  // 32: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	8,  // 33: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	38, // 34: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
@@ -6465,86 +6760,93 @@ var file_cluster_proto_depIdxs = []int32{
 	6,  // 49: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
 	69, // 50: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
 	6,  // 51: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	74, // 52: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	75, // 53: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	77, // 54: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	79, // 55: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	6,  // 56: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	14, // 57: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	15, // 58: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	17, // 59: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	19, // 60: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	22, // 61: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	21, // 62: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	35, // 63: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	40, // 64: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	36, // 65: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	41, // 66: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	42, // 67: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	43, // 68: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	44, // 69: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	45, // 70: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	47, // 71: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	49, // 72: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	51, // 73: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	53, // 74: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	55, // 75: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	56, // 76: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	57, // 77: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	59, // 78: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	60, // 79: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	61, // 80: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	66, // 81: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	66, // 82: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	67, // 83: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	70, // 84: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	71, // 85: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	72, // 86: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	55, // 87: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	73, // 88: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	73, // 89: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	73, // 90: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	81, // 91: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	16, // 92: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	16, // 93: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	18, // 94: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	20, // 95: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	24, // 96: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	12, // 97: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	12, // 98: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	12, // 99: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	37, // 100: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	12, // 101: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	39, // 102: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	39, // 103: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	12, // 104: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	46, // 105: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	48, // 106: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	50, // 107: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	52, // 108: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	54, // 109: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	13, // 110: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	58, // 111: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	58, // 112: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	12, // 113: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	13, // 114: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	62, // 115: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	12, // 116: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	12, // 117: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	68, // 118: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	12, // 119: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	12, // 120: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	12, // 121: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	13, // 122: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	76, // 123: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	78, // 124: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	80, // 125: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	13, // 126: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	92, // [92:127] is the sub-list for method output_type
-	57, // [57:92] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	75, // 52: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	79, // 53: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	80, // 54: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	82, // 55: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	84, // 56: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	6,  // 57: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	14, // 58: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	15, // 59: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	17, // 60: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	19, // 61: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	22, // 62: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	21, // 63: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	35, // 64: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	40, // 65: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	36, // 66: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	41, // 67: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	42, // 68: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	43, // 69: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	44, // 70: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	45, // 71: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	47, // 72: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	49, // 73: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	51, // 74: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	53, // 75: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	55, // 76: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	56, // 77: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	57, // 78: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	59, // 79: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	60, // 80: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	61, // 81: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	66, // 82: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	66, // 83: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	67, // 84: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	70, // 85: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	71, // 86: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	72, // 87: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	73, // 88: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	76, // 89: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	77, // 90: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	55, // 91: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	78, // 92: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	78, // 93: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	78, // 94: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	86, // 95: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	16, // 96: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	16, // 97: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	18, // 98: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	20, // 99: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	24, // 100: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	12, // 101: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	12, // 102: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	12, // 103: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	37, // 104: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	12, // 105: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	39, // 106: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	39, // 107: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	12, // 108: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	46, // 109: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	48, // 110: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	50, // 111: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	52, // 112: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	54, // 113: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	13, // 114: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	58, // 115: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	58, // 116: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	12, // 117: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	13, // 118: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	62, // 119: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	12, // 120: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	12, // 121: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	68, // 122: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	12, // 123: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	12, // 124: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	12, // 125: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	74, // 126: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	12, // 127: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	12, // 128: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	13, // 129: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	81, // 130: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	83, // 131: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	85, // 132: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	13, // 133: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	96, // [96:134] is the sub-list for method output_type
+	58, // [58:96] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -6572,7 +6874,7 @@ func file_cluster_proto_init() {
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[76].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[81].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -6582,7 +6884,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   83,
+			NumMessages:   88,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -30,8 +30,8 @@
 //     loses its connection.
 //  6. Process numbers are never used twice; the slot of the progress page is the
 //     number modulo its slots and used by one living process.
-//  7. After a job's end here (endJob) nothing of it is started; only detached
-//     actors go on.
+//  7. After a job's end here (endJob) nothing of it is started and no replica of
+//     its objects is taken; only detached actors go on.
 //  8. Reports of drivers' and actors' ends are repeated until the head has
 //     acknowledged them, or declared the node dead.
 //  9. While the node's lease is over (fence.go), no actor and no submitted driver

@@ -121,6 +121,7 @@ func (n *Node) endJob(id ids.JobID, why string) {
 	j := n.jobs[id]
 	if j == nil {
 		n.mu.Unlock()
+		n.refs.DropJob(id) // replicas
 		return
 	}
 	first := !j.ended
@@ -145,8 +146,8 @@ func (n *Node) endJob(id ids.JobID, why string) {
 	dead = append(dead, j.past...)
 	n.scheduleLocked()
 	n.mu.Unlock()
-	if first && len(dead) > 0 {
-		n.refs.DropJob(dead...)
+	if first {
+		n.refs.DropJob(id, dead...)
 	}
 	n.forgetJob(id)
 }

@@ -197,6 +197,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.enter(ctx); err != nil {
 		return err
 	}
+	n.peers.self = n.id
 	n.refs = refs.New(n.id, n.cluster, refPeers{n})
 	objects := transfer.Of(n.store, n.id)
 	n.puller = transfer.NewPuller(transfer.PullerConfig{

@@ -59,6 +59,7 @@ func lonely(t testing.TB) *Node {
 		},
 	}
 	n.head = newHeadClient(&tls.Config{MinVersion: tls.VersionTLS13}, n.cfg.HeadAddress)
+	n.peers.self = n.id
 	n.refs = refs.New(n.id, n.cluster, refPeers{n})
 	objects := transfer.Of(n.store, n.id)
 	n.puller = transfer.NewPuller(transfer.PullerConfig{Store: objects, Dial: n.peers.dial})

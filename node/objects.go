@@ -55,6 +55,8 @@ func (r *reader) objectFrame(m *proto.ToNode) error {
 		}
 	case *proto.ToNode_FreeObject:
 		return r.free(b.FreeObject)
+	case *proto.ToNode_ReplicateObject:
+		return r.replicate(m.Call, b.ReplicateObject)
 	default:
 		return r.referenceFrame(m)
 	}

@@ -22,6 +22,8 @@ type peers struct {
 	identity *pki.Identity
 
 	mu        sync.Mutex
+	self      ids.NodeID
+	shown     time.Time // when a view first showed the cluster
 	addresses map[ids.NodeID]string
 	dead      map[ids.NodeID]bool
 	conns     map[ids.NodeID]*grpc.ClientConn
@@ -57,6 +59,9 @@ func (s *stream) Close() error {
 func (p *peers) learn(nodes []*proto.NodeInfo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.shown.IsZero() {
+		p.shown = time.Now()
+	}
 	for _, i := range nodes {
 		if i.Alive && i.Address != "" && !p.dead[ids.NodeID(i.Id)] {
 			p.addresses[ids.NodeID(i.Id)] = i.Address
@@ -81,7 +86,7 @@ func (p *peers) known(ctx context.Context, id ids.NodeID) error {
 	defer cancel()
 	for {
 		p.mu.Lock()
-		ok, news := p.closed || p.dead[id] || p.addresses[id] != "", p.news
+		ok, news := p.closed || p.dead[id] || p.addresses[id] != "" || p.before(id), p.news
 		p.mu.Unlock()
 		if ok {
 			return nil // address says which
@@ -120,12 +125,18 @@ func (p *peers) address(id ids.NodeID) (string, error) {
 	switch {
 	case p.closed:
 		return "", ErrClosed
-	case p.dead[id]:
+	case p.dead[id], p.addresses[id] == "" && p.before(id):
 		return "", fmt.Errorf("%s: %w", id, refs.ErrNoNode)
 	case p.addresses[id] == "":
 		return "", fmt.Errorf("node %s isn't known here yet", id)
 	}
 	return p.addresses[id], nil
+}
+
+// before reports whether a node that no view has shown died before this one joined:
+// it has a lower number, and would have shown by now.
+func (p *peers) before(id ids.NodeID) bool {
+	return id < p.self && !p.shown.IsZero() && time.Since(p.shown) > viewWait
 }
 
 // clientSoon is client of a node that need not have been shown yet.

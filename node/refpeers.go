@@ -86,7 +86,7 @@ func (n *Node) deleteStored(node ids.NodeID, objects []ids.ObjectID) {
 		return
 	}
 	n.tell(n.ctx, node, func(ctx context.Context, c proto.NodeClient) error {
-		_, err := c.DeleteObjects(ctx, &proto.DeleteObjectsRequest{Ids: rawIDs(objects)})
+		_, err := c.DeleteObjects(ctx, &proto.DeleteObjectsRequest{Ids: rawIDs(objects), From: uint32(n.id)})
 		return err
 	})
 }

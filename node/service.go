@@ -44,7 +44,7 @@ func (s *service) Resolve(ctx context.Context, r *proto.ResolveRequest) (*proto.
 	}
 	ctx, stop := s.n.endWith(ctx)
 	defer stop()
-	state, err := s.n.refs.Resolve(ctx, id, nodeIDs(r.LostOn))
+	state, err := s.n.refs.ResolveHere(ctx, id, nodeIDs(r.LostOn))
 	if err != nil {
 		return nil, errcode.Status(asProblem(err))
 	}
@@ -54,15 +54,15 @@ func (s *service) Resolve(ctx context.Context, r *proto.ResolveRequest) (*proto.
 func (s *service) DeleteObjects(_ context.Context, r *proto.DeleteObjectsRequest) (*proto.Ack, error) {
 	objects, err := objectIDs(r.Ids)
 	if err == nil {
-		s.n.deleteHere(objects)
+		s.n.deleteHere(s.n.refs.Dismissed(ids.NodeID(r.From), objects))
 	}
 	return acked(err)
 }
 
 func (s *service) DropProcess(_ context.Context, r *proto.DropProcessRequest) (*proto.Ack, error) {
 	except, err := objectIDs(r.Except)
-	if err == nil {
-		s.n.dropOwner(ids.ProcessID{Node: ids.NodeID(r.Node), Number: r.Process}, except)
+	if owner := (ids.ProcessID{Node: ids.NodeID(r.Node), Number: r.Process}); err == nil && s.n.refs.OwnerDied(owner, except) {
+		s.n.dropOwner(owner, except)
 	}
 	return acked(err)
 }

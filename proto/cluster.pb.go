@@ -46,6 +46,7 @@ const (
 	Error_OUT_OF_MEMORY  Error_Kind = 16
 	Error_UNAVAILABLE    Error_Kind = 17 // no leader, node unreachable: may be tried again
 	Error_OTHER_CLUSTER  Error_Kind = 18 // a reference was used outside of its cluster
+	Error_NOT_REPLICATED Error_Kind = 19 // fewer nodes than asked for could take an object
 )
 
 // Enum value maps for Error_Kind.
@@ -70,6 +71,7 @@ var (
 		16: "OUT_OF_MEMORY",
 		17: "UNAVAILABLE",
 		18: "OTHER_CLUSTER",
+		19: "NOT_REPLICATED",
 	}
 	Error_Kind_value = map[string]int32{
 		"INTERNAL":       0,
@@ -91,6 +93,7 @@ var (
 		"OUT_OF_MEMORY":  16,
 		"UNAVAILABLE":    17,
 		"OTHER_CLUSTER":  18,
+		"NOT_REPLICATED": 19,
 	}
 )
 
@@ -4786,6 +4789,7 @@ func (x *Stored) GetNodes() []uint32 {
 type DeleteObjectsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	From          uint32                 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4825,6 +4829,13 @@ func (x *DeleteObjectsRequest) GetIds() [][]byte {
 		return x.Ids
 	}
 	return nil
+}
+
+func (x *DeleteObjectsRequest) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
 }
 
 type DropProcessRequest struct {
@@ -4887,6 +4898,265 @@ func (x *DropProcessRequest) GetExcept() [][]byte {
 	return nil
 }
 
+// ReplicateRequest has a node take an object and be one of its heirs: nodes that
+// become its home, in this order, when those before them and the owner's are dead.
+// Asked again, the node only learns the heirs.
+type ReplicateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	Job           uint32                 `protobuf:"varint,3,opt,name=job,proto3" json:"job,omitempty"` // with whose end it goes; 0: with its last reference only
+	Heirs         []uint32               `protobuf:"varint,4,rep,packed,name=heirs,proto3" json:"heirs,omitempty"`
+	Contains      [][]byte               `protobuf:"bytes,5,rep,name=contains,proto3" json:"contains,omitempty"` // references inside the value
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicateRequest) Reset() {
+	*x = ReplicateRequest{}
+	mi := &file_cluster_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicateRequest) ProtoMessage() {}
+
+func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
+func (*ReplicateRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *ReplicateRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *ReplicateRequest) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *ReplicateRequest) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *ReplicateRequest) GetHeirs() []uint32 {
+	if x != nil {
+		return x.Heirs
+	}
+	return nil
+}
+
+func (x *ReplicateRequest) GetContains() [][]byte {
+	if x != nil {
+		return x.Contains
+	}
+	return nil
+}
+
+type HeirsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeirsRequest) Reset() {
+	*x = HeirsRequest{}
+	mi := &file_cluster_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeirsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeirsRequest) ProtoMessage() {}
+
+func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
+func (*HeirsRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *HeirsRequest) GetIds() [][]byte {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// HeirsReply has, for each object asked for, the heirs that the node knows because
+// it is one of them or the object's home.
+type HeirsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Objects       []*Heirs               `protobuf:"bytes,1,rep,name=objects,proto3" json:"objects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeirsReply) Reset() {
+	*x = HeirsReply{}
+	mi := &file_cluster_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeirsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeirsReply) ProtoMessage() {}
+
+func (x *HeirsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
+func (*HeirsReply) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *HeirsReply) GetObjects() []*Heirs {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+type Heirs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nodes         []uint32               `protobuf:"varint,1,rep,packed,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Heirs) Reset() {
+	*x = Heirs{}
+	mi := &file_cluster_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Heirs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Heirs) ProtoMessage() {}
+
+func (x *Heirs) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
+func (*Heirs) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *Heirs) GetNodes() []uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// SettledRequest is answered once the node knows that these nodes are dead, and has
+// told the new homes which of their objects it borrows.
+type SettledRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dead          []uint32               `protobuf:"varint,1,rep,packed,name=dead,proto3" json:"dead,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettledRequest) Reset() {
+	*x = SettledRequest{}
+	mi := &file_cluster_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettledRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettledRequest) ProtoMessage() {}
+
+func (x *SettledRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
+func (*SettledRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *SettledRequest) GetDead() []uint32 {
+	if x != nil {
+		return x.Dead
+	}
+	return nil
+}
+
 type LogLines struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
@@ -4901,7 +5171,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4913,7 +5183,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4926,7 +5196,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -4982,7 +5252,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4994,7 +5264,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5007,7 +5277,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -5051,7 +5321,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5063,7 +5333,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5076,7 +5346,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -5175,7 +5445,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5187,7 +5457,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5200,7 +5470,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -5242,7 +5512,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5254,7 +5524,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5267,7 +5537,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -5312,7 +5582,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5324,7 +5594,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5337,7 +5607,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -5438,7 +5708,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5450,7 +5720,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5463,7 +5733,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -5520,7 +5790,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5532,7 +5802,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5545,7 +5815,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -5586,7 +5856,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5598,7 +5868,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5611,7 +5881,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -5686,7 +5956,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5698,7 +5968,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5711,7 +5981,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -5733,7 +6003,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5745,7 +6015,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5758,7 +6028,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -5806,7 +6076,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5818,7 +6088,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5831,7 +6101,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -5899,7 +6169,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5911,7 +6181,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5924,7 +6194,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -5988,7 +6258,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6000,7 +6270,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6013,7 +6283,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -6048,7 +6318,7 @@ var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xd3\x04\n" +
+	"\rcluster.proto\x12\agray.v1\"\xe7\x04\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -6061,7 +6331,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\rR\aattempt\x12\x19\n" +
 	"\blog_tail\x18\n" +
 	" \x01(\tR\alogTail\x12\x14\n" +
-	"\x05actor\x18\v \x01(\fR\x05actor\"\xae\x02\n" +
+	"\x05actor\x18\v \x01(\fR\x05actor\"\xc2\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -6085,7 +6355,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\tJOB_ENDED\x10\x0f\x12\x11\n" +
 	"\rOUT_OF_MEMORY\x10\x10\x12\x0f\n" +
 	"\vUNAVAILABLE\x10\x11\x12\x11\n" +
-	"\rOTHER_CLUSTER\x10\x12\"\x86\x01\n" +
+	"\rOTHER_CLUSTER\x10\x12\x12\x12\n" +
+	"\x0eNOT_REPLICATED\x10\x13\"\x86\x01\n" +
 	"\tResources\x12<\n" +
 	"\bquantity\x18\x01 \x03(\v2 .gray.v1.Resources.QuantityEntryR\bquantity\x1a;\n" +
 	"\rQuantityEntry\x12\x10\n" +
@@ -6449,13 +6720,29 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04body\"2\n" +
 	"\x06Stored\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x03R\x04size\x12\x14\n" +
-	"\x05nodes\x18\x02 \x03(\rR\x05nodes\"(\n" +
+	"\x05nodes\x18\x02 \x03(\rR\x05nodes\"<\n" +
 	"\x14DeleteObjectsRequest\x12\x10\n" +
-	"\x03ids\x18\x01 \x03(\fR\x03ids\"Z\n" +
+	"\x03ids\x18\x01 \x03(\fR\x03ids\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\rR\x04from\"Z\n" +
 	"\x12DropProcessRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\rR\aprocess\x12\x16\n" +
-	"\x06except\x18\x03 \x03(\fR\x06except\"\x84\x01\n" +
+	"\x06except\x18\x03 \x03(\fR\x06except\"z\n" +
+	"\x10ReplicateRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x10\n" +
+	"\x03job\x18\x03 \x01(\rR\x03job\x12\x14\n" +
+	"\x05heirs\x18\x04 \x03(\rR\x05heirs\x12\x1a\n" +
+	"\bcontains\x18\x05 \x03(\fR\bcontains\" \n" +
+	"\fHeirsRequest\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\fR\x03ids\"6\n" +
+	"\n" +
+	"HeirsReply\x12(\n" +
+	"\aobjects\x18\x01 \x03(\v2\x0e.gray.v1.HeirsR\aobjects\"\x1d\n" +
+	"\x05Heirs\x12\x14\n" +
+	"\x05nodes\x18\x01 \x03(\rR\x05nodes\"$\n" +
+	"\x0eSettledRequest\x12\x12\n" +
+	"\x04dead\x18\x01 \x03(\rR\x04dead\"\x84\x01\n" +
 	"\bLogLines\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x10\n" +
@@ -6578,14 +6865,17 @@ const file_cluster_proto_rawDesc = "" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
-	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xa3\x05\n" +
+	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xc0\x06\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
 	"\bUnborrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x128\n" +
 	"\aResolve\x12\x17.gray.v1.ResolveRequest\x1a\x14.gray.v1.ObjectState\x12<\n" +
 	"\rDeleteObjects\x12\x1d.gray.v1.DeleteObjectsRequest\x1a\f.gray.v1.Ack\x128\n" +
-	"\vDropProcess\x12\x1b.gray.v1.DropProcessRequest\x1a\f.gray.v1.Ack\x12.\n" +
+	"\vDropProcess\x12\x1b.gray.v1.DropProcessRequest\x1a\f.gray.v1.Ack\x124\n" +
+	"\tReplicate\x12\x19.gray.v1.ReplicateRequest\x1a\f.gray.v1.Ack\x123\n" +
+	"\x05Heirs\x12\x15.gray.v1.HeirsRequest\x1a\x13.gray.v1.HeirsReply\x120\n" +
+	"\aSettled\x12\x17.gray.v1.SettledRequest\x1a\f.gray.v1.Ack\x12.\n" +
 	"\vDeliverLogs\x12\x11.gray.v1.LogLines\x1a\f.gray.v1.Ack\x12>\n" +
 	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
 	"\tListTasks\x12\x14.gray.v1.ListRequest\x1a\x11.gray.v1.TaskList\x128\n" +
@@ -6606,7 +6896,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 85)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -6680,35 +6970,40 @@ var file_cluster_proto_goTypes = []any{
 	(*Stored)(nil),                // 69: gray.v1.Stored
 	(*DeleteObjectsRequest)(nil),  // 70: gray.v1.DeleteObjectsRequest
 	(*DropProcessRequest)(nil),    // 71: gray.v1.DropProcessRequest
-	(*LogLines)(nil),              // 72: gray.v1.LogLines
-	(*ListRequest)(nil),           // 73: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 74: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 75: gray.v1.TaskCount
-	(*TaskList)(nil),              // 76: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 77: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 78: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 79: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 80: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 81: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 82: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 83: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 84: gray.v1.Pull
-	(*StreamReply)(nil),           // 85: gray.v1.StreamReply
-	nil,                           // 86: gray.v1.Resources.QuantityEntry
-	nil,                           // 87: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 88: gray.v1.JobSpec.EnvEntry
-	nil,                           // 89: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 90: gray.v1.RegisterDriverRequest.EnvEntry
+	(*ReplicateRequest)(nil),      // 72: gray.v1.ReplicateRequest
+	(*HeirsRequest)(nil),          // 73: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 74: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 75: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 76: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 77: gray.v1.LogLines
+	(*ListRequest)(nil),           // 78: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 79: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 80: gray.v1.TaskCount
+	(*TaskList)(nil),              // 81: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 82: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 83: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 84: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 85: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 86: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 87: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 88: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 89: gray.v1.Pull
+	(*StreamReply)(nil),           // 90: gray.v1.StreamReply
+	nil,                           // 91: gray.v1.Resources.QuantityEntry
+	nil,                           // 92: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 93: gray.v1.JobSpec.EnvEntry
+	nil,                           // 94: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 95: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,  // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	86, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	91, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,  // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	9,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	2,  // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	7,  // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	7,  // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	87, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	92, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	11, // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	7,  // 9: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
 	8,  // 10: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
@@ -6728,11 +7023,11 @@ var file_cluster_proto_depIdxs = []int32{
 	38, // 24: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	33, // 25: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	34, // 26: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	88, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	89, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	93, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	94, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	7,  // 29: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,  // 30: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	90, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	95, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	7,  // 32: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	8,  // 33: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	38, // 34: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
@@ -6753,89 +7048,96 @@ var file_cluster_proto_depIdxs = []int32{
 	6,  // 49: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
 	69, // 50: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
 	6,  // 51: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	74, // 52: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	75, // 53: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	78, // 54: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	77, // 55: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	77, // 56: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	80, // 57: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	84, // 58: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	6,  // 59: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	14, // 60: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	15, // 61: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	17, // 62: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	19, // 63: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	22, // 64: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	21, // 65: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	35, // 66: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	40, // 67: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	36, // 68: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	41, // 69: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	42, // 70: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	43, // 71: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	44, // 72: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	45, // 73: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	47, // 74: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	49, // 75: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	51, // 76: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	53, // 77: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	55, // 78: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	56, // 79: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	57, // 80: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	59, // 81: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	60, // 82: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	61, // 83: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	66, // 84: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	66, // 85: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	67, // 86: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	70, // 87: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	71, // 88: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	72, // 89: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	55, // 90: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	73, // 91: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	73, // 92: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	73, // 93: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	82, // 94: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	16, // 95: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	16, // 96: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	18, // 97: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	20, // 98: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	24, // 99: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	12, // 100: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	12, // 101: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	12, // 102: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	37, // 103: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	12, // 104: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	39, // 105: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	39, // 106: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	12, // 107: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	46, // 108: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	48, // 109: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	50, // 110: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	52, // 111: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	54, // 112: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	13, // 113: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	58, // 114: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	58, // 115: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	12, // 116: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	13, // 117: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	62, // 118: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	12, // 119: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	12, // 120: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	68, // 121: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	12, // 122: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	12, // 123: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	12, // 124: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	13, // 125: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	76, // 126: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	79, // 127: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	81, // 128: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	13, // 129: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	95, // [95:130] is the sub-list for method output_type
-	60, // [60:95] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	75, // 52: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	79, // 53: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	80, // 54: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	83, // 55: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	82, // 56: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	82, // 57: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	85, // 58: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	89, // 59: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	6,  // 60: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	14, // 61: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	15, // 62: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	17, // 63: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	19, // 64: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	22, // 65: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	21, // 66: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	35, // 67: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	40, // 68: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	36, // 69: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	41, // 70: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	42, // 71: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	43, // 72: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	44, // 73: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	45, // 74: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	47, // 75: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	49, // 76: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	51, // 77: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	53, // 78: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	55, // 79: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	56, // 80: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	57, // 81: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	59, // 82: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	60, // 83: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	61, // 84: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	66, // 85: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	66, // 86: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	67, // 87: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	70, // 88: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	71, // 89: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	72, // 90: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	73, // 91: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	76, // 92: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	77, // 93: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	55, // 94: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	78, // 95: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	78, // 96: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	78, // 97: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	87, // 98: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	16, // 99: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	16, // 100: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	18, // 101: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	20, // 102: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	24, // 103: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	12, // 104: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	12, // 105: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	12, // 106: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	37, // 107: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	12, // 108: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	39, // 109: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	39, // 110: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	12, // 111: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	46, // 112: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	48, // 113: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	50, // 114: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	52, // 115: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	54, // 116: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	13, // 117: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	58, // 118: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	58, // 119: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	12, // 120: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	13, // 121: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	62, // 122: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	12, // 123: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	12, // 124: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	68, // 125: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	12, // 126: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	12, // 127: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	12, // 128: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	74, // 129: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	12, // 130: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	12, // 131: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	13, // 132: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	81, // 133: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	84, // 134: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	86, // 135: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	13, // 136: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	99, // [99:137] is the sub-list for method output_type
+	61, // [61:99] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -6863,7 +7165,7 @@ func file_cluster_proto_init() {
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[77].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[82].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -6873,7 +7175,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   85,
+			NumMessages:   90,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

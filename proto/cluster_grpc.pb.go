@@ -1059,6 +1059,9 @@ const (
 	Node_Resolve_FullMethodName       = "/gray.v1.Node/Resolve"
 	Node_DeleteObjects_FullMethodName = "/gray.v1.Node/DeleteObjects"
 	Node_DropProcess_FullMethodName   = "/gray.v1.Node/DropProcess"
+	Node_Replicate_FullMethodName     = "/gray.v1.Node/Replicate"
+	Node_Heirs_FullMethodName         = "/gray.v1.Node/Heirs"
+	Node_Settled_FullMethodName       = "/gray.v1.Node/Settled"
 	Node_DeliverLogs_FullMethodName   = "/gray.v1.Node/DeliverLogs"
 	Node_FetchPackage_FullMethodName  = "/gray.v1.Node/FetchPackage"
 	Node_ListTasks_FullMethodName     = "/gray.v1.Node/ListTasks"
@@ -1081,6 +1084,10 @@ type NodeClient interface {
 	Resolve(ctx context.Context, in *ResolveRequest, opts ...grpc.CallOption) (*ObjectState, error)
 	DeleteObjects(ctx context.Context, in *DeleteObjectsRequest, opts ...grpc.CallOption) (*Ack, error)
 	DropProcess(ctx context.Context, in *DropProcessRequest, opts ...grpc.CallOption) (*Ack, error)
+	// Objects that several nodes have (node/refs/doc.go, "Replicas").
+	Replicate(ctx context.Context, in *ReplicateRequest, opts ...grpc.CallOption) (*Ack, error)
+	Heirs(ctx context.Context, in *HeirsRequest, opts ...grpc.CallOption) (*HeirsReply, error)
+	Settled(ctx context.Context, in *SettledRequest, opts ...grpc.CallOption) (*Ack, error)
 	DeliverLogs(ctx context.Context, in *LogLines, opts ...grpc.CallOption) (*Ack, error)
 	FetchPackage(ctx context.Context, in *FetchPackageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 	// For the state API.
@@ -1155,6 +1162,36 @@ func (c *nodeClient) DropProcess(ctx context.Context, in *DropProcessRequest, op
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Ack)
 	err := c.cc.Invoke(ctx, Node_DropProcess_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodeClient) Replicate(ctx context.Context, in *ReplicateRequest, opts ...grpc.CallOption) (*Ack, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ack)
+	err := c.cc.Invoke(ctx, Node_Replicate_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodeClient) Heirs(ctx context.Context, in *HeirsRequest, opts ...grpc.CallOption) (*HeirsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HeirsReply)
+	err := c.cc.Invoke(ctx, Node_Heirs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodeClient) Settled(ctx context.Context, in *SettledRequest, opts ...grpc.CallOption) (*Ack, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ack)
+	err := c.cc.Invoke(ctx, Node_Settled_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -1253,6 +1290,10 @@ type NodeServer interface {
 	Resolve(context.Context, *ResolveRequest) (*ObjectState, error)
 	DeleteObjects(context.Context, *DeleteObjectsRequest) (*Ack, error)
 	DropProcess(context.Context, *DropProcessRequest) (*Ack, error)
+	// Objects that several nodes have (node/refs/doc.go, "Replicas").
+	Replicate(context.Context, *ReplicateRequest) (*Ack, error)
+	Heirs(context.Context, *HeirsRequest) (*HeirsReply, error)
+	Settled(context.Context, *SettledRequest) (*Ack, error)
 	DeliverLogs(context.Context, *LogLines) (*Ack, error)
 	FetchPackage(*FetchPackageRequest, grpc.ServerStreamingServer[Chunk]) error
 	// For the state API.
@@ -1287,6 +1328,15 @@ func (UnimplementedNodeServer) DeleteObjects(context.Context, *DeleteObjectsRequ
 }
 func (UnimplementedNodeServer) DropProcess(context.Context, *DropProcessRequest) (*Ack, error) {
 	return nil, status.Error(codes.Unimplemented, "method DropProcess not implemented")
+}
+func (UnimplementedNodeServer) Replicate(context.Context, *ReplicateRequest) (*Ack, error) {
+	return nil, status.Error(codes.Unimplemented, "method Replicate not implemented")
+}
+func (UnimplementedNodeServer) Heirs(context.Context, *HeirsRequest) (*HeirsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Heirs not implemented")
+}
+func (UnimplementedNodeServer) Settled(context.Context, *SettledRequest) (*Ack, error) {
+	return nil, status.Error(codes.Unimplemented, "method Settled not implemented")
 }
 func (UnimplementedNodeServer) DeliverLogs(context.Context, *LogLines) (*Ack, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeliverLogs not implemented")
@@ -1424,6 +1474,60 @@ func _Node_DropProcess_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Node_Replicate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReplicateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).Replicate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_Replicate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).Replicate(ctx, req.(*ReplicateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Node_Heirs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HeirsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).Heirs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_Heirs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).Heirs(ctx, req.(*HeirsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Node_Settled_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettledRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).Settled(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_Settled_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).Settled(ctx, req.(*SettledRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Node_DeliverLogs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(LogLines)
 	if err := dec(in); err != nil {
@@ -1544,6 +1648,18 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DropProcess",
 			Handler:    _Node_DropProcess_Handler,
+		},
+		{
+			MethodName: "Replicate",
+			Handler:    _Node_Replicate_Handler,
+		},
+		{
+			MethodName: "Heirs",
+			Handler:    _Node_Heirs_Handler,
+		},
+		{
+			MethodName: "Settled",
+			Handler:    _Node_Settled_Handler,
 		},
 		{
 			MethodName: "DeliverLogs",

@@ -100,6 +100,7 @@ type ToNode struct {
 	//	*ToNode_ActorStarted
 	//	*ToNode_FinishDriver
 	//	*ToNode_TaskList
+	//	*ToNode_ReplicateObject
 	//	*ToNode_ObjectList
 	Body          isToNode_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -312,6 +313,15 @@ func (x *ToNode) GetTaskList() *TaskList {
 	return nil
 }
 
+func (x *ToNode) GetReplicateObject() *ReplicateObject {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_ReplicateObject); ok {
+			return x.ReplicateObject
+		}
+	}
+	return nil
+}
+
 func (x *ToNode) GetObjectList() *ObjectList {
 	if x != nil {
 		if x, ok := x.Body.(*ToNode_ObjectList); ok {
@@ -397,6 +407,10 @@ type ToNode_TaskList struct {
 	TaskList *TaskList `protobuf:"bytes,19,opt,name=task_list,json=taskList,proto3,oneof"` // answers ToProcess.list_tasks
 }
 
+type ToNode_ReplicateObject struct {
+	ReplicateObject *ReplicateObject `protobuf:"bytes,20,opt,name=replicate_object,json=replicateObject,proto3,oneof"` // answer: ObjectState, with the nodes that have it, or Error
+}
+
 type ToNode_ObjectList struct {
 	ObjectList *ObjectList `protobuf:"bytes,30,opt,name=object_list,json=objectList,proto3,oneof"` // answers ToProcess.list_objects
 }
@@ -436,6 +450,8 @@ func (*ToNode_ActorStarted) isToNode_Body() {}
 func (*ToNode_FinishDriver) isToNode_Body() {}
 
 func (*ToNode_TaskList) isToNode_Body() {}
+
+func (*ToNode_ReplicateObject) isToNode_Body() {}
 
 func (*ToNode_ObjectList) isToNode_Body() {}
 
@@ -2064,6 +2080,59 @@ func (*StorePressure) Descriptor() ([]byte, []int) {
 	return file_local_proto_rawDescGZIP(), []int{24}
 }
 
+// ReplicateObject publishes a stored object of the process's own once as many nodes have it.
+type ReplicateObject struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         *ObjectState           `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	Nodes         uint32                 `protobuf:"varint,2,opt,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplicateObject) Reset() {
+	*x = ReplicateObject{}
+	mi := &file_local_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplicateObject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplicateObject) ProtoMessage() {}
+
+func (x *ReplicateObject) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplicateObject.ProtoReflect.Descriptor instead.
+func (*ReplicateObject) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ReplicateObject) GetState() *ObjectState {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+func (x *ReplicateObject) GetNodes() uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return 0
+}
+
 type ResolveObject struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2074,7 +2143,7 @@ type ResolveObject struct {
 
 func (x *ResolveObject) Reset() {
 	*x = ResolveObject{}
-	mi := &file_local_proto_msgTypes[25]
+	mi := &file_local_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2155,7 @@ func (x *ResolveObject) String() string {
 func (*ResolveObject) ProtoMessage() {}
 
 func (x *ResolveObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[25]
+	mi := &file_local_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2168,7 @@ func (x *ResolveObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveObject.ProtoReflect.Descriptor instead.
 func (*ResolveObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{25}
+	return file_local_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResolveObject) GetId() []byte {
@@ -2127,7 +2196,7 @@ type HeadCall struct {
 
 func (x *HeadCall) Reset() {
 	*x = HeadCall{}
-	mi := &file_local_proto_msgTypes[26]
+	mi := &file_local_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2139,7 +2208,7 @@ func (x *HeadCall) String() string {
 func (*HeadCall) ProtoMessage() {}
 
 func (x *HeadCall) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[26]
+	mi := &file_local_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2152,7 +2221,7 @@ func (x *HeadCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadCall.ProtoReflect.Descriptor instead.
 func (*HeadCall) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{26}
+	return file_local_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HeadCall) GetMethod() string {
@@ -2179,7 +2248,7 @@ type HeadResult struct {
 
 func (x *HeadResult) Reset() {
 	*x = HeadResult{}
-	mi := &file_local_proto_msgTypes[27]
+	mi := &file_local_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2191,7 +2260,7 @@ func (x *HeadResult) String() string {
 func (*HeadResult) ProtoMessage() {}
 
 func (x *HeadResult) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[27]
+	mi := &file_local_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2204,7 +2273,7 @@ func (x *HeadResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadResult.ProtoReflect.Descriptor instead.
 func (*HeadResult) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{27}
+	return file_local_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HeadResult) GetBody() []byte {
@@ -2232,7 +2301,7 @@ type ActorStarted struct {
 
 func (x *ActorStarted) Reset() {
 	*x = ActorStarted{}
-	mi := &file_local_proto_msgTypes[28]
+	mi := &file_local_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2244,7 +2313,7 @@ func (x *ActorStarted) String() string {
 func (*ActorStarted) ProtoMessage() {}
 
 func (x *ActorStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[28]
+	mi := &file_local_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2257,7 +2326,7 @@ func (x *ActorStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorStarted.ProtoReflect.Descriptor instead.
 func (*ActorStarted) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{28}
+	return file_local_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ActorStarted) GetId() []byte {
@@ -2291,7 +2360,7 @@ type FinishDriver struct {
 
 func (x *FinishDriver) Reset() {
 	*x = FinishDriver{}
-	mi := &file_local_proto_msgTypes[29]
+	mi := &file_local_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2303,7 +2372,7 @@ func (x *FinishDriver) String() string {
 func (*FinishDriver) ProtoMessage() {}
 
 func (x *FinishDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[29]
+	mi := &file_local_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2316,7 +2385,7 @@ func (x *FinishDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishDriver.ProtoReflect.Descriptor instead.
 func (*FinishDriver) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{29}
+	return file_local_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *FinishDriver) GetExitCode() int32 {
@@ -2337,7 +2406,7 @@ var File_local_proto protoreflect.FileDescriptor
 
 const file_local_proto_rawDesc = "" +
 	"\n" +
-	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xee\b\n" +
+	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xb5\t\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.gray.v1.HelloH\x00R\x05hello\x129\n" +
@@ -2360,7 +2429,8 @@ const file_local_proto_rawDesc = "" +
 	"\thead_call\x18\x10 \x01(\v2\x11.gray.v1.HeadCallH\x00R\bheadCall\x12<\n" +
 	"\ractor_started\x18\x11 \x01(\v2\x15.gray.v1.ActorStartedH\x00R\factorStarted\x12<\n" +
 	"\rfinish_driver\x18\x12 \x01(\v2\x15.gray.v1.FinishDriverH\x00R\ffinishDriver\x120\n" +
-	"\ttask_list\x18\x13 \x01(\v2\x11.gray.v1.TaskListH\x00R\btaskList\x126\n" +
+	"\ttask_list\x18\x13 \x01(\v2\x11.gray.v1.TaskListH\x00R\btaskList\x12E\n" +
+	"\x10replicate_object\x18\x14 \x01(\v2\x18.gray.v1.ReplicateObjectH\x00R\x0freplicateObject\x126\n" +
 	"\vobject_list\x18\x1e \x01(\v2\x13.gray.v1.ObjectListH\x00R\n" +
 	"objectListB\x06\n" +
 	"\x04body\"\xf5\a\n" +
@@ -2478,7 +2548,10 @@ const file_local_proto_rawDesc = "" +
 	"\alost_on\x18\x02 \x03(\rR\x06lostOn\"\x1f\n" +
 	"\vDropObjects\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\fR\x03ids\"\x0f\n" +
-	"\rStorePressure\"8\n" +
+	"\rStorePressure\"S\n" +
+	"\x0fReplicateObject\x12*\n" +
+	"\x05state\x18\x01 \x01(\v2\x14.gray.v1.ObjectStateR\x05state\x12\x14\n" +
+	"\x05nodes\x18\x02 \x01(\rR\x05nodes\"8\n" +
 	"\rResolveObject\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x17\n" +
 	"\alost_on\x18\x02 \x03(\rR\x06lostOn\"6\n" +
@@ -2510,52 +2583,53 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_local_proto_goTypes = []any{
-	(Hello_Kind)(0),        // 0: gray.v1.Hello.Kind
-	(*ToNode)(nil),         // 1: gray.v1.ToNode
-	(*ToProcess)(nil),      // 2: gray.v1.ToProcess
-	(*Hello)(nil),          // 3: gray.v1.Hello
-	(*Function)(nil),       // 4: gray.v1.Function
-	(*Welcome)(nil),        // 5: gray.v1.Welcome
-	(*LeaseDemand)(nil),    // 6: gray.v1.LeaseDemand
-	(*LeaseGrant)(nil),     // 7: gray.v1.LeaseGrant
-	(*LeaseReturn)(nil),    // 8: gray.v1.LeaseReturn
-	(*LeaseGone)(nil),      // 9: gray.v1.LeaseGone
-	(*ReclaimLeases)(nil),  // 10: gray.v1.ReclaimLeases
-	(*Blocked)(nil),        // 11: gray.v1.Blocked
-	(*CreateObject)(nil),   // 12: gray.v1.CreateObject
-	(*SealObject)(nil),     // 13: gray.v1.SealObject
-	(*AbortObject)(nil),    // 14: gray.v1.AbortObject
-	(*FetchObject)(nil),    // 15: gray.v1.FetchObject
-	(*UnpinObject)(nil),    // 16: gray.v1.UnpinObject
-	(*ObjectPlace)(nil),    // 17: gray.v1.ObjectPlace
-	(*FreeObject)(nil),     // 18: gray.v1.FreeObject
-	(*Location)(nil),       // 19: gray.v1.Location
-	(*BorrowObjects)(nil),  // 20: gray.v1.BorrowObjects
-	(*ReleaseObjects)(nil), // 21: gray.v1.ReleaseObjects
-	(*PublishObject)(nil),  // 22: gray.v1.PublishObject
-	(*WantedObject)(nil),   // 23: gray.v1.WantedObject
-	(*DropObjects)(nil),    // 24: gray.v1.DropObjects
-	(*StorePressure)(nil),  // 25: gray.v1.StorePressure
-	(*ResolveObject)(nil),  // 26: gray.v1.ResolveObject
-	(*HeadCall)(nil),       // 27: gray.v1.HeadCall
-	(*HeadResult)(nil),     // 28: gray.v1.HeadResult
-	(*ActorStarted)(nil),   // 29: gray.v1.ActorStarted
-	(*FinishDriver)(nil),   // 30: gray.v1.FinishDriver
-	(*TaskList)(nil),       // 31: gray.v1.TaskList
-	(*ObjectList)(nil),     // 32: gray.v1.ObjectList
-	(*Ack)(nil),            // 33: gray.v1.Ack
-	(*Error)(nil),          // 34: gray.v1.Error
-	(*ObjectState)(nil),    // 35: gray.v1.ObjectState
-	(*StartActor)(nil),     // 36: gray.v1.StartActor
-	(*LogLines)(nil),       // 37: gray.v1.LogLines
-	(*JobEnded)(nil),       // 38: gray.v1.JobEnded
-	(*NodeDead)(nil),       // 39: gray.v1.NodeDead
-	(*ListRequest)(nil),    // 40: gray.v1.ListRequest
-	(*Resources)(nil),      // 41: gray.v1.Resources
-	(*Strategy)(nil),       // 42: gray.v1.Strategy
-	(*WorkerDied)(nil),     // 43: gray.v1.WorkerDied
+	(Hello_Kind)(0),         // 0: gray.v1.Hello.Kind
+	(*ToNode)(nil),          // 1: gray.v1.ToNode
+	(*ToProcess)(nil),       // 2: gray.v1.ToProcess
+	(*Hello)(nil),           // 3: gray.v1.Hello
+	(*Function)(nil),        // 4: gray.v1.Function
+	(*Welcome)(nil),         // 5: gray.v1.Welcome
+	(*LeaseDemand)(nil),     // 6: gray.v1.LeaseDemand
+	(*LeaseGrant)(nil),      // 7: gray.v1.LeaseGrant
+	(*LeaseReturn)(nil),     // 8: gray.v1.LeaseReturn
+	(*LeaseGone)(nil),       // 9: gray.v1.LeaseGone
+	(*ReclaimLeases)(nil),   // 10: gray.v1.ReclaimLeases
+	(*Blocked)(nil),         // 11: gray.v1.Blocked
+	(*CreateObject)(nil),    // 12: gray.v1.CreateObject
+	(*SealObject)(nil),      // 13: gray.v1.SealObject
+	(*AbortObject)(nil),     // 14: gray.v1.AbortObject
+	(*FetchObject)(nil),     // 15: gray.v1.FetchObject
+	(*UnpinObject)(nil),     // 16: gray.v1.UnpinObject
+	(*ObjectPlace)(nil),     // 17: gray.v1.ObjectPlace
+	(*FreeObject)(nil),      // 18: gray.v1.FreeObject
+	(*Location)(nil),        // 19: gray.v1.Location
+	(*BorrowObjects)(nil),   // 20: gray.v1.BorrowObjects
+	(*ReleaseObjects)(nil),  // 21: gray.v1.ReleaseObjects
+	(*PublishObject)(nil),   // 22: gray.v1.PublishObject
+	(*WantedObject)(nil),    // 23: gray.v1.WantedObject
+	(*DropObjects)(nil),     // 24: gray.v1.DropObjects
+	(*StorePressure)(nil),   // 25: gray.v1.StorePressure
+	(*ReplicateObject)(nil), // 26: gray.v1.ReplicateObject
+	(*ResolveObject)(nil),   // 27: gray.v1.ResolveObject
+	(*HeadCall)(nil),        // 28: gray.v1.HeadCall
+	(*HeadResult)(nil),      // 29: gray.v1.HeadResult
+	(*ActorStarted)(nil),    // 30: gray.v1.ActorStarted
+	(*FinishDriver)(nil),    // 31: gray.v1.FinishDriver
+	(*TaskList)(nil),        // 32: gray.v1.TaskList
+	(*ObjectList)(nil),      // 33: gray.v1.ObjectList
+	(*Ack)(nil),             // 34: gray.v1.Ack
+	(*Error)(nil),           // 35: gray.v1.Error
+	(*ObjectState)(nil),     // 36: gray.v1.ObjectState
+	(*StartActor)(nil),      // 37: gray.v1.StartActor
+	(*LogLines)(nil),        // 38: gray.v1.LogLines
+	(*JobEnded)(nil),        // 39: gray.v1.JobEnded
+	(*NodeDead)(nil),        // 40: gray.v1.NodeDead
+	(*ListRequest)(nil),     // 41: gray.v1.ListRequest
+	(*Resources)(nil),       // 42: gray.v1.Resources
+	(*Strategy)(nil),        // 43: gray.v1.Strategy
+	(*WorkerDied)(nil),      // 44: gray.v1.WorkerDied
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -2571,44 +2645,46 @@ var file_local_proto_depIdxs = []int32{
 	20, // 10: gray.v1.ToNode.borrow_objects:type_name -> gray.v1.BorrowObjects
 	21, // 11: gray.v1.ToNode.release_objects:type_name -> gray.v1.ReleaseObjects
 	22, // 12: gray.v1.ToNode.publish_object:type_name -> gray.v1.PublishObject
-	26, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
-	27, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
-	29, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
-	30, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	31, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
-	32, // 18: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
-	5,  // 19: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	33, // 20: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	34, // 21: gray.v1.ToProcess.error:type_name -> gray.v1.Error
-	7,  // 22: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
-	9,  // 23: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
-	10, // 24: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
-	17, // 25: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	35, // 26: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
-	23, // 27: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
-	24, // 28: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	28, // 29: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	36, // 30: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	37, // 31: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	38, // 32: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	39, // 33: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	40, // 34: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	25, // 35: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	40, // 36: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
-	0,  // 37: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 38: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	41, // 39: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	42, // 40: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	43, // 41: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	19, // 42: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	35, // 43: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	34, // 44: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	34, // 45: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	27, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
+	28, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
+	30, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
+	31, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
+	32, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	26, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
+	33, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	5,  // 20: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
+	34, // 21: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	35, // 22: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	7,  // 23: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
+	9,  // 24: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
+	10, // 25: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
+	17, // 26: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
+	36, // 27: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	23, // 28: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
+	24, // 29: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
+	29, // 30: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	37, // 31: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	38, // 32: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	39, // 33: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	40, // 34: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	41, // 35: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	25, // 36: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
+	41, // 37: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	0,  // 38: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 39: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	42, // 40: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	43, // 41: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	44, // 42: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	19, // 43: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	36, // 44: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	36, // 45: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	35, // 46: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	35, // 47: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	48, // [48:48] is the sub-list for method output_type
+	48, // [48:48] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -2636,6 +2712,7 @@ func file_local_proto_init() {
 		(*ToNode_ActorStarted)(nil),
 		(*ToNode_FinishDriver)(nil),
 		(*ToNode_TaskList)(nil),
+		(*ToNode_ReplicateObject)(nil),
 		(*ToNode_ObjectList)(nil),
 	}
 	file_local_proto_msgTypes[1].OneofWrappers = []any{
@@ -2664,7 +2741,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

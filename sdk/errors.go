@@ -103,6 +103,12 @@ type StoreFullError struct{ Message string }
 
 func (e *StoreFullError) Error() string { return e.Message }
 
+// NotReplicatedError says that fewer nodes than Replicas asked for could take a
+// value; the message names those that could, and why others couldn't. None has it.
+type NotReplicatedError struct{ Message string }
+
+func (e *NotReplicatedError) Error() string { return e.Message }
+
 // NotFoundError says that there is no such actor or key.
 type NotFoundError struct{ Message string }
 
@@ -183,6 +189,8 @@ func fromProto(e *proto.Error) error {
 		return &EncodingError{e.GetFunction(), e.GetMessage()}
 	case proto.Error_STORE_FULL:
 		return &StoreFullError{e.GetMessage()}
+	case proto.Error_NOT_REPLICATED:
+		return &NotReplicatedError{e.GetMessage()}
 	case proto.Error_NOT_FOUND:
 		return &NotFoundError{e.GetMessage()}
 	case proto.Error_ALREADY_EXISTS:

@@ -140,3 +140,22 @@ func (o *options) check(what string, actor bool) {
 		panic(fmt.Sprintf("gray: option gray.%s at %s has no meaning for %s", wrong, callSite(), what))
 	}
 }
+
+// PutOption changes how Put keeps a value.
+type PutOption func(*putOptions)
+
+type putOptions struct{ replicas int }
+
+// maxReplicas is on how many nodes a value can be kept.
+const maxReplicas = 16
+
+// Replicas has Put return only when n nodes, this one among them, have the value in
+// their stores: it's lost with the last of them only, while the value of a plain Put,
+// and whatever refers to it, is lost with the node of the process that put it. A node
+// that dies isn't replaced. n is at most 16; up to 1 it changes nothing.
+func Replicas(n int) PutOption {
+	if n > maxReplicas {
+		panic(fmt.Sprintf("gray: Replicas(%d) at %s: want at most %d", n, callSite(), maxReplicas))
+	}
+	return func(o *putOptions) { o.replicas = n }
+}

@@ -176,13 +176,18 @@ func viewed(f func() error) (err error) {
 var ErrViewWritten = errors.New("write to a viewed value: it lies in the object store and is read-only; use Get for a copy")
 
 // Put makes an object of v and returns a reference to it. The error is an
-// EncodingError if v can't travel, a StoreFullError if the node has no room for it.
-func Put[T any](ctx context.Context, v T) (Ref[T], error) {
+// EncodingError if v can't travel, a StoreFullError if the node has no room for it,
+// a NotReplicatedError if there are fewer nodes than Replicas asks for.
+func Put[T any](ctx context.Context, v T, opts ...PutOption) (Ref[T], error) {
+	var o putOptions
+	for _, f := range opts {
+		f(&o)
+	}
 	c, err := codec.For[T]()
 	if err != nil {
 		return Ref[T]{}, &EncodingError{Message: "put: " + err.Error()}
 	}
-	o, err := processOf(ctx).Put(ctx, boxed[T]{c, &v})
+	made, err := processOf(ctx).Put(ctx, boxed[T]{c, &v}, o.replicas)
 	var bad *codec.EncodeError
 	var other *process.OtherClusterError
 	if errors.As(err, &bad) && !errors.As(err, &other) {
@@ -191,7 +196,7 @@ func Put[T any](ctx context.Context, v T) (Ref[T], error) {
 	if err != nil {
 		return Ref[T]{}, typed(fmt.Errorf("put: %w", err))
 	}
-	return Ref[T]{o}, nil
+	return Ref[T]{made}, nil
 }
 
 // Completed returns the objects' values as they complete, with each object's own

@@ -59,6 +59,19 @@ func (o ObjectID) String() string {
 	return fmt.Sprintf("%08x-%x-%x-%x", uint32(o.Cluster), uint32(o.Owner.Node), o.Owner.Number, o.Number)
 }
 
+// replicated marks the number of an object that other nodes than its owner's have
+// from the beginning: whoever meets its name knows that it may outlive its home.
+const replicated = 1 << 63
+
+// Replicated reports whether other nodes than the owner's were to have o.
+func (o ObjectID) Replicated() bool { return o.Number&replicated != 0 }
+
+// AsReplicated is the name of a replicated object with o's number.
+func (o ObjectID) AsReplicated() ObjectID {
+	o.Number |= replicated
+	return o
+}
+
 // IsZero reports whether o names no object.
 func (o ObjectID) IsZero() bool { return o == ObjectID{} }
 

@@ -28,6 +28,11 @@ type Directory struct {
 	procs   map[uint32]*process     // living processes of this node, by number
 	nodes   map[ids.NodeID]*peer    // living nodes spoken to or heard from; this one too
 	dead    map[ids.NodeID]struct{} // for ever: numbers of nodes aren't used again
+	died    chan struct{}           // closed, and another made, when a node has died
+
+	replicas map[ids.ObjectID]*entry // that have a replica, or were inherited
+	sought   []*entry                // whose home has to be found
+	seeking  bool                    // somebody is at it
 }
 
 // New makes the directory of node self of a cluster.
@@ -38,7 +43,8 @@ func New(self ids.NodeID, cluster ids.ClusterID, p Peers) *Directory {
 		entries: map[ids.ObjectID]*entry{},
 		procs:   map[uint32]*process{},
 		nodes:   map[ids.NodeID]*peer{},
-		dead:    map[ids.NodeID]struct{}{},
+		dead:    map[ids.NodeID]struct{}{}, died: make(chan struct{}),
+		replicas: map[ids.ObjectID]*entry{},
 	}
 }
 

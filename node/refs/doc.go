@@ -1,9 +1,10 @@
 // Package refs is one node's directory of references: who holds which object,
 // what became of objects whose home is this node, and when they may be freed.
 //
-// An object's home is the node of its owner (ObjectID.Owner.Node). The home
-// has an entry for each of its objects that ever left the owner's process; any
-// other node has an entry for each foreign object that something on it holds.
+// An object's home is the node of its owner (ObjectID.Owner.Node), or an heir
+// when that has died (Replicas, below). The home has an entry for each of its
+// objects that ever left the owner's process; any other node has an entry for each
+// foreign object that something on it holds, or of which it's an heir.
 // A holder is a local process, or an entry here whose published value contains
 // the reference ("in OBJECT"). A node tells an object's home only of its first
 // and its last holder.
@@ -61,8 +62,34 @@
 // When every node that stores an object is dead, or said (Resolve's lostOn) to
 // have it no more, the entry is unpublished again and its owner asked, with the
 // nodes it was lost on. If the owner's process is gone: OBJECT_LOST. An owner's
-// death fails its unpublished entries with OWNER_DIED. When a home dies, its
-// objects resolve to OWNER_DIED everywhere.
+// death fails its unpublished entries with OWNER_DIED. When a home dies, those of
+// its objects that have no heir resolve to OWNER_DIED everywhere.
+//
+// # Replicas
+//
+// An object that was put to outlive its home says so in its ID (Replicated). Before
+// its owner gives the reference to anybody, other nodes, its heirs, have it in their
+// stores and an entry for it (Enlist), which also holds the references that it
+// contains. All heirs know all of them, in one order. While the home lives it alone
+// decides, and ends replicas with the object (Dismissed, OwnerDied).
+//
+//   - When the home is dead, the first heir that lives is the home. It serves the
+//     object as published, and frees it as any home does, but not before every node
+//     has heard of the death and told which of the home's objects it borrows
+//     (Settled). Whoever passes a reference holds it meanwhile, so from then on
+//     somebody who is counted holds what anybody holds.
+//   - A borrower asks all nodes (Seek) which are heirs, and borrows the object anew
+//     from the first living one; the waits of invariant 2 last until then, and
+//     invariant 3 is about that home's requests as about any. Who meets the reference
+//     only later finds the home in the same way.
+//   - An heir that isn't the first asks, too: if the first has been dismissed, the old
+//     home died over dismissing the others. A node answers only when it knows of the
+//     death itself, since from then on it takes no word of the old home.
+//   - Heirs that die aren't replaced. With the last one the object is OWNER_DIED.
+//   - The end of the job ends replicas wherever they are (DropJob): heirs know the job.
+//
+// A reference that was on its way from the very node that died, and confirmed by no
+// other, is lost with it.
 //
 // # Cycles
 //

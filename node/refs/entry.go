@@ -34,21 +34,32 @@ type homeSide struct {
 	copies    set[ids.NodeID] // may have the object: said to store it, or borrowed it once
 	lostOn    []ids.NodeID    // since the last publication
 	changed   chan struct{}   // made by who waits for state; closed when it's set, or the entry freed
+
+	replica   *Replica // not nil: this node has inherited the object
+	unsettled bool     // it may have borrowers that have not told yet
 }
 
 // linkSide is what another node than the home keeps: what the home knows.
 type linkSide struct {
+	home       ids.NodeID
 	known      bool // the home counts this node as borrower, as of its last answer
 	busy       bool // in a request under way
 	toBorrow   bool // in peer.borrows
 	toUnborrow bool // in peer.unborrows
-	dead       bool // the home is dead: it needs to know nothing
+	seeking    bool // the home is dead, and which node is it now has yet to be found
+	dead       bool // there's no home any more that would need to know anything
+	replica    *Replica
 	waiting    []*pending
 }
 
+// unconfirmed reports whether the home doesn't count this node as borrower, or may
+// be about not to.
+func (l *linkSide) unconfirmed() bool { return !l.dead && (!l.known || l.busy) }
+
 // unheld reports whether nothing keeps an entry of the home alive.
 func (e *entry) unheld() bool {
-	return !e.home.held && e.holders.len() == 0 && e.home.borrowers.len() == 0
+	h := e.home
+	return !h.held && !h.unsettled && e.holders.len() == 0 && h.borrowers.len() == 0
 }
 
 // shared reports whether anybody but the owner holds the object.
@@ -73,33 +84,50 @@ func (d *Directory) homed(id ids.ObjectID) *entry {
 	return e
 }
 
-// linked returns the entry of a foreign object, and makes it if need be.
+// served is homed for any object: nil, too, when its home isn't here.
+func (d *Directory) served(id ids.ObjectID) *entry {
+	if id.Owner.Node == d.self {
+		return d.homed(id)
+	}
+	if e := d.entries[id]; e != nil && e.home != nil {
+		return e
+	}
+	return nil
+}
+
+// linked returns the entry of an object whose home isn't here, and makes it if
+// need be.
 func (d *Directory) linked(id ids.ObjectID) *entry {
 	if e := d.entries[id]; e != nil {
 		return e
 	}
-	_, dead := d.dead[id.Owner.Node]
-	e := &entry{id: id, link: &linkSide{dead: dead}}
+	e := &entry{id: id, link: &linkSide{home: id.Owner.Node}}
 	d.entries[id] = e
+	switch _, dead := d.dead[id.Owner.Node]; {
+	case dead && id.Replicated():
+		e.link.seeking = true
+		d.seek(e)
+	case dead:
+		e.link.dead = true
+	}
 	return e
 }
 
 // hold adds a holder of an object, and to p what has to be waited for. It
 // reports false if there is nothing left to hold.
 func (d *Directory) hold(id ids.ObjectID, h holder, p *pending) bool {
-	if id.Owner.Node == d.self {
-		e := d.homed(id)
-		if e == nil {
-			return false
-		}
+	if e := d.served(id); e != nil {
 		e.holders.add(h)
 		d.want(e)
 		return true
 	}
+	if id.Owner.Node == d.self {
+		return false
+	}
 	e := d.linked(id)
 	e.holders.add(h)
 	d.settle(e)
-	if l := e.link; !l.dead && (!l.known || l.busy) {
+	if e.link.unconfirmed() {
 		p.await(e)
 	}
 	return true
@@ -150,6 +178,7 @@ func (d *Directory) unhold(e *entry, objects []ids.ObjectID, work []*entry) []*e
 func (d *Directory) forget(e *entry) {
 	e.gone = true
 	delete(d.entries, e.id)
+	delete(d.replicas, e.id)
 }
 
 // wake ends the waits for a state; they look again.

@@ -16,6 +16,8 @@ var (
 	// ErrNotHome says that a request about an object came to another node than
 	// the object's home.
 	ErrNotHome = errors.New("not the home of the object")
+	// ErrNotHeir says that a node was to keep a replica of what it can't have one of.
+	ErrNotHeir = errors.New("not an heir of the object")
 	// ErrOtherCluster says that a reference belongs to another cluster.
 	ErrOtherCluster = errors.New("reference belongs to another cluster")
 	// ErrNotOwner says that a process published another process's object.

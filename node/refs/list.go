@@ -13,7 +13,7 @@ type Info struct {
 	ID      ids.ObjectID
 	Home    bool         // this node is the object's home
 	Size    int64        // of the value; 0 when unknown
-	State   string       // PENDING, INLINE, SEALED, FAILED; BORROWED away from home
+	State   string       // PENDING, INLINE, SEALED, FAILED; BORROWED and REPLICA away from home
 	Nodes   []ids.NodeID // whose stores have it
 	Holders []string     // "n1.p3", "n2", "in OBJECT"; the owner as "n1.p1 (owner)"
 	By      []Holder     // the same, in no order
@@ -40,6 +40,9 @@ func (d *Directory) List() []Info {
 
 func (e *entry) info() Info {
 	i := Info{ID: e.id, Home: e.home != nil, State: "BORROWED"}
+	if e.link != nil && e.link.replica != nil {
+		i.State, i.Size = "REPLICA", e.link.replica.Size
+	}
 	if h := e.home; h != nil {
 		if h.held {
 			i.Holders = append(i.Holders, e.id.Owner.String()+" (owner)")

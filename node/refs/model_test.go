@@ -19,13 +19,13 @@ var seeds = flag.Int("refs.seeds", 300, "number of random histories in TestModel
 // somebody holds it, all is freed when nobody does, and what is resolved is true.
 func TestModel(t *testing.T) {
 	for _, c := range []struct {
-		name           string
-		faults, deaths bool
-	}{{"quiet", false, false}, {"lossy", true, false}, {"deadly", true, true}} {
+		name                   string
+		faults, deaths, copies bool
+	}{{"quiet", false, false, false}, {"lossy", true, false, true}, {"deadly", true, true, false}, {"replicated", true, true, true}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(*seeds) {
-				history(t, seed, c.faults, c.deaths)
+				history(t, seed, c.faults, c.deaths, c.copies)
 				if t.Failed() {
 					t.Fatalf("seed %d", seed)
 				}
@@ -35,18 +35,22 @@ func TestModel(t *testing.T) {
 }
 
 func FuzzModel(f *testing.F) {
-	f.Add(uint64(1), true, true)
-	f.Fuzz(func(t *testing.T, seed uint64, faults, deaths bool) { history(t, seed, faults, deaths) })
+	f.Add(uint64(1), true, true, true)
+	f.Fuzz(func(t *testing.T, seed uint64, faults, deaths, copies bool) { history(t, seed, faults, deaths, copies) })
 }
 
-func history(t *testing.T, seed uint64, faults, deaths bool) {
+func history(t *testing.T, seed uint64, faults, deaths, copies bool) {
 	synctest.Test(t, func(t *testing.T) {
 		defer func() {
 			if t.Failed() {
-				t.Logf("seed %d, faults %t, deaths %t", seed, faults, deaths)
+				t.Logf("seed %d, faults %t, deaths %t, copies %t", seed, faults, deaths, copies)
 			}
 		}()
-		w := newWorld(t, seed, 3, faults, deaths)
+		nodes := 3
+		if copies {
+			nodes = 5
+		}
+		w := newWorld(t, seed, nodes, faults, deaths, copies)
 		w.mu.Lock()
 		for range 6 {
 			w.spawn()
@@ -89,6 +93,8 @@ func (w *world) step() {
 	}
 	p := pick(w, w.procs)
 	switch x := w.rng.IntN(100); {
+	case x < 20 && w.copies && w.chance(0.5):
+		w.replicate(p)
 	case x < 20:
 		w.create(p)
 	case x < 50:
@@ -140,18 +146,7 @@ func (w *world) some(p *proc) (ids.ObjectID, bool) {
 }
 
 func (w *world) create(p *proc) {
-	w.next++
-	id := ids.ObjectID{Cluster: testCluster, Owner: p.id, Number: w.next}
-	th := &thing{id: id, size: int64(w.rng.IntN(2)) * 1000}
-	rec := &record{}
-	if inner, ok := w.some(p); ok && w.chance(0.5) {
-		th.contains = []ids.ObjectID{inner}
-		rec.pinned = th.contains
-		p.refs[inner].count++
-		if rec := p.owned[inner]; rec != nil {
-			rec.left = true
-		}
-	}
+	id, th, rec := w.thing(p, int64(w.rng.IntN(2))*1000)
 	w.things[id], p.owned[id] = th, rec
 	p.refs[id] = &ref{count: 1, own: true, confirmed: true}
 	w.later(func() { // the task that makes it ends
@@ -164,6 +159,22 @@ func (w *world) create(p *proc) {
 			w.publish(p, id)
 		}
 	})
+}
+
+// thing makes an object that may contain a reference of p's.
+func (w *world) thing(p *proc, size int64) (ids.ObjectID, *thing, *record) {
+	w.next++
+	id := ids.ObjectID{Cluster: testCluster, Owner: p.id, Number: w.next}
+	th, rec := &thing{id: id, size: size}, &record{}
+	if inner, ok := w.some(p); ok && w.chance(0.5) {
+		th.contains = []ids.ObjectID{inner}
+		rec.pinned = th.contains
+		p.refs[inner].count++
+		if rec := p.owned[inner]; rec != nil {
+			rec.left = true
+		}
+	}
+	return id, th, rec
 }
 
 // store writes a value on some node.
@@ -325,7 +336,7 @@ func (w *world) check(p *proc, id ids.ObjectID, s *proto.ObjectState) (lostOn []
 		}
 		return lostOn
 	case *proto.ObjectState_Error:
-		lost := th.tainted || w.deaths
+		lost := th.tainted || w.deaths && !w.lives(th)
 		if b.Error.Kind == proto.Error_OWNER_DIED && (!ownerDead || th.published && !lost) ||
 			b.Error.Kind == proto.Error_OBJECT_LOST && !lost || b.Error.Kind == proto.Error_JOB_ENDED {
 			w.t.Errorf("object %s resolved to %v (owner dead: %t, published: %t)", id, b.Error, ownerDead, th.published)
@@ -351,6 +362,9 @@ func (w *world) decode(p *proc, id ids.ObjectID, s *proto.ObjectState) {
 			w.things[c].tainted = true
 		}
 		w.take(p, c, func() {
+			if r := p.refs[c]; r != nil && r.confirmed && w.lives(w.things[id]) {
+				w.mustBeKnown(c)
+			}
 			if left--; left == 0 {
 				p.flying[id]--
 				w.drop(p, id)
@@ -382,19 +396,26 @@ func (w *world) wanted(p *proc, id ids.ObjectID, lostOn []ids.NodeID) {
 	}
 }
 
-func (w *world) publish(p *proc, id ids.ObjectID) {
-	th, rec := w.things[id], p.owned[id]
-	s := &proto.ObjectState{Id: id.Bytes(), Body: &proto.ObjectState_Value{Value: []byte(id.String())}}
+// state is what an owner publishes.
+func (w *world) state(th *thing, nodes []uint32) *proto.ObjectState {
+	s := &proto.ObjectState{Id: th.id.Bytes(), Body: &proto.ObjectState_Value{Value: []byte(th.id.String())}}
 	if th.size > 0 {
-		st := &proto.Stored{Size: th.size}
-		for n := range w.stored[id] {
-			st.Nodes = append(st.Nodes, uint32(n))
-		}
+		st := &proto.Stored{Size: th.size, Nodes: nodes}
 		s.Body = &proto.ObjectState_Stored{Stored: st}
 	}
 	for _, c := range th.contains {
 		s.Contains = append(s.Contains, c.Bytes())
 	}
+	return s
+}
+
+func (w *world) publish(p *proc, id ids.ObjectID) {
+	th, rec := w.things[id], p.owned[id]
+	var nodes []uint32
+	for n := range w.stored[id] {
+		nodes = append(nodes, uint32(n))
+	}
+	s := w.state(th, nodes)
 	rec.published, rec.wanted, th.published = true, false, true
 	wait := w.send(p, s)
 	pinned := rec.pinned
@@ -438,24 +459,30 @@ func (w *world) kill(p *proc) {
 			delete(w.stored, id)
 		}
 	}
+	for _, n := range w.living() {
+		if n.id != p.id.Node {
+			n.dir.OwnerDied(p.id, except)
+		}
+	}
 }
 
 // taint marks p dead, and what loses its protection by that.
 func (w *world) taint(p *proc) {
 	p.dead = true
 	w.procs = slices.DeleteFunc(w.procs, func(q *proc) bool { return q == p })
-	var mark func(id ids.ObjectID)
-	mark = func(id ids.ObjectID) {
-		if th := w.things[id]; !th.tainted {
-			th.tainted = true
-			for _, c := range th.contains {
-				mark(c)
-			}
-		}
-	}
 	for id, n := range p.flying {
 		if n > 0 {
-			mark(id)
+			w.unprotect(id)
+		}
+	}
+}
+
+// unprotect taints an object and what it contains.
+func (w *world) unprotect(id ids.ObjectID) {
+	if th := w.things[id]; !th.tainted {
+		th.tainted = true
+		for _, c := range th.contains {
+			w.unprotect(c)
 		}
 	}
 }
@@ -469,6 +496,13 @@ func (w *world) killNode(n *worldNode) {
 	}
 	for id := range w.stored {
 		delete(w.stored[id], n.id)
+	}
+	for id, th := range w.things { // what it contains isn't protected by it any more
+		if (id.Owner.Node == n.id || slices.Contains(th.nodes, n.id)) && !w.lives(th) {
+			for _, c := range th.contains {
+				w.unprotect(c)
+			}
+		}
 	}
 	n.dir.cancel()
 	for _, o := range w.living() {

@@ -16,7 +16,7 @@ func (d *Directory) BorrowedBy(n ids.NodeID, seq uint64, objects ...ids.ObjectID
 	}
 	for _, id := range objects {
 		// Without an entry and an owner there is nothing to borrow; Resolve says so.
-		if e := d.homed(id); e != nil {
+		if e := d.served(id); e != nil {
 			e.home.borrowers.add(n)
 			e.home.copies.add(n)
 			d.want(e)
@@ -33,7 +33,7 @@ func (d *Directory) UnborrowedBy(n ids.NodeID, seq uint64, objects ...ids.Object
 		return err
 	}
 	for _, id := range objects {
-		if e := d.entries[id]; e != nil && e.home.borrowers.remove(n) {
+		if e := d.entries[id]; e != nil && e.home != nil && e.home.borrowers.remove(n) {
 			d.release(e)
 		}
 	}
@@ -43,7 +43,7 @@ func (d *Directory) UnborrowedBy(n ids.NodeID, seq uint64, objects ...ids.Object
 // hear checks a request of another node, and reports whether it is a new one.
 func (d *Directory) hear(n ids.NodeID, seq uint64, objects []ids.ObjectID) (fresh bool, err error) {
 	for _, id := range objects {
-		if id.Owner.Node != d.self || id.Cluster != d.cluster {
+		if id.Cluster != d.cluster || !d.mayServe(id) {
 			return false, fmt.Errorf("object %s asked of %s by %s: %w", id, d.self, n, ErrNotHome)
 		}
 	}
@@ -58,44 +58,69 @@ func (d *Directory) hear(n ids.NodeID, seq uint64, objects []ids.ObjectID) (fres
 	return true, nil
 }
 
+// mayServe reports whether a request about an object can be answered here: this
+// node is its home, or would be but has freed it. An heir that has yet to hear of
+// a death can't say.
+func (d *Directory) mayServe(id ids.ObjectID) bool {
+	e := d.replicas[id]
+	return id.Owner.Node == d.self || id.Replicated() && (e == nil || e.home != nil)
+}
+
 // NodeDied ends what n borrowed, unpublishes what was stored only there, and
-// fails the objects whose home it was. Of the latter it returns those that
-// something here holds still: this node's store may delete all other objects
-// that processes of n owned.
+// fails the objects whose home it was, or finds them another. Of the objects that
+// processes of n owned it returns those that something here holds, or that are
+// replicas: this node's store may delete all others.
 func (d *Directory) NodeDied(n ids.NodeID) (except []ids.ObjectID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if n == d.self {
 		return nil
 	}
+	if _, again := d.dead[n]; !again {
+		d.lostNode(n)
+	}
+	for id, e := range d.entries {
+		if id.Owner.Node == n {
+			except = append(except, e.id)
+		}
+	}
+	return except
+}
+
+func (d *Directory) lostNode(n ids.NodeID) {
 	d.dead[n] = struct{}{}
+	close(d.died)
+	d.died = make(chan struct{})
 	if p := d.nodes[n]; p != nil {
 		delete(d.nodes, n)
 		p.cancel()
 		p.borrows, p.unborrows, p.deletes = nil, nil, nil
 	}
 	touched := make([]*entry, 0, 64)
-	for id, e := range d.entries {
-		if e.home != nil || id.Owner.Node == n {
-			touched = append(touched, e)
-			if e.link != nil { // all of them before any is settled: one may lead to another
-				e.link.dead, e.link.busy = true, false
+	var inherited []*entry
+	for _, e := range d.entries {
+		switch {
+		case e.home != nil:
+		case e.link.home != n:
+			continue
+		default: // all of them before any is settled: one may lead to another
+			if d.rehome(e); e.home != nil {
+				inherited = append(inherited, e)
+				continue
 			}
 		}
+		touched = append(touched, e)
 	}
 	for _, e := range touched {
 		switch {
 		case e.gone:
-		case e.link != nil:
-			d.settle(e)
-			if !e.gone {
-				except = append(except, e.id)
-			}
-		default:
+		case e.home != nil:
 			d.loseNode(e, n)
+		default:
+			d.settle(e)
 		}
 	}
-	return except
+	d.settleBorrowers(inherited)
 }
 
 // loseNode takes a dead node out of an entry of this home.

@@ -60,27 +60,28 @@ func (d *Directory) peer(n ids.NodeID) *peer {
 func (d *Directory) settle(e *entry) {
 	l := e.link
 	wanted := e.holders.len() > 0
-	if l.busy {
+	if l.busy || l.seeking {
 		return // the answer settles it
 	}
 	if wanted && l.known || !wanted && !l.known || l.dead {
 		l.confirm()
 	}
 	switch {
-	case l.dead && !wanted:
+	case l.replica != nil && !wanted && !l.known:
+	case !wanted && (l.dead || !l.known):
 		d.forget(e)
-		d.deleteStored(e.id, []ids.NodeID{d.self}) // the home can't any more
+		if _, dead := d.dead[e.id.Owner.Node]; dead { // then there may be no home that knows of the copy here
+			d.deleteStored(e.id, []ids.NodeID{d.self})
+		}
 	case l.dead:
-	case !wanted && !l.known:
-		d.forget(e)
 	case wanted && !l.known && !l.toBorrow:
 		l.toBorrow = true
-		p := d.peer(e.id.Owner.Node)
+		p := d.peer(l.home)
 		p.borrows = append(p.borrows, e)
 		d.send(p)
 	case !wanted && l.known && !l.toUnborrow:
 		l.toUnborrow = true
-		p := d.peer(e.id.Owner.Node)
+		p := d.peer(l.home)
 		p.unborrows = append(p.unborrows, e)
 		d.send(p)
 	}

@@ -21,8 +21,16 @@ type Peers interface {
 	// Unborrow is Borrow's opposite (Directory.UnborrowedBy).
 	Unborrow(ctx context.Context, home ids.NodeID, seq uint64, objects []ids.ObjectID) error
 	// Resolve asks home for the state of an object of its own
-	// (Directory.Resolve there). An error is retried until ctx ends.
+	// (Directory.ResolveHere there). An error is retried until ctx ends.
 	Resolve(ctx context.Context, home ids.NodeID, object ids.ObjectID, lostOn []ids.NodeID) (*proto.ObjectState, error)
+	// Seek asks every other living node for the heirs of objects (Directory.Heirs).
+	// Of each object it returns, in their order, those heirs that answered that they
+	// are. It goes on until all nodes have answered or are dead, of which it tells the
+	// directory (NodeDied): no answer mustn't be taken for a no. Its error is ctx's.
+	Seek(ctx context.Context, objects []ids.ObjectID) ([][]ids.NodeID, error)
+	// Settled returns when Directory.Settled has on every other living node, also on
+	// those that this one hasn't heard of when it's called; its error is ctx's.
+	Settled(ctx context.Context, dead []ids.NodeID) error
 	// Wanted asks a local process to publish an object of its own. It reports
 	// false when the process is gone. Calls about one process are made one after
 	// another, with Drop's, and may block that process's messages only.

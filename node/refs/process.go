@@ -82,7 +82,7 @@ func (d *Directory) BorrowBy(p ids.ProcessID, objects ...ids.ObjectID) (Wait, er
 		}
 		if _, ok := pr.held[id]; ok {
 			// Noted before, perhaps not yet confirmed: the wait is the same.
-			if e := d.entries[id]; e.link != nil && !e.link.dead && (!e.link.known || e.link.busy) {
+			if e := d.entries[id]; e.link != nil && e.link.unconfirmed() {
 				wait.await(e)
 			}
 			continue

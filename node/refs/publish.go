@@ -200,10 +200,11 @@ func (d *Directory) ownerGone(id ids.ObjectID) {
 	}
 }
 
-// DropJob ends the objects of an ended job's processes, which are dead or about
-// to be: they are deleted from the stores, let go of what they contain, and are
-// JOB_ENDED for whoever holds them still.
-func (d *Directory) DropJob(processes ...ids.ProcessID) {
+// DropJob ends the objects of an ended job: of its processes here, which are dead
+// or about to be, and those inherited or kept as replicas. They are deleted from
+// the stores, let go of what they contain, and are JOB_ENDED for whoever holds them
+// still.
+func (d *Directory) DropJob(job ids.JobID, processes ...ids.ProcessID) {
 	ended := make(map[ids.ProcessID]bool, len(processes))
 	for _, p := range processes {
 		ended[p] = true
@@ -211,9 +212,20 @@ func (d *Directory) DropJob(processes ...ids.ProcessID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var drop []*entry
-	for id, e := range d.entries {
-		if e.home != nil && ended[id.Owner] {
+	if len(ended) > 0 {
+		for id, e := range d.entries {
+			if e.home != nil && ended[id.Owner] {
+				drop = append(drop, e)
+			}
+		}
+	}
+	for id, e := range d.replicas {
+		switch {
+		case e.home != nil && e.home.replica.Job == job:
 			drop = append(drop, e)
+		case e.link != nil && e.link.replica.Job == job:
+			d.dismiss(e)
+			d.deleteStored(id, []ids.NodeID{d.self})
 		}
 	}
 	for _, e := range drop {

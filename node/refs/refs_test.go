@@ -19,6 +19,9 @@ type notes struct {
 	mu     sync.Mutex
 	said   []string
 	borrow func(ctx context.Context) error // nil: it works
+
+	heirs   []ids.NodeID  // of all objects, for Seek
+	settled chan struct{} // not nil: closed when Settled is to return
 }
 
 func (n *notes) note(f string, a ...any) {
@@ -44,6 +47,28 @@ func (n *notes) Resolve(ctx context.Context, home ids.NodeID, _ ids.ObjectID, _ 
 	n.note("resolve at %s", home)
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+func (n *notes) Seek(_ context.Context, objects []ids.ObjectID) ([][]ids.NodeID, error) {
+	n.note("seek %d", len(objects))
+	heirs := make([][]ids.NodeID, len(objects))
+	for i := range heirs {
+		heirs[i] = n.heirs
+	}
+	return heirs, nil
+}
+
+func (n *notes) Settled(ctx context.Context, dead []ids.NodeID) error {
+	n.note("settled after %v", dead)
+	if n.settled == nil {
+		return nil
+	}
+	select {
+	case <-n.settled:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (n *notes) Wanted(owner ids.ProcessID, id ids.ObjectID, lostOn []ids.NodeID) bool {
@@ -306,7 +331,7 @@ func TestCyclesEndWithTheJob(t *testing.T) {
 			!slices.Equal(l[2].Holders, []string{"in " + y.String(), "n1.p2"}) {
 			t.Errorf("list: %+v", l)
 		}
-		d.DropJob(p)
+		d.DropJob(1, p)
 		n.expect(t, "delete 1 on n1", "delete 2 on n1", "delete 3 on n1")
 		failure(t, d, z, proto.Error_JOB_ENDED)
 		d.ReleaseBy(process1(2), z)

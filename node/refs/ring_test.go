@@ -19,7 +19,7 @@ func TestRing(t *testing.T) {
 
 func ring(t *testing.T, seed uint64, faults bool) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, seed, 3, faults, false)
+		w := newWorld(t, seed, 3, faults, false, false)
 		w.mu.Lock()
 		for range 3 + w.rng.IntN(4) {
 			w.spawn()

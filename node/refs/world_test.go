@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ type world struct {
 	rng    *rand.Rand
 	faults bool // messages get lost
 	deaths bool // nodes die
+	copies bool // some objects are replicated
 	nodes  map[ids.NodeID]*worldNode
 	procs  []*proc // living
 	next   uint64  // object numbers
@@ -48,6 +50,7 @@ type thing struct {
 	// way, so that it may be freed under its holders.
 	tainted   bool
 	published bool
+	nodes     []ids.NodeID // of a replicated object: its owner's and its heirs; nil until it's published
 }
 
 // A proc is a process. Confirmed holds count those whose wait has ended.
@@ -70,11 +73,12 @@ type ref struct {
 type record struct {
 	left, complete, wanted, published, released bool
 	pinned                                      []ids.ObjectID
+	nodes                                       []uint32 // that have a replicated object
 }
 
-func newWorld(t *testing.T, seed uint64, nodes int, faults, deaths bool) *world {
+func newWorld(t *testing.T, seed uint64, nodes int, faults, deaths, copies bool) *world {
 	w := &world{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), faults: faults, deaths: deaths,
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), faults: faults, deaths: deaths, copies: copies,
 		nodes:  map[ids.NodeID]*worldNode{},
 		stored: map[ids.ObjectID]map[ids.NodeID]bool{},
 		things: map[ids.ObjectID]*thing{},
@@ -194,6 +198,60 @@ func (f *fakePeers) Resolve(ctx context.Context, home ids.NodeID, id ids.ObjectI
 	return s, err
 }
 
+// everyone calls say for each other living node until its answer has come.
+func (f *fakePeers) everyone(ctx context.Context, say func(ids.NodeID, *Directory) error) error {
+	for i := range len(f.w.nodes) {
+		to := ids.NodeID(i + 1)
+		for to != f.self && ctx.Err() == nil {
+			if f.w.isDead(to) {
+				f.w.dir(f.self).NodeDied(to)
+				break
+			}
+			there, back, _ := f.travel(ctx, to)
+			if there && say(to, f.w.dir(to)) == nil && back {
+				break
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+func (w *world) isDead(n ids.NodeID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.nodes[n].dead
+}
+
+func (f *fakePeers) Seek(ctx context.Context, objects []ids.ObjectID) ([][]ids.NodeID, error) {
+	found := make([][]ids.NodeID, len(objects))
+	order := make([][]ids.NodeID, len(objects))
+	err := f.everyone(ctx, func(to ids.NodeID, d *Directory) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second) // it may die
+		defer cancel()
+		heirs, err := d.Heirs(ctx, objects)
+		for i, h := range heirs {
+			if h != nil {
+				order[i], found[i] = h, append(found[i], to)
+			}
+		}
+		return err
+	})
+	for i, nodes := range found {
+		slices.SortFunc(nodes, func(a, b ids.NodeID) int {
+			return slices.Index(order[i], a) - slices.Index(order[i], b)
+		})
+	}
+	return found, err
+}
+
+func (f *fakePeers) Settled(ctx context.Context, dead []ids.NodeID) error {
+	return f.everyone(ctx, func(to ids.NodeID, d *Directory) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second) // it may die
+		defer cancel()
+		return d.Settled(ctx, dead)
+	})
+}
+
 func (f *fakePeers) Wanted(owner ids.ProcessID, id ids.ObjectID, lostOn []ids.NodeID) bool {
 	f.w.mu.Lock()
 	defer f.w.mu.Unlock()
@@ -217,14 +275,44 @@ func (f *fakePeers) Drop(owner ids.ProcessID, objects []ids.ObjectID) {
 }
 
 func (f *fakePeers) DeleteStored(node ids.NodeID, objects []ids.ObjectID) {
+	if node != f.self {
+		for there := false; !there; {
+			if f.w.isDead(node) || f.w.isDead(f.self) {
+				return
+			}
+			there, _, _ = f.travel(context.Background(), node)
+		}
+		objects = f.w.dir(node).Dismissed(f.self, objects)
+	}
 	f.w.mu.Lock()
 	defer f.w.mu.Unlock()
 	for _, id := range objects {
-		if !f.w.nodes[id.Owner.Node].dead { // else it's only this node's copy
+		had := f.w.stored[id][node]
+		delete(f.w.stored[id], node)
+		// With the owner's node dead it may be only this node's copy.
+		if !f.w.nodes[id.Owner.Node].dead || had && f.w.lives(f.w.things[id]) && len(f.w.stored[id]) == 0 {
 			f.w.mustBeFree(id, "deleted")
 		}
-		delete(f.w.stored[id], node)
 	}
+}
+
+// mustBeKnown fails the test if the home of an object that somebody holds by right
+// has no entry for it.
+func (w *world) mustBeKnown(id ids.ObjectID) {
+	n := w.nodes[id.Owner.Node]
+	if n.dead || w.things[id].tainted {
+		return
+	}
+	n.dir.mu.Lock()
+	defer n.dir.mu.Unlock()
+	if n.dir.entries[id] == nil {
+		w.t.Errorf("object %s was freed, though a living object contains it", id)
+	}
+}
+
+// lives reports whether a replicated object has a home.
+func (w *world) lives(th *thing) bool {
+	return slices.ContainsFunc(th.nodes, func(n ids.NodeID) bool { return !w.nodes[n].dead })
 }
 
 // post delivers a message to a process after those before it.

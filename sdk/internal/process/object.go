@@ -20,6 +20,12 @@ type content struct {
 	contains []*Object    // references inside the value; held as long as the object
 }
 
+func (c *content) setNodes(s *proto.Stored) {
+	for _, n := range s.GetNodes() {
+		c.nodes = append(c.nodes, ids.NodeID(n))
+	}
+}
+
 // Object is a reference's target as this process knows it: its own object, or
 // one that it borrows. Copies of a reference share one Object; when the last
 // copy is gone the garbage collector tells (reap.go).
@@ -350,9 +356,7 @@ func (p *Process) contentOf(s *proto.ObjectState) (*content, error) {
 		}
 	case *proto.ObjectState_Stored:
 		c.stored, c.size = true, b.Stored.GetSize()
-		for _, n := range b.Stored.GetNodes() {
-			c.nodes = append(c.nodes, ids.NodeID(n))
-		}
+		c.setNodes(b.Stored)
 	case *proto.ObjectState_Error:
 		c.err = b.Error
 		return c, nil

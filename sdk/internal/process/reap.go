@@ -112,7 +112,20 @@ func (t *trace) handedOver(c *content) {
 	t.mu.Unlock()
 }
 
+// atHome notes that the home has the outcome: it's the one to delete it.
+func (t *trace) atHome() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wanted = true
+}
+
 func (t *trace) publish(c *content) {
+	t.p.node.send(&proto.ToNode{Body: &proto.ToNode_PublishObject{PublishObject: &proto.PublishObject{State: t.state(c)}}})
+	runtime.KeepAlive(c) // what it contains is held until the home has been told
+}
+
+// state is what the home is told of an outcome.
+func (t *trace) state(c *content) *proto.ObjectState {
 	s := &proto.ObjectState{Id: t.id.Bytes()}
 	switch {
 	case c.err != nil:
@@ -126,8 +139,7 @@ func (t *trace) publish(c *content) {
 		o.escape()
 		s.Contains = append(s.Contains, o.id.Bytes())
 	}
-	t.p.node.send(&proto.ToNode{Body: &proto.ToNode_PublishObject{PublishObject: &proto.PublishObject{State: s}}})
-	runtime.KeepAlive(c) // what it contains is held until the home has been told
+	return s
 }
 
 func nodeNumbers(nodes []ids.NodeID) []uint32 {

@@ -88,8 +88,11 @@ func (p *Process) Encode(ctx context.Context, v Value) (b []byte, refs *Collecto
 	return nil, c, stored, err
 }
 
-// Put makes a complete object of v.
-func (p *Process) Put(ctx context.Context, v Value) (*Object, error) {
+// Put makes a complete object of v, which as many nodes have if that's more than one.
+func (p *Process) Put(ctx context.Context, v Value, nodes int) (*Object, error) {
+	if nodes > 1 {
+		return p.putReplicated(ctx, v, nodes)
+	}
 	b, refs, stored, err := p.Encode(ctx, v)
 	if err != nil {
 		return nil, err

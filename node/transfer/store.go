@@ -20,7 +20,7 @@ type Store interface {
 	// error when it isn't being made any more.
 	Wait(ctx context.Context, id ids.ObjectID) error
 	// Acquire pins a sealed object and returns its bytes; each Acquire needs one
-	// Release.
+	// Release. One that lies on disk is read first.
 	Acquire(id ids.ObjectID) ([]byte, bool)
 	// Release ends one Acquire.
 	Release(id ids.ObjectID)

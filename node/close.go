@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -141,10 +142,11 @@ func (n *Node) release() {
 	if n.progress != nil {
 		n.progress.close()
 	}
+	if n.spill != nil {
+		n.closeErr = n.spill.Close()
+	}
 	if n.store != nil {
-		if err := n.store.Close(); err != nil {
-			n.closeErr = err
-		}
+		n.closeErr = errors.Join(n.closeErr, n.store.Close())
 	}
 	_ = os.Remove(n.Socket())
 }

@@ -129,6 +129,8 @@ func storeState(o objectstore.Info) string {
 	switch {
 	case o.Deleted:
 		return "DELETED"
+	case o.Away:
+		return "SPILLED"
 	case o.Sealed:
 		return "SEALED"
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/transfer"
 	"github.com/gray-runtime/gray/objectstore"
+	"github.com/gray-runtime/gray/objectstore/spill"
 	"github.com/gray-runtime/gray/proto"
 	"github.com/gray-runtime/gray/sched"
 )
@@ -39,8 +40,9 @@ type Config struct {
 	IP          string             // that others reach this node at; 127.0.0.1 if empty
 	Resources   map[string]float64 // in total: CPU, GPU, memory in bytes, and the cluster's own
 	Labels      map[string]string
-	StoreBytes  int64 // size of the object store's shared memory
-	IsHead      bool  // started together with a head
+	StoreBytes  int64    // size of the object store's shared memory
+	SpillDirs   []string // where objects go that have no room there; none: they stay
+	IsHead      bool     // started together with a head
 	Logger      *slog.Logger
 }
 
@@ -75,6 +77,7 @@ type Node struct {
 	peers    *peers
 	packages *packages
 	store    *objectstore.Store
+	spill    *spill.Engine
 	progress *progress
 	refs     *refs.Directory
 	puller   *transfer.Puller
@@ -180,6 +183,9 @@ func (n *Node) start(ctx context.Context) error {
 	if n.store, err = objectstore.Open(objectstore.Config{Capacity: n.cfg.StoreBytes}); err != nil {
 		return fmt.Errorf("make the object store: %w", err)
 	}
+	if n.spill, err = spill.Open(spill.Config{Store: n.store, Dirs: n.cfg.SpillDirs, Log: n.log}); err != nil {
+		return err
+	}
 	if n.progress, err = newProgress(); err != nil {
 		return err
 	}
@@ -199,7 +205,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.peers.self = n.id
 	n.refs = refs.New(n.id, n.cluster, refPeers{n})
-	objects := transfer.Of(n.store, n.id)
+	objects := transfer.Of(n.store, n.transferRoom(), n.id)
 	n.puller = transfer.NewPuller(transfer.PullerConfig{
 		Node: n.id, Store: objects, Dial: n.peers.dial, MaxBytes: max(1, min(1<<30, n.cfg.StoreBytes/4)),
 	})

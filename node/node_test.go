@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/transfer"
 	"github.com/gray-runtime/gray/objectstore"
+	"github.com/gray-runtime/gray/objectstore/spill"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -48,6 +50,10 @@ func lonely(t testing.TB) *Node {
 	if n.store, err = objectstore.Open(objectstore.Config{Capacity: n.cfg.StoreBytes}); err != nil {
 		t.Fatal(err)
 	}
+	n.cfg.SpillDirs = []string{filepath.Join(dir, "spill")}
+	if n.spill, err = spill.Open(spill.Config{Store: n.store, Dirs: n.cfg.SpillDirs}); err != nil {
+		t.Fatal(err)
+	}
 	if n.progress, err = newProgress(); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +67,7 @@ func lonely(t testing.TB) *Node {
 	n.head = newHeadClient(&tls.Config{MinVersion: tls.VersionTLS13}, n.cfg.HeadAddress)
 	n.peers.self = n.id
 	n.refs = refs.New(n.id, n.cluster, refPeers{n})
-	objects := transfer.Of(n.store, n.id)
+	objects := transfer.Of(n.store, n.transferRoom(), n.id)
 	n.puller = transfer.NewPuller(transfer.PullerConfig{Store: objects, Dial: n.peers.dial})
 	n.streams = transfer.NewServer(transfer.ServerConfig{Node: n.id, Store: objects, Socket: n.socketOf})
 	return n

@@ -4,20 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/transfer"
 	"github.com/gray-runtime/gray/objectstore"
+	"github.com/gray-runtime/gray/objectstore/spill"
 	"github.com/gray-runtime/gray/proto"
 )
 
 // errNotHere says that an object isn't in this node's store.
 var errNotHere = errors.New("not in the object store")
-
-// createPatience is how long CreateObject waits for a full store.
-const createPatience = 10 * time.Second
 
 // objectFrame handles the frames about objects and references. What has its
 // effect at once has it in the order of the frames; only waiting is done beside.
@@ -143,14 +140,12 @@ func (r *reader) create(call uint64, c *proto.CreateObject) error {
 		n.mu.Unlock()
 	}
 	r.call(call, func(ctx context.Context) *proto.ToProcess {
-		ctx, cancel := context.WithTimeout(ctx, createPatience)
-		defer cancel()
 		n.makeRoom(c.Size)
-		place, err := n.store.Create(ctx, id, c.Size, p.id)
+		place, err := n.create(ctx, id, c.Size, p.id, false)
 		if errors.Is(err, objectstore.ErrExists) && id.Owner != p.id && n.store.Discard(id) {
 			// A result of an attempt that died before it could tell: the references in
 			// it would be of a dead process.
-			place, err = n.store.Create(ctx, id, c.Size, p.id)
+			place, err = n.create(ctx, id, c.Size, p.id, false)
 		}
 		if err != nil {
 			return errorFrame(storeProblem(err))
@@ -166,12 +161,13 @@ func storeProblem(err error) *proto.Error {
 	e := asProblem(err)
 	var missing *transfer.FetchError
 	var full *objectstore.FullError
+	var unread *spill.ReadError
 	switch {
-	case errors.As(err, &full):
+	case errors.As(err, &full), errors.As(err, &missing) && missing.Full():
 		e.Kind = proto.Error_STORE_FULL
 	case errors.Is(err, objectstore.ErrExists):
 		e.Kind = proto.Error_ALREADY_EXISTS
-	case errors.Is(err, errNotHere), errors.As(err, &missing):
+	case errors.Is(err, errNotHere), errors.As(err, &missing), errors.As(err, &unread):
 		e.Kind = proto.Error_OBJECT_LOST
 	}
 	return e
@@ -198,12 +194,14 @@ func (r *reader) fetch(call uint64, f *proto.FetchObject) error {
 	return nil
 }
 
-// bring pins an object for a process, pulled from another node if need be.
+// bring pins an object for a process, read from disk or pulled from another node
+// if need be.
 func (n *Node) bring(ctx context.Context, p ids.ProcessID, id ids.ObjectID, size int64, nodes []ids.NodeID) (objectstore.Extent, error) {
+	var unread *spill.ReadError // why it isn't here any more
 	for {
-		place, ok := n.store.Acquire(id, p)
-		if ok {
-			return place, nil
+		place, err := n.acquire(ctx, id, p)
+		if err == nil || !errors.As(err, &unread) && !errors.Is(err, objectstore.ErrNotFound) {
+			return place, err
 		}
 		if err := ctx.Err(); err != nil {
 			return place, err
@@ -219,6 +217,9 @@ func (n *Node) bring(ctx context.Context, p ids.ProcessID, id ids.ObjectID, size
 			if o != n.id {
 				elsewhere = append(elsewhere, o)
 			}
+		}
+		if len(elsewhere) == 0 && unread != nil {
+			return place, unread
 		}
 		if len(elsewhere) == 0 {
 			return place, fmt.Errorf("object %s on %s: %w", id, n.id, errNotHere)

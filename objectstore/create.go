@@ -27,16 +27,22 @@ func (s *Store) CreateCopy(ctx context.Context, id ids.ObjectID, size int64, by 
 func (s *Store) Keep(id ids.ObjectID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.table.index[keyOf(id)]
+	i := s.table.find(keyOf(id))
 	if i == 0 || !s.table.at(i).is(sealed) || s.table.at(i).is(deleted) {
 		return false
 	}
-	s.table.at(i).place &^= copied
+	o := s.table.at(i)
+	if o.isIdle() && o.class() == copies {
+		s.take(i)
+		defer s.rest(i)
+	}
+	o.place &^= copied
+	o.fresh = false
 	return true
 }
 
 func (s *Store) create(ctx context.Context, asked request) (Extent, error) {
-	e, err := s.room(ctx, asked)
+	e, err := s.room(ctx, &asked)
 	if err != nil {
 		return Extent{}, fmt.Errorf("create object %s: %w", asked.key.id(), err)
 	}
@@ -44,8 +50,8 @@ func (s *Store) create(ctx context.Context, asked request) (Extent, error) {
 }
 
 // room makes the requested object when there's room.
-func (s *Store) room(ctx context.Context, asked request) (Extent, error) {
-	size := asked.size
+func (s *Store) room(ctx context.Context, r *request) (Extent, error) {
+	size := r.size
 	s.mu.Lock()
 	switch {
 	case size < 0:
@@ -56,7 +62,6 @@ func (s *Store) room(ctx context.Context, asked request) (Extent, error) {
 		s.mu.Unlock()
 		return Extent{}, err
 	}
-	r := &asked
 	if e, done, err := s.tryPassing(r); done {
 		s.mu.Unlock()
 		return e, err
@@ -68,6 +73,7 @@ func (s *Store) room(ctx context.Context, asked request) (Extent, error) {
 	}
 	r.answered = make(chan struct{})
 	place := s.queue.PushBack(r)
+	s.press()
 	s.mu.Unlock()
 
 	select {
@@ -91,29 +97,48 @@ func (s *Store) full(size int64, cause error) error {
 // try makes the requested object, if there's room; done says that there's
 // nothing to wait for.
 func (s *Store) try(r *request) (e Extent, done bool, err error) {
-	if s.closed {
-		return Extent{}, true, ErrClosed
-	}
-	if i := s.table.index[r.key]; i != 0 {
-		if o := s.table.at(i); o.is(sealed) && o.is(deleted) {
-			o.place &^= deleted // what is held still can be had again
-			s.wake(r.key, nil)
+	if err := s.refusal(r); err != nil {
+		if i := s.table.find(r.key); i != 0 && !r.restore {
+			if o := s.table.at(i); o.is(sealed) && o.is(deleted) {
+				o.place &^= deleted // what is held still can be had again
+				s.wake(r.key, nil)
+			}
 		}
-		return Extent{}, true, ErrExists
+		return Extent{}, true, err
 	}
-	h := s.holder(r.by)
-	if h == nil {
-		return Extent{}, true, ErrReleased
-	}
-	offset, ok := s.arena.take(roundUp(r.size))
+	offset, ok := s.place(roundUp(r.size))
 	if !ok {
 		return Extent{}, false, nil
 	}
+	s.moved++
+	if r.restore {
+		i := s.table.find(r.key)
+		o := s.table.at(i)
+		o.place |= offset | busy
+		r.record, r.disk = i, o.disk
+		return o.extent(), true, nil
+	}
+	h := s.holder(r.by)
 	i := s.table.add(r.key, offset, r.size)
 	s.table.at(i).place |= r.state
 	h.holds[i] = 1
 	s.making++
 	return Extent{Offset: offset, Size: r.size}, true, nil
+}
+
+// refusal is why a request fails whether there's room or not.
+func (s *Store) refusal(r *request) error {
+	switch {
+	case s.closed:
+		return ErrClosed
+	case !r.restore && s.table.find(r.key) != 0:
+		return ErrExists
+	case s.dead.has(r.by):
+		return ErrReleased
+	case r.restore:
+		return s.unrestorable(r.key)
+	}
+	return nil
 }
 
 // Seal makes an object, which process by has been making, immutable and ready to
@@ -137,7 +162,15 @@ func (s *Store) Seal(id ids.ObjectID, by ids.ProcessID) error {
 	delete(s.holders[by].holds, i)
 	s.making--
 	o.place |= sealed
+	o.fresh = o.is(copied) // else it might go before anybody could pin it, and come again and again
+	s.moved++
+	s.rest(i)
 	s.wake(o.key, nil)
+	if s.queue.Len() > 0 {
+		s.serve() // it may be dropped already
+	} else if s.crowded() {
+		s.press()
+	}
 	return nil
 }
 
@@ -179,7 +212,7 @@ func (s *Store) Abort(id ids.ObjectID, by ids.ProcessID) {
 
 // made finds the record of an object that is being made by a process.
 func (s *Store) made(id ids.ObjectID, by ids.ProcessID) uint32 {
-	i := s.table.index[keyOf(id)]
+	i := s.table.find(keyOf(id))
 	if i == 0 || s.table.at(i).is(sealed) {
 		return 0
 	}
@@ -198,9 +231,41 @@ func (s *Store) abort(i uint32, by ids.ProcessID) {
 	s.serve()
 }
 
-// free gives the memory of an object back that nobody holds.
+// free ends an object that nobody holds. What the spiller has in its hands goes
+// when it has let go.
 func (s *Store) free(i uint32) {
-	e := s.table.at(i).extent()
-	s.table.remove(i)
+	o := s.table.at(i)
+	if o.isIdle() {
+		s.take(i)
+	}
+	if o.is(away) {
+		s.away -= o.size
+	}
+	k := o.key
+	s.table.hide(i)
+	if !o.is(busy) {
+		s.bury(i)
+	} else if o.is(away) {
+		s.wake(k, ErrNotFound) // those who wait for it to be restored
+	}
+}
+
+// bury gives up what a hidden object has in memory and on disk.
+func (s *Store) bury(i uint32) {
+	o := s.table.at(i)
+	if o.disk != 0 {
+		s.freed = append(s.freed, Place{o.disk, o.size})
+		s.press()
+	}
+	e, here := o.extent(), !o.is(away)
+	s.table.recycle(i)
+	if here {
+		s.release(e)
+	}
+}
+
+// release gives memory back.
+func (s *Store) release(e Extent) {
 	s.arena.put(e.Offset, roundUp(e.Size))
+	s.moved++
 }

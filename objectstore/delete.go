@@ -8,7 +8,7 @@ import "github.com/gray-runtime/gray/internal/ids"
 func (s *Store) Delete(id ids.ObjectID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := s.table.index[keyOf(id)]; i != 0 && s.delete(i) {
+	if i := s.table.find(keyOf(id)); i != 0 && s.delete(i) {
 		s.serve()
 	}
 }
@@ -18,7 +18,7 @@ func (s *Store) Delete(id ids.ObjectID) {
 func (s *Store) Discard(id ids.ObjectID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.table.index[keyOf(id)]
+	i := s.table.find(keyOf(id))
 	if i == 0 || !s.table.at(i).is(sealed) || s.table.at(i).pins > 0 {
 		return false
 	}
@@ -30,12 +30,12 @@ func (s *Store) Discard(id ids.ObjectID) bool {
 // delete reports whether the object's memory was freed.
 func (s *Store) delete(i uint32) bool {
 	o := s.table.at(i)
-	o.place |= deleted
-	if !o.is(sealed) || o.pins > 0 {
-		return false
+	if o.is(sealed) && o.pins == 0 {
+		s.free(i)
+		return true
 	}
-	s.free(i)
-	return true
+	o.place |= deleted
+	return false
 }
 
 // DeleteOwner deletes every object that process p is the owner of by its ID,

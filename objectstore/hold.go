@@ -20,26 +20,36 @@ func (s *Store) holder(p ids.ProcessID) *holder {
 
 // Acquire pins a sealed object for process by and returns its place: neither
 // place nor bytes change before as many calls of Release. It fails if the object
-// isn't sealed, or deleted, or if by was released, or the store is closed.
+// isn't sealed, or deleted, or on disk only (see Restore), or if by was released, or the store is closed.
 func (s *Store) Acquire(id ids.ObjectID, by ids.ProcessID) (Extent, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.table.index[keyOf(id)]
+	i := s.table.find(keyOf(id))
 	if i == 0 || s.closed {
 		return Extent{}, false
 	}
 	o := s.table.at(i)
-	if !o.is(sealed) || o.is(deleted) {
+	if !o.is(sealed) || o.is(deleted) || o.is(away) {
 		return Extent{}, false
 	}
 	h := s.holder(by)
 	if h == nil {
 		return Extent{}, false
 	}
+	s.pin(i, h)
+	return o.extent(), true
+}
+
+// pin pins an object in memory.
+func (s *Store) pin(i uint32, h *holder) {
+	o := s.table.at(i)
+	if o.isIdle() {
+		s.take(i)
+	}
+	o.fresh = false
 	h.holds[i]++
 	o.pins++
 	s.pins++
-	return o.extent(), true
 }
 
 // Release ends one Acquire of the object by the same process. Without one,
@@ -47,7 +57,7 @@ func (s *Store) Acquire(id ids.ObjectID, by ids.ProcessID) (Extent, bool) {
 func (s *Store) Release(id ids.ObjectID, by ids.ProcessID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.table.index[keyOf(id)]
+	i := s.table.find(keyOf(id))
 	h := s.holders[by]
 	if i == 0 || h == nil || h.holds[i] == 0 || !s.table.at(i).is(sealed) {
 		return
@@ -60,16 +70,22 @@ func (s *Store) Release(id ids.ObjectID, by ids.ProcessID) {
 	}
 }
 
-// unpin takes n pins off an object and reports whether that freed it.
+// unpin takes n pins off an object and reports whether others may have room now.
 func (s *Store) unpin(i uint32, n int32) bool {
 	o := s.table.at(i)
 	o.pins -= uint32(n)
 	s.pins -= int(n)
-	if o.pins > 0 || !o.is(deleted) {
+	switch {
+	case o.pins > 0:
 		return false
+	case o.is(deleted):
+		s.free(i)
+		return true
 	}
-	s.free(i)
-	return true
+	if o.isIdle() {
+		s.rest(i)
+	}
+	return s.queue.Len() > 0 || s.crowded()
 }
 
 // ReleaseProcess ends all that a dead process has in the store: its pins, the

@@ -1,7 +1,9 @@
 package objectstore
 
 import (
+	"cmp"
 	"iter"
+	"slices"
 
 	"github.com/gray-runtime/gray/internal/ids"
 )
@@ -14,7 +16,11 @@ type Usage struct {
 	Objects  int   // all, also those that are being made, or deleted but held
 	Making   int   // objects that aren't sealed yet
 	Pins     int   // calls of Acquire that weren't released yet
-	Waiting  int   // calls of Create that wait for room
+	Waiting  int   // calls of Create and Restore that wait for room
+
+	Droppable int64  // bytes that can be freed at once: copies, and what is on disk too
+	Away      int64  // bytes of objects that lie on disk only
+	Moved     uint64 // goes up when something is made, sealed, freed, written or read
 }
 
 // Usage returns what is in the store now.
@@ -23,7 +29,8 @@ func (s *Store) Usage() Usage {
 	defer s.mu.Unlock()
 	return Usage{
 		Capacity: s.capacity, Used: s.capacity - s.arena.free, Largest: s.arena.largest(),
-		Objects: len(s.table.index), Making: s.making, Pins: s.pins, Waiting: s.queue.Len(),
+		Objects: s.table.index.count, Making: s.making, Pins: s.pins, Waiting: s.queue.Len(),
+		Droppable: s.droppable(), Away: s.away, Moved: s.moved,
 	}
 }
 
@@ -33,7 +40,56 @@ type Info struct {
 	Size    int64 // bytes
 	Sealed  bool  // else it's being made
 	Deleted bool  // it goes when it isn't held any more
-	Pins    int   // calls of Acquire that weren't released yet
+	Away    bool  // it lies on disk only
+	OnDisk  bool
+	Pins    int // calls of Acquire that weren't released yet
+}
+
+// A Holding is the memory that a process keeps from being used otherwise.
+type Holding struct {
+	By     ids.ProcessID
+	Pinned int64 // bytes of objects that it reads
+	Making int64 // bytes of objects that it makes
+}
+
+// Holdings lists the processes that hold memory, the greatest first.
+func (s *Store) Holdings() []Holding {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Holding
+	for p, h := range s.holders {
+		held := Holding{By: p}
+		for i := range h.holds {
+			if o := s.table.at(i); o.is(sealed) {
+				held.Pinned += o.size
+			} else {
+				held.Making += o.size
+			}
+		}
+		if held.Pinned+held.Making > 0 {
+			all = append(all, held)
+		}
+	}
+	slices.SortFunc(all, func(a, b Holding) int {
+		return cmp.Or(cmp.Compare(b.Pinned+b.Making, a.Pinned+a.Making), cmp.Compare(a.By.Number, b.By.Number))
+	})
+	return all
+}
+
+// Pinned returns how many bytes objects take that somebody reads.
+func (s *Store) Pinned() (bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := map[uint32]bool{}
+	for _, h := range s.holders {
+		for i := range h.holds {
+			if o := s.table.at(i); o.is(sealed) && !seen[i] {
+				seen[i] = true
+				bytes += roundUp(o.size)
+			}
+		}
+	}
+	return bytes
 }
 
 // List gives all objects in no order. The store may be used meanwhile, also from
@@ -65,7 +121,7 @@ func (s *Store) some(to []Info, n int) ([]Info, bool) {
 	}
 	for i := range s.table.chunks[n] {
 		if r := &s.table.chunks[n][i]; r.is(live) {
-			to = append(to, Info{r.key.id(), r.size, r.is(sealed), r.is(deleted), int(r.pins)})
+			to = append(to, Info{r.key.id(), r.size, r.is(sealed), r.is(deleted), r.is(away), r.disk != 0, int(r.pins)})
 		}
 	}
 	return to, true

@@ -3,7 +3,9 @@ package objectstore
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -15,29 +17,121 @@ import (
 type model struct {
 	capacity int64
 	objects  map[ids.ObjectID]*modelObject
+	ghosts   []*modelObject          // deleted, with their memory in the spiller's hands
+	idle     [classes][]*modelObject // the next to go first
 	dead     map[ids.ProcessID]bool
+	freed    map[uint64]bool // places on disk that are to be freed
 }
 
 type modelObject struct {
+	id              ids.ObjectID
 	extent          Extent
 	sealed, deleted bool
+	copied, fresh   bool
+	disk            uint64
+	busy, away      bool
 	creator         ids.ProcessID
 	pins            map[ids.ProcessID]int
 	fill            byte
 }
 
-func (m *model) reap() {
+func (o *modelObject) class() class {
+	switch {
+	case o.copied && !o.fresh:
+		return copies
+	case o.disk != 0:
+		return clean
+	}
+	return unsaved
+}
+
+func (o *modelObject) here() bool { return !o.away || o.busy }
+
+// settle brings everything in line with what has changed: first says that what
+// becomes idle is to be the next to go.
+func (m *model) settle(first bool) {
 	for id, o := range m.objects {
+		idle := o.sealed && !o.deleted && !o.busy && !o.away && len(o.pins) == 0
+		for c := range m.idle {
+			i := slices.Index(m.idle[c], o)
+			if i >= 0 && (!idle || class(c) != o.class()) {
+				m.idle[c] = slices.Delete(m.idle[c], i, i+1)
+			} else if idle && i < 0 && class(c) == o.class() {
+				if first {
+					m.idle[c] = slices.Insert(m.idle[c], 0, o)
+				} else {
+					m.idle[c] = append(m.idle[c], o)
+				}
+			}
+		}
 		if o.sealed && o.deleted && len(o.pins) == 0 {
 			delete(m.objects, id)
+			m.ghosts = append(m.ghosts, o)
 		}
+	}
+	m.ghosts = slices.DeleteFunc(m.ghosts, func(o *modelObject) bool {
+		if !o.busy && o.disk != 0 {
+			m.freed[o.disk] = true
+		}
+		return !o.busy
+	})
+}
+
+// free ends an object that isn't sealed, or can't be pinned.
+func (m *model) lose(o *modelObject) {
+	delete(m.objects, o.id)
+	if o.disk != 0 {
+		m.freed[o.disk] = true
+	}
+	m.ghosts = slices.DeleteFunc(m.ghosts, func(g *modelObject) bool { return g == o })
+}
+
+func (m *model) used() (used, droppable, writing int64) {
+	for _, e := range m.extents() {
+		used += e.Size
+	}
+	for _, o := range slices.Concat(m.idle[copies], m.idle[clean]) {
+		droppable += roundUp(o.extent.Size)
+	}
+	for _, o := range append(slices.Collect(maps.Values(m.objects)), m.ghosts...) {
+		if o.busy && !o.away {
+			writing += roundUp(o.extent.Size)
+		}
+	}
+	return used, droppable, writing
+}
+
+// place makes room for n bytes, and reports whether there is.
+func (m *model) place(n int64) bool {
+	used, droppable, _ := m.used()
+	if m.capacity-used+droppable < n {
+		return false
+	}
+	for {
+		if m.largest() >= n {
+			return true
+		}
+		used, _, _ = m.used()
+		all := append(slices.Clone(m.idle[copies]), m.idle[clean]...)
+		if m.capacity-used >= n || len(all) == 0 {
+			return false
+		}
+		if all[0].class() == copies {
+			m.lose(all[0])
+			m.idle[copies] = m.idle[copies][1:]
+		} else {
+			all[0].away = true
+		}
+		m.settle(false)
 	}
 }
 
 func (m *model) extents() []Extent {
 	var all []Extent
-	for _, o := range m.objects {
-		all = append(all, Extent{o.extent.Offset, roundUp(o.extent.Size)})
+	for _, o := range append(slices.Collect(maps.Values(m.objects)), m.ghosts...) {
+		if o.here() {
+			all = append(all, Extent{o.extent.Offset, roundUp(o.extent.Size)})
+		}
 	}
 	slices.SortFunc(all, func(a, b Extent) int { return cmp.Compare(a.Offset, b.Offset) })
 	return all
@@ -60,6 +154,10 @@ type world struct {
 	processes [4]ids.ProcessID
 	next      int
 	fill      byte
+	writing   [][]Victim
+	reading   []Restoring
+	disk      map[uint64]byte // what lies at each place
+	places    uint64
 }
 
 func newWorld(t testing.TB, capacity int64) *world {
@@ -67,7 +165,8 @@ func newWorld(t testing.TB, capacity int64) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, s: s, m: model{s.capacity, map[ids.ObjectID]*modelObject{}, map[ids.ProcessID]bool{}}}
+	w := &world{t: t, s: s, disk: map[uint64]byte{}, m: model{
+		capacity: s.capacity, objects: map[ids.ObjectID]*modelObject{}, dead: map[ids.ProcessID]bool{}, freed: map[uint64]bool{}}}
 	for i := range w.processes {
 		w.processes[i] = process(i)
 	}
@@ -87,15 +186,15 @@ func (w *world) step(op, what, who, size byte) {
 		by = process(int(who) - 250) // dead, probably
 	}
 	o := w.m.objects[id]
-	switch op % 10 {
+	switch op % 17 {
 	case 0, 1, 2:
-		w.create(id, by, o, int64(size)*int64(size)/3)
+		w.create(id, by, o, int64(size)*int64(size)/3, op%17 == 2)
 	case 3, 4:
 		err := w.s.Seal(id, by)
 		if may := o != nil && !o.sealed && o.creator == by; may != (err == nil) {
 			w.t.Fatalf("seal %s by %s: %v, model %+v", id, by, err, o)
 		} else if may {
-			o.sealed = true
+			o.sealed, o.fresh = true, o.copied
 		} else if !errors.Is(err, ErrNotCreator) {
 			w.t.Fatal(err)
 		}
@@ -121,15 +220,32 @@ func (w *world) step(op, what, who, size byte) {
 		} else {
 			w.deleteOwner(id.Owner, id)
 		}
+	case 10:
+		if w.s.Keep(id) != (o != nil && o.sealed && !o.deleted) {
+			w.t.Fatalf("keep %s: model %+v", id, o)
+		} else if o != nil && o.sealed && !o.deleted {
+			o.copied, o.fresh = false, false
+		}
+	case 11, 12:
+		w.spill(int64(size) << 8)
+	case 13:
+		w.spilled(int(who), size)
+	case 14, 15:
+		w.restore(id, by, o)
+	case 16:
+		w.restored(int(who), by, size < 200)
 	}
-	w.m.reap()
+	w.m.settle(false)
 	w.check()
 }
 
-func (w *world) create(id ids.ObjectID, by ids.ProcessID, o *modelObject, size int64) {
+func (w *world) create(id ids.ObjectID, by ids.ProcessID, o *modelObject, size int64, copied bool) {
 	w.t.Helper()
-	largest := w.m.largest()
-	e, err := w.s.Create(ended(), id, size, by)
+	create := w.s.Create
+	if copied {
+		create = w.s.CreateCopy
+	}
+	e, err := create(ended(), id, size, by)
 	var full *FullError
 	switch {
 	case o != nil:
@@ -139,20 +255,149 @@ func (w *world) create(id ids.ObjectID, by ids.ProcessID, o *modelObject, size i
 		if !errors.Is(err, ErrExists) {
 			w.t.Fatalf("create %s, which exists: %v", id, err)
 		}
+		return
 	case w.m.dead[by]:
 		if !errors.Is(err, ErrReleased) {
 			w.t.Fatalf("create %s by the dead %s: %v", id, by, err)
 		}
+		return
+	}
+	fits := w.m.place(roundUp(size))
+	largest := w.m.largest()
+	switch {
 	case errors.As(err, &full):
-		if roundUp(size) <= largest || full.Largest != largest || full.Want != size || full.Capacity != w.m.capacity {
+		if fits || full.Largest != largest || full.Want != size || full.Capacity != w.m.capacity {
 			w.t.Fatalf("create %s: %v, but %d bytes are free in one piece", id, err, largest)
 		}
-	case err != nil || e.Size != size || e.Offset%64 != 0:
-		w.t.Fatalf("create %s: %+v, %v", id, e, err)
+	case err != nil || !fits || e.Size != size || e.Offset%64 != 0:
+		w.t.Fatalf("create %s: %+v, %v, fits %v", id, e, err, fits)
 	default:
 		w.fill++
 		fill(w.s.Bytes(e), w.fill)
-		w.m.objects[id] = &modelObject{extent: e, creator: by, pins: map[ids.ProcessID]int{}, fill: w.fill}
+		w.m.objects[id] = &modelObject{id: id, extent: e, creator: by, pins: map[ids.ProcessID]int{}, fill: w.fill, copied: copied}
+	}
+}
+
+// spill picks victims, for which nobody waits.
+func (w *world) spill(most int64) {
+	w.t.Helper()
+	victims, urgent := w.s.Victims(most)
+	used, droppable, writing := w.m.used()
+	held := used - droppable - writing
+	goal := min(most, patch, held-w.m.capacity/10*spillTo)
+	if most == 0 || held <= w.m.capacity/10*spillFrom {
+		goal = -1
+	}
+	var want []*modelObject
+	for _, o := range w.m.idle[unsaved] {
+		if goal >= 0 && (goal > 0 || len(want) == 0) {
+			want = append(want, o)
+			goal = max(0, goal-roundUp(o.extent.Size))
+		}
+	}
+	if urgent || len(want) != len(victims) {
+		w.t.Fatalf("%d victims, urgent %v; want %d", len(victims), urgent, len(want))
+	}
+	for i, o := range want {
+		if victims[i].ID != o.id || victims[i].Extent != o.extent {
+			w.t.Fatalf("victim %+v, want %+v", victims[i], o)
+		}
+		o.busy = true
+	}
+	if len(victims) > 0 {
+		w.writing = append(w.writing, victims)
+	}
+}
+
+// spilled ends a batch; each bit of ok is an object.
+func (w *world) spilled(which int, ok byte) {
+	if len(w.writing) == 0 {
+		return
+	}
+	which %= len(w.writing)
+	victims := w.writing[which]
+	w.writing = slices.Delete(w.writing, which, which+1)
+	for i := range victims {
+		if ok>>(i%8)&1 == 0 {
+			w.places++
+			victims[i].Disk = w.places
+			b := byte(0)
+			if bytes := w.s.Bytes(victims[i].Extent); len(bytes) > 0 {
+				b = bytes[0]
+			}
+			w.disk[w.places] = b
+		}
+	}
+	w.s.Spilled(victims)
+	for _, v := range slices.Backward(victims) {
+		o := w.busy(v.ID, v.Extent)
+		o.busy, o.disk = false, v.Disk
+		w.m.settle(true)
+	}
+}
+
+// busy finds what is in the spiller's hands.
+func (w *world) busy(id ids.ObjectID, e Extent) *modelObject {
+	for _, o := range append(slices.Clone(w.m.ghosts), w.m.objects[id]) {
+		if o != nil && o.busy && o.extent == e {
+			return o
+		}
+	}
+	w.t.Fatalf("%s at %+v isn't busy", id, e)
+	return nil
+}
+
+func (w *world) restore(id ids.ObjectID, by ids.ProcessID, o *modelObject) {
+	w.t.Helper()
+	r, err := w.s.Restore(ended(), id, by)
+	want := error(nil)
+	switch {
+	case o == nil || !o.sealed || o.deleted:
+		want = ErrNotFound
+	case o.busy && o.away:
+		want = context.Canceled
+	case !o.away:
+		want = ErrExists
+	case w.m.dead[by]:
+		want = ErrReleased
+	case !w.m.place(roundUp(o.extent.Size)):
+		want = context.Canceled
+	}
+	if !errors.Is(err, want) {
+		w.t.Fatalf("restore %s: %v, want %v, model %+v", id, err, want, o)
+	}
+	if want != nil {
+		return
+	}
+	if r.Disk != o.disk || r.Extent.Size != o.extent.Size {
+		w.t.Fatalf("restore %+v, model %+v", r, o)
+	}
+	o.busy, o.extent = true, r.Extent
+	fill(w.s.Bytes(r.Extent), w.disk[r.Disk])
+	w.reading = append(w.reading, r)
+}
+
+func (w *world) restored(which int, by ids.ProcessID, ok bool) {
+	if len(w.reading) == 0 {
+		return
+	}
+	which %= len(w.reading)
+	r := w.reading[which]
+	w.reading = slices.Delete(w.reading, which, which+1)
+	o := w.busy(r.ID, r.Extent)
+	o.busy, o.away = false, false
+	if !ok {
+		w.s.Lost(r, errors.New("damaged"))
+		w.m.lose(o)
+		return
+	}
+	pinned := w.s.Restored(r, by)
+	if there := w.m.objects[r.ID] == o; pinned != (there && !w.m.dead[by]) {
+		w.t.Fatalf("restored %s for %s: %v, model %+v", r.ID, by, pinned, o)
+	}
+	if pinned {
+		o.pins[by]++
+		o.fresh = false
 	}
 }
 
@@ -165,7 +410,7 @@ func fill(b []byte, with byte) {
 func (w *world) acquire(id ids.ObjectID, by ids.ProcessID, o *modelObject) {
 	w.t.Helper()
 	e, ok := w.s.Acquire(id, by)
-	if may := o != nil && o.sealed && !o.deleted && !w.m.dead[by]; may != ok {
+	if may := o != nil && o.sealed && !o.deleted && !o.away && !w.m.dead[by]; may != ok {
 		w.t.Fatalf("acquire %s by %s: %v, model %+v", id, by, ok, o)
 	} else if !ok {
 		return
@@ -174,6 +419,7 @@ func (w *world) acquire(id ids.ObjectID, by ids.ProcessID, o *modelObject) {
 		w.t.Fatalf("object %s moved from %+v to %+v", id, o.extent, e)
 	}
 	o.pins[by]++
+	o.fresh = false
 }
 
 func (w *world) kill(slot int) {
@@ -211,21 +457,39 @@ func (w *world) check() {
 		end += b.Size
 	}
 	u := Usage{Capacity: end, Largest: w.m.largest(), Objects: len(w.m.objects)}
+	u.Used, u.Droppable, _ = w.m.used()
 	for _, o := range w.m.objects {
-		u.Used += roundUp(o.extent.Size)
 		if !o.sealed {
 			u.Making++
 		}
 		for _, n := range o.pins {
 			u.Pins += n
 		}
-		if b := w.s.Bytes(o.extent); len(b) > 0 && (b[0] != o.fill || b[len(b)-1] != o.fill) {
+		if o.away {
+			u.Away += o.extent.Size
+		} else if b := w.s.Bytes(o.extent); len(b) > 0 && (b[0] != o.fill || b[len(b)-1] != o.fill) {
 			w.t.Fatalf("the bytes at %+v changed", o.extent)
 		}
 	}
-	if got := w.s.Usage(); got != u || u.Capacity != w.m.capacity {
+	if got := w.s.Usage(); unmoved(got) != u || u.Capacity != w.m.capacity {
 		w.t.Fatalf("usage %+v, want %+v", got, u)
 	}
+	for _, p := range w.s.Freed() {
+		place := p.Disk
+		if !w.m.freed[place] {
+			w.t.Fatalf("place %d was freed", place)
+		}
+		delete(w.m.freed, place)
+		delete(w.disk, place)
+	}
+	if len(w.m.freed) > 0 {
+		w.t.Fatalf("not freed: %v", w.m.freed)
+	}
+}
+
+func unmoved(u Usage) Usage {
+	u.Moved = 0
+	return u
 }
 
 // end compares everything, and then deletes it.
@@ -235,8 +499,13 @@ func (w *world) end() {
 	for i := range w.s.List() {
 		listed++
 		o := w.m.objects[i.ID]
-		if o == nil || i.Size != o.extent.Size || i.Sealed != o.sealed || i.Deleted != o.deleted {
+		if o == nil || i.Size != o.extent.Size || i.Sealed != o.sealed || i.Deleted != o.deleted ||
+			i.Away != o.away || i.OnDisk != (o.disk != 0) {
 			w.t.Fatalf("listed %+v, model %+v", i, o)
+		}
+		if o.away {
+			w.s.Delete(i.ID)
+			continue
 		}
 		if b := w.s.Bytes(o.extent); !bytes.Equal(b, bytes.Repeat([]byte{o.fill}, len(b))) {
 			w.t.Fatalf("the bytes of %s changed", i.ID)
@@ -249,8 +518,20 @@ func (w *world) end() {
 	for n := range max(w.next, 6) {
 		w.s.ReleaseProcess(process(n))
 	}
+	for _, v := range w.writing {
+		w.s.Spilled(v)
+	}
+	for _, r := range w.reading {
+		w.s.Restored(r, process(0))
+	}
+	for _, p := range w.s.Freed() {
+		delete(w.disk, p.Disk)
+	}
+	if len(w.disk) > 0 {
+		w.t.Fatalf("left on disk: %v", w.disk)
+	}
 	want := Usage{Capacity: w.m.capacity, Largest: w.m.capacity}
-	if got := w.s.Usage(); got != want || len(w.s.table.owners) != 0 || len(w.s.holders) != 0 {
+	if got := unmoved(w.s.Usage()); got != want || len(w.s.table.owners) != 0 || len(w.s.holders) != 0 {
 		w.t.Fatalf("after all is gone: %+v, owners %v, holders %v", got, w.s.table.owners, w.s.holders)
 	}
 	if err := w.s.Close(); err != nil {
@@ -261,7 +542,7 @@ func (w *world) end() {
 func TestModel(t *testing.T) {
 	seeds := 3000
 	if testing.Short() {
-		seeds = 300
+		seeds = 150
 	}
 	for seed := range seeds {
 		runSeed(t, uint64(seed))
@@ -276,10 +557,18 @@ func runSeed(t *testing.T, seed uint64) {
 		}
 	}()
 	random := rand.New(rand.NewPCG(seed, 3))
-	w := newWorld(t, 64<<10)
-	for range 150 {
+	capacity, objects := int64(64<<10), 256
+	if seed%2 > 0 { // under pressure
+		capacity, objects = 24<<10, 9
+	}
+	w := newWorld(t, capacity)
+	for range 200 {
+		op := byte(random.IntN(17))
+		if seed%2 > 0 && random.IntN(2) == 0 {
+			op = []byte{0, 3, 11, 13, 14, 16}[random.IntN(6)]
+		}
 		r := random.Uint32()
-		w.step(byte(r), byte(r>>8), byte(r>>16), byte(r>>24))
+		w.step(op, byte(random.IntN(objects)), byte(r>>16), byte(r>>24))
 	}
 	w.end()
 }

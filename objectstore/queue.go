@@ -6,18 +6,21 @@ import (
 	"github.com/gray-runtime/gray/internal/ids"
 )
 
-// A request is a call of Create.
+// A request is a call of Create or Restore.
 type request struct {
-	key   key
-	size  int64
-	by    ids.ProcessID
-	state int64 // copied, or none
+	key     key
+	size    int64
+	by      ids.ProcessID
+	state   int64 // copied, or none
+	restore bool
 
 	passed   int64 // bytes given to later ones while this was the first in the queue
 	answered chan struct{}
 	done     bool // guarded by the store's mutex, as are the answers until answered is closed
 	extent   Extent
 	err      error
+	record   uint32 // of an object to be restored,
+	disk     uint64 // and where it lies
 }
 
 // overtakers is how many requests behind the first are tried when memory is
@@ -39,7 +42,7 @@ func (s *Store) mayPass(r *request) bool {
 
 // tryPassing serves a request that isn't the first in the queue, if it may pass.
 func (s *Store) tryPassing(r *request) (Extent, bool, error) {
-	if !s.mayPass(r) && s.table.index[r.key] == 0 {
+	if !s.mayPass(r) && s.refusal(r) == nil {
 		return Extent{}, false, nil
 	}
 	e, done, err := s.try(r)
@@ -50,8 +53,16 @@ func (s *Store) tryPassing(r *request) (Extent, bool, error) {
 	return e, done, err
 }
 
-// serve answers all requests that can be, after memory was freed.
+// serve answers all requests that can be, after memory was freed or could be now,
+// and has the spiller see to the others.
 func (s *Store) serve() {
+	if s.grant(); s.queue.Len() > 0 || s.crowded() {
+		s.press()
+	}
+}
+
+// grant answers all requests that can be.
+func (s *Store) grant() {
 	for e := s.queue.Front(); e != nil; e = s.queue.Front() {
 		r, _ := e.Value.(*request)
 		extent, done, err := s.try(r)

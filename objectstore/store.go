@@ -39,6 +39,13 @@ type Store struct {
 	waits   map[key][]chan error
 	pins    int
 	making  int
+
+	idle     [classes]idleQueue
+	writing  int64 // bytes of objects that the spiller is writing
+	away     int64 // bytes of objects that lie on disk only
+	freed    []Place
+	moved    uint64
+	pressure chan struct{}
 }
 
 // Open makes a store with an empty arena.
@@ -66,6 +73,7 @@ func Open(cfg Config) (*Store, error) {
 	return &Store{
 		file: file, memory: memory, capacity: capacity, arena: newArena(capacity), table: newTable(),
 		holders: map[ids.ProcessID]*holder{}, dead: graveyard{}, waits: map[key][]chan error{},
+		pressure: make(chan struct{}, 1),
 	}, nil
 }
 

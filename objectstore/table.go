@@ -1,11 +1,15 @@
 package objectstore
 
-import "github.com/gray-runtime/gray/internal/ids"
+import (
+	"hash/maphash"
+
+	"github.com/gray-runtime/gray/internal/ids"
+)
 
 // table knows the objects. There may be millions, so that its memory has no
 // pointers: the garbage collector doesn't look at it.
 type table struct {
-	index  map[key]uint32           // where an object's record is
+	index  index
 	owners map[ids.ProcessID]uint32 // the first record of each owner's objects
 	chunks []*[chunk]record
 	made   uint32 // records ever made; number 0 is none
@@ -24,9 +28,13 @@ type record struct {
 	pins uint32
 	// place is the offset and, in the bits that its alignment leaves free, what
 	// state the object is in.
-	place      int64
-	size       int64
-	next, prev uint32 // of the same owner; next also links unused records
+	place        int64
+	size         int64
+	disk         uint64 // where the spiller has put it; 0: nowhere
+	next, prev   uint32 // of the same owner; next also links unused records
+	newer, older uint32 // of the same queue
+	chain        uint32 // of the same bucket of the index
+	fresh        bool   // a copy that hasn't been read yet by whom it was brought for
 }
 
 const (
@@ -34,6 +42,8 @@ const (
 	sealed              // else the object is being made
 	deleted             // it goes when the last hold on it goes
 	copied              // another node has it too: the first to go when room is needed
+	busy                // the spiller is writing it, or, if it's away, reading it
+	away                // its bytes lie on disk only
 
 	states = granule - 1
 )
@@ -52,10 +62,13 @@ func (k key) id() ids.ObjectID {
 
 func (r *record) is(state int64) bool { return r.place&state != 0 }
 
+// here reports whether the object takes memory.
+func (r *record) here() bool { return r.place&(live|busy) != 0 && r.place&(away|busy) != away }
+
 func (r *record) extent() Extent { return Extent{Offset: r.place &^ states, Size: r.size} }
 
 func newTable() *table {
-	t := &table{index: map[key]uint32{}, owners: map[ids.ProcessID]uint32{}}
+	t := &table{index: index{seed: maphash.MakeSeed(), buckets: make([]uint32, 1)}, owners: map[ids.ProcessID]uint32{}}
 	t.record() // none
 	return t
 }
@@ -79,20 +92,20 @@ func (t *table) record() uint32 {
 // add enters an object that isn't there.
 func (t *table) add(k key, offset, size int64) uint32 {
 	i := t.record()
-	t.index[k] = i
 	next := t.owners[k.owner()]
 	t.owners[k.owner()] = i
 	if next != 0 {
 		t.at(next).prev = i
 	}
 	*t.at(i) = record{key: k, place: offset | live, size: size, next: next}
+	t.enter(i)
 	return i
 }
 
-// remove forgets an object.
-func (t *table) remove(i uint32) {
+// hide takes an object out of sight; its record stays in use.
+func (t *table) hide(i uint32) {
 	r := t.at(i)
-	delete(t.index, r.key)
+	t.leave(i)
 	switch {
 	case r.prev != 0:
 		t.at(r.prev).next = r.next
@@ -104,6 +117,11 @@ func (t *table) remove(i uint32) {
 	if r.next != 0 {
 		t.at(r.next).prev = r.prev
 	}
-	*r = record{next: t.spare}
+	r.place &^= live
+}
+
+// recycle gives up a hidden object's record.
+func (t *table) recycle(i uint32) {
+	*t.at(i) = record{next: t.spare}
 	t.spare = i
 }

@@ -25,7 +25,7 @@ func (s *Store) WaitMade(ctx context.Context, id ids.ObjectID) error {
 func (s *Store) wait(ctx context.Context, id ids.ObjectID, ahead bool) error {
 	k := keyOf(id)
 	s.mu.Lock()
-	i := s.table.index[k]
+	i := s.table.find(k)
 	var err error
 	switch {
 	case s.closed:
@@ -42,21 +42,32 @@ func (s *Store) wait(ctx context.Context, id ids.ObjectID, ahead bool) error {
 		s.mu.Unlock()
 		return fmt.Errorf("wait for object %s: %w", id, err)
 	}
-	ch := make(chan error, 1)
-	s.waits[k] = append(s.waits[k], ch)
+	ch := s.listen(k)
 	s.mu.Unlock()
-
-	select {
-	case err = <-ch:
-	case <-ctx.Done():
-		if err = ctx.Err(); !s.unwait(k, ch) {
-			err = <-ch
-		}
-	}
-	if err != nil {
+	if err := s.hear(ctx, k, ch); err != nil {
 		return fmt.Errorf("wait for object %s: %w", id, err)
 	}
 	return nil
+}
+
+// listen begins a wait for an object, with the store's mutex held.
+func (s *Store) listen(k key) chan error {
+	ch := make(chan error, 1)
+	s.waits[k] = append(s.waits[k], ch)
+	return ch
+}
+
+// hear ends it.
+func (s *Store) hear(ctx context.Context, k key, ch chan error) error {
+	select {
+	case err := <-ch:
+		return err
+	case <-ctx.Done():
+		if s.unwait(k, ch) {
+			return ctx.Err()
+		}
+		return <-ch
+	}
 }
 
 // unwait ends a wait, unless it was answered.

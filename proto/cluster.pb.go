@@ -5565,7 +5565,7 @@ type ObjectInfo struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Size    int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
-	State   string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // SEALED, CREATED, DELETED (waits for readers), INLINE, PENDING
+	State   string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // SEALED, SPILLED (on disk only), CREATED, DELETED (waits for readers), INLINE, PENDING
 	Node    uint32                 `protobuf:"varint,4,opt,name=node,proto3" json:"node,omitempty"`
 	Holders []string               `protobuf:"bytes,5,rep,name=holders,proto3" json:"holders,omitempty"` // "n1.p3", "n2", "in OBJECT"
 	Pins    uint32                 `protobuf:"varint,6,opt,name=pins,proto3" json:"pins,omitempty"`

@@ -198,10 +198,14 @@ func forgetNodes(root string, now time.Time) {
 }
 
 func (s *starter) nodeConfig(dir, head, token string, isHead bool) daemon.Config {
+	spill := s.nodeShape.spillDirs
+	if spill == nil {
+		spill = []string{filepath.Join(dir, "spill")}
+	}
 	return daemon.Config{
 		Version: version.String(), DataDir: dir, Lifeline: s.block, IP: s.ip,
 		HeadAddress: head, Token: token, IsHead: isHead,
-		Resources: s.nodeShape.resources, Labels: s.nodeShape.labels, StoreBytes: s.storeBytes,
+		Resources: s.nodeShape.resources, Labels: s.nodeShape.labels, StoreBytes: s.storeBytes, SpillDirs: spill,
 	}
 }
 

@@ -29,6 +29,7 @@ type startFlags struct {
 	gpus        float64
 	memory      string
 	storeMemory string
+	spillDirs   []string
 	resources   string
 	labels      string
 	ip          string
@@ -48,6 +49,8 @@ func (f *startFlags) register(c *cobra.Command) {
 	s.Float64Var(&f.gpus, "num-gpus", 0, "GPUs that this node offers")
 	s.StringVar(&f.memory, "memory", "", "`BYTES` of memory that this node offers, as 2000000000 or 2GiB (default: what the object store leaves)")
 	s.StringVar(&f.storeMemory, "object-store-memory", "", "`BYTES` that the object store may take, as 2000000000 or 2GiB (default: 30% of the memory)")
+	s.StringSliceVar(&f.spillDirs, "spill-dir", nil,
+		"`DIR` for objects that the object store has no room for, or several, used in turn; none: they stay in memory (default: in the data dir)")
 	s.StringVar(&f.resources, "resources", "", "other resources of this node, `JSON`: '{\"disk\": 2}'")
 	s.StringVar(&f.labels, "labels", "", "labels of this node, `k=v,k=v`")
 	s.StringVar(&f.ip, "node-ip-address", "", "`IP` at which other machines reach this one (default: found out)")
@@ -60,6 +63,7 @@ type nodeShape struct {
 	resources  map[string]float64
 	labels     map[string]string
 	storeBytes int64
+	spillDirs  []string // absolute; nil: the default, empty: none
 }
 
 // check looks at everything that can be judged without touching the machine.
@@ -142,8 +146,35 @@ func (f *startFlags) shape(total int64) (nodeShape, error) {
 	if err := addResources(s.resources, f.resources); err != nil {
 		return s, err
 	}
-	s.labels, err = parseLabels(f.labels)
+	if s.labels, err = parseLabels(f.labels); err != nil {
+		return s, err
+	}
+	s.spillDirs, err = parseSpillDirs(f.spillDirs)
 	return s, err
+}
+
+// noSpill is what --spill-dir is given when nothing is to be spilled.
+const noSpill = "none"
+
+func parseSpillDirs(given []string) ([]string, error) {
+	if len(given) == 1 && given[0] == noSpill {
+		return []string{}, nil
+	}
+	var dirs []string
+	for _, d := range given {
+		if d == "" || d == noSpill {
+			return nil, usagef("--spill-dir %q isn't a directory among others: give directories, or %s alone", d, noSpill)
+		}
+		dir, err := filepath.Abs(d)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(dirs, dir) {
+			return nil, usagef("--spill-dir names %s twice", dir)
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs, nil
 }
 
 // sizeFlag reads a flag that holds a number of bytes of the machine's memory.

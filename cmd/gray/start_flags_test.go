@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -167,5 +169,31 @@ func TestSurvivingNode(t *testing.T) {
 	}
 	if _, err := survivingNode(infos, "/d/node", "10.0.0.1:7000"); err == nil || !strings.Contains(err.Error(), "node n3 (pid 7)") {
 		t.Errorf("another cluster: %v", err)
+	}
+}
+
+func TestSpillDirs(t *testing.T) {
+	here, err := filepath.Abs("x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		given, want []string
+		fails       string
+	}{
+		{nil, nil, ""},
+		{[]string{"none"}, []string{}, ""},
+		{[]string{"/a", "x"}, []string{"/a", here}, ""},
+		{[]string{"/a", "none"}, nil, "none"},
+		{[]string{""}, nil, "directory"},
+		{[]string{"/a", "/a/"}, nil, "twice"},
+	} {
+		got, err := parseSpillDirs(c.given)
+		if (err != nil) != (c.fails != "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%q: %v", c.given, err)
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%q: %q, want %q", c.given, got, c.want)
+		}
 	}
 }

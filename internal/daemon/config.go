@@ -43,6 +43,7 @@ type Config struct {
 	Resources   map[string]float64 `json:"resources,omitempty"`
 	Labels      map[string]string  `json:"labels,omitempty"`
 	StoreBytes  int64              `json:"store_bytes,omitempty"`
+	SpillDirs   []string           `json:"spill_dirs,omitempty"`
 	IsHead      bool               `json:"is_head,omitempty"`
 }
 

@@ -138,6 +138,7 @@ func (c *Cluster) nodeConfig(m *member) daemon.Config {
 	cfg := c.config(m)
 	cfg.Token = c.Token()
 	cfg.Resources, cfg.Labels, cfg.StoreBytes = c.options.Resources, c.options.Labels, c.options.StoreBytes
+	cfg.SpillDirs = []string{filepath.Join(cfg.DataDir, "spill")}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var living, dead []string

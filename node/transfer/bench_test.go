@@ -111,6 +111,17 @@ func copies(b *testing.B, secure bool, size int) func() {
 	}
 }
 
+// roomOf is a store that waits as long as it takes, and has no disk.
+func roomOf(s *objectstore.Store) Room {
+	return Room{Create: s.CreateCopy, Acquire: func(id ids.ObjectID, by ids.ProcessID) (objectstore.Extent, error) {
+		place, ok := s.Acquire(id, by)
+		if !ok {
+			return place, objectstore.ErrNotFound
+		}
+		return place, nil
+	}}
+}
+
 // pulls returns a function that pulls an object of size bytes between two stores.
 func pulls(b *testing.B, secure bool, size, streams int) func() {
 	from, to := openStore(b, size), openStore(b, size)
@@ -123,8 +134,8 @@ func pulls(b *testing.B, secure bool, size, streams int) func() {
 		b.Fatal(err)
 	}
 	h := newHosts(b, secure)
-	h.serve(2, ServerConfig{Store: Of(from, 2)})
-	p := newPuller(b, PullerConfig{Node: 1, Store: Of(to, 1), Dial: h.dial, streams: streams})
+	h.serve(2, ServerConfig{Store: Of(from, roomOf(from), 2)})
+	p := newPuller(b, PullerConfig{Node: 1, Store: Of(to, roomOf(to), 1), Dial: h.dial, streams: streams})
 	return func() {
 		if err := p.Fetch(b.Context(), objectN(1), int64(size), []ids.NodeID{2}); err != nil {
 			b.Fatal(err)

@@ -126,7 +126,7 @@ func (c *chaos) fetch(ctx context.Context, node ids.NodeID, object int, size int
 		get = p.Fetch
 	}
 	err := get(ctx, id, size, from)
-	if b, ok := c.stores[node].Acquire(id); ok {
+	if b, err := c.stores[node].Acquire(id); err == nil {
 		if !bytes.Equal(b, c.objects[object]) {
 			c.t.Errorf("%s has other bytes of object %d", node, object)
 		}
@@ -203,7 +203,7 @@ func testChaos(t *testing.T, seed uint64) {
 	for i := range c.objects {
 		var have []ids.NodeID
 		for n, s := range c.stores {
-			if _, ok := s.Acquire(objectN(uint64(i))); ok {
+			if _, err := s.Acquire(objectN(uint64(i))); err == nil {
 				if uint32(n) != c.dead.Load() {
 					have = append(have, n)
 				}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/objectstore"
 )
 
 // memory is a Store in maps. What it gives back to be used again it overwrites.
@@ -25,7 +26,8 @@ type memory struct {
 	sealed  map[ids.ObjectID][]byte
 	making  map[ids.ObjectID]*making
 	pins    map[ids.ObjectID]int
-	full    error
+	full    error // of Create
+	unread  error // of Acquire
 	most    int64 // bytes of an object; 0: any
 	creates int
 	calls   chan struct{} // when not nil, gets a word for each Wait
@@ -100,14 +102,18 @@ func (m *memory) Wait(ctx context.Context, id ids.ObjectID) error {
 	return nil
 }
 
-func (m *memory) Acquire(id ids.ObjectID) ([]byte, bool) {
+func (m *memory) Acquire(id ids.ObjectID) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	b, ok := m.sealed[id]
-	if ok {
-		m.pins[id]++
+	if m.unread != nil {
+		return nil, m.unread
 	}
-	return b, ok
+	b, ok := m.sealed[id]
+	if !ok {
+		return nil, objectstore.ErrNotFound
+	}
+	m.pins[id]++
+	return b, nil
 }
 
 func (m *memory) Release(id ids.ObjectID) {

@@ -3,6 +3,7 @@ package transfer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gray-runtime/gray/internal/ids"
@@ -63,6 +64,14 @@ func (e *FetchError) Unwrap() []error {
 		errs[i] = t.Err
 	}
 	return errs
+}
+
+// Full reports whether a node has the object, but no room to read it from its disk.
+func (e *FetchError) Full() bool {
+	return slices.ContainsFunc(e.Tried, func(t NodeError) bool {
+		var r *RemoteError
+		return errors.As(t.Err, &r) && r.Kind == proto.Error_STORE_FULL
+	})
 }
 
 // Missing returns the nodes that answered that they don't have the object: for

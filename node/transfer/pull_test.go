@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/objectstore"
 	pb "github.com/gray-runtime/gray/proto"
 )
 
@@ -83,20 +85,24 @@ func TestNextSource(t *testing.T) {
 	from.put(objectN(1), want)
 	h.listen(2, broken(9<<20, want[:1000]))
 	h.serve(3, ServerConfig{Store: newMemory()})
+	full, damaged := newMemory(), newMemory()
+	full.unread, damaged.unread = &objectstore.FullError{}, errors.New("a damaged file")
+	h.serve(10, ServerConfig{Store: full})
+	h.serve(11, ServerConfig{Store: damaged})
 	h.listen(4, func(c net.Conn) { _ = c.Close() })
 	h.listen(5, broken(-1, nil))
 	h.addr[6] = "127.0.0.1:1"
 	p := newPuller(t, PullerConfig{Store: to, Dial: h.dial})
 
-	err := p.Fetch(t.Context(), objectN(1), 0, []ids.NodeID{2, 3, 4, 5, 6})
+	err := p.Fetch(t.Context(), objectN(1), 0, []ids.NodeID{2, 3, 4, 5, 6, 10, 11})
 	var failed *FetchError
-	if !errors.As(err, &failed) || len(failed.Tried) != 5 {
-		t.Fatalf("got %v, want five nodes' answers", err)
+	if !errors.As(err, &failed) || len(failed.Tried) != 7 || !failed.Full() {
+		t.Fatalf("got %v, want seven nodes' answers, one's that it's full", err)
 	}
-	if m := failed.Missing(); len(m) != 1 || m[0] != 3 {
-		t.Errorf("missing on %v, want n3", m)
+	if m := failed.Missing(); !slices.Equal(m, []ids.NodeID{3, 11}) {
+		t.Errorf("missing on %v, want n3 and n11", m)
 	}
-	for _, s := range []string{"n2: unexpected EOF", "n3: node n3 does not have object 00000007-1-1-1", "n4:", "n5: announced -1 bytes", "n6:"} {
+	for _, s := range []string{"n2: unexpected EOF", "n3: node n3 does not have object 00000007-1-1-1", "n4:", "n5: announced -1 bytes", "n6:", "n10: ", "n11: a damaged file"} {
 		if !strings.Contains(err.Error(), s) {
 			t.Errorf("%q lacks %q", err, s)
 		}

@@ -133,11 +133,11 @@ func (p *Puller) fetch(ctx context.Context, id ids.ObjectID, size int64, nodes [
 
 // has reports whether the object is sealed here.
 func (p *Puller) has(id ids.ObjectID) bool {
-	_, ok := p.cfg.Store.Acquire(id)
-	if ok {
+	_, err := p.cfg.Store.Acquire(id)
+	if err == nil {
 		p.cfg.Store.Release(id)
 	}
-	return ok
+	return err == nil
 }
 
 // join finds or begins the fetch of an object.

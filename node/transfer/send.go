@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/objectstore"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -83,9 +84,17 @@ func (s *Server) pull(conn net.Conn, from ids.NodeID, p *proto.Pull, g *grip) er
 // find returns an object's bytes, pinned; or that it's being pulled and has the
 // wanted chunk; or why there's neither.
 func (s *Server) find(id ids.ObjectID, p *proto.Pull, g *grip) ([]byte, *part, *proto.Error) {
+	why := fmt.Errorf("node %s does not have object %s", s.cfg.Node, id)
 	for {
-		if data, ok := g.take(id); ok {
+		data, err := g.take(id)
+		if err == nil {
 			return data, nil, nil
+		}
+		if !errors.Is(err, objectstore.ErrNotFound) {
+			why = err
+		}
+		if full := (*objectstore.FullError)(nil); errors.As(err, &full) {
+			return nil, nil, &proto.Error{Kind: proto.Error_STORE_FULL, Message: err.Error()}
 		}
 		var part *part
 		if s.cfg.Puller != nil {
@@ -110,11 +119,11 @@ func (s *Server) find(id ids.ObjectID, p *proto.Pull, g *grip) ([]byte, *part, *
 	ctx, cancel := context.WithTimeout(s.ctx, sealWait)
 	defer cancel()
 	if s.cfg.Store.Wait(ctx, id) == nil {
-		if data, ok := g.take(id); ok {
+		if data, err := g.take(id); err == nil {
 			return data, nil, nil
 		}
 	}
-	return nil, nil, &proto.Error{Kind: proto.Error_NOT_FOUND, Message: fmt.Sprintf("node %s does not have object %s", s.cfg.Node, id)}
+	return nil, nil, &proto.Error{Kind: proto.Error_NOT_FOUND, Message: why.Error()}
 }
 
 // advise decides who gives a chunk, with patience for a while.
@@ -162,8 +171,7 @@ func (s *Server) send(conn net.Conn, id ids.ObjectID, data []byte, part *part, o
 			into := b[len(b)-int(n):]
 			if part != nil && !part.read(into, off) {
 				// It's sealed or gone: the same bytes, or none.
-				var ok bool
-				if data, ok = g.take(id); !ok || int64(len(data)) < end {
+				if data, err = g.take(id); err != nil || int64(len(data)) < end {
 					return errors.New("is gone")
 				}
 				part = nil
@@ -214,21 +222,22 @@ type grip struct {
 }
 
 // take pins an object until loosen or release.
-func (g *grip) take(id ids.ObjectID) ([]byte, bool) {
+func (g *grip) take(id ids.ObjectID) ([]byte, error) {
 	g.mu.Lock()
 	g.uses++
-	data, ok := g.data, g.held && g.id == id
+	data, held := g.data, g.held && g.id == id
 	g.mu.Unlock()
-	if ok {
-		return data, true
+	if held {
+		return data, nil
 	}
 	g.release()
-	if data, ok = g.store.Acquire(id); ok {
+	data, err := g.store.Acquire(id)
+	if err == nil {
 		g.mu.Lock()
 		g.held, g.id, g.data = true, id, data
 		g.mu.Unlock()
 	}
-	return data, ok
+	return data, err
 }
 
 // loosen ends the pin unless the object is taken again before d is over.

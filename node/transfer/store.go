@@ -20,8 +20,8 @@ type Store interface {
 	// error when it isn't being made any more.
 	Wait(ctx context.Context, id ids.ObjectID) error
 	// Acquire pins a sealed object and returns its bytes; each Acquire needs one
-	// Release.
-	Acquire(id ids.ObjectID) ([]byte, bool)
+	// Release. One that lies on disk is read first.
+	Acquire(id ids.ObjectID) ([]byte, error)
 	// Release ends one Acquire.
 	Release(id ids.ObjectID)
 }

@@ -91,6 +91,9 @@ func (in *Invocation) storedInput(dep *dependency, f func([]byte, *Decoding) err
 	if isLost(err) {
 		return &inputLostError{[]ids.ObjectID{dep.id}}
 	}
+	if remote := (*RemoteError)(nil); errors.As(err, &remote) { // no room, say
+		return &InputError{in.fn.Name, err}
+	}
 	return err
 }
 

@@ -162,6 +162,7 @@ func (p *Process) Read(ctx context.Context, o *Object, f func(data []byte, d *De
 		}
 		return fmt.Errorf("reference %s belongs to another session in this process", o.id)
 	}
+	var lost *RemoteError // what the node said last of the object's bytes
 	for {
 		c := o.peek()
 		switch {
@@ -171,17 +172,28 @@ func (p *Process) Read(ctx context.Context, o *Object, f func(data []byte, d *De
 			}
 			continue
 		case c.err != nil:
-			return &RemoteError{c.err}
+			return &RemoteError{withCause(c.err, lost)}
 		case !c.stored:
 			return (&Decoding{p: p}).read(ctx, c.value, f)
 		}
 		err := p.readStored(ctx, o.id, c.size, c.nodes, &Decoding{p: p}, f)
 		if isLost(err) {
+			errors.As(err, &lost)
 			p.recover(o, c)
 			continue
 		}
 		return err
 	}
+}
+
+// withCause adds to the word that an object is lost how it was.
+func withCause(e *graypb.Error, lost *RemoteError) *graypb.Error {
+	if lost == nil || e.Kind != graypb.Error_OBJECT_LOST {
+		return e
+	}
+	caused, _ := proto.Clone(e).(*graypb.Error)
+	caused.Message += ": " + lost.Detail.Message
+	return caused
 }
 
 // place asks the node for a place in the store. An answer that comes when ctx

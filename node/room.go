@@ -1,0 +1,143 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/transfer"
+	"github.com/gray-runtime/gray/objectstore"
+)
+
+const (
+	// storePatience is how long a call waits for room in the store while nothing
+	// moves there, and storeLook how often that is looked at.
+	storePatience = 10 * time.Second
+	storeLook     = time.Second
+	// maxHolders is how many processes a message names.
+	maxHolders = 3
+)
+
+// errStill ends a wait for room when nothing has moved.
+var errStill = fmt.Errorf("nothing has moved in the object store for %s", storePatience)
+
+// atOnce is a context that lets nothing wait.
+var atOnce = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
+
+// create makes an object in the store, a copy of another node's or not.
+func (n *Node) create(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID, copied bool) (place objectstore.Extent, err error) {
+	create := n.store.Create
+	if copied {
+		create = n.store.CreateCopy
+	}
+	err = n.patiently(ctx, func(ctx context.Context) error {
+		place, err = create(ctx, id, size, by)
+		return err
+	})
+	return place, err
+}
+
+// acquire pins an object that is in the store or on disk.
+func (n *Node) acquire(ctx context.Context, id ids.ObjectID, by ids.ProcessID) (place objectstore.Extent, err error) {
+	err = n.patiently(ctx, func(ctx context.Context) error {
+		place, err = n.spill.Acquire(ctx, id, by)
+		return err
+	})
+	return place, err
+}
+
+// transferRoom is for what other nodes send and want.
+func (n *Node) transferRoom() transfer.Room {
+	return transfer.Room{
+		Create: func(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (objectstore.Extent, error) {
+			return n.create(ctx, id, size, by, true)
+		},
+		Acquire: func(id ids.ObjectID, by ids.ProcessID) (objectstore.Extent, error) {
+			return n.acquire(n.ctx, id, by)
+		},
+	}
+}
+
+// patiently runs what may wait for room in the store, and ends that when nothing
+// moves there for long; the error says then what holds the memory.
+func (n *Node) patiently(ctx context.Context, wait func(context.Context) error) error {
+	err := wait(atOnce)
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		n.watchRoom(ctx, cancel)
+	}()
+	err = wait(ctx)
+	still := errors.Is(context.Cause(ctx), errStill)
+	cancel(nil)
+	<-watched
+	if err != nil && still {
+		return fmt.Errorf("%w; %w: %s", err, errStill, n.holding())
+	}
+	return err
+}
+
+// watchRoom ends ctx when nothing has moved for long.
+func (n *Node) watchRoom(ctx context.Context, end context.CancelCauseFunc) {
+	tick := time.NewTicker(storeLook)
+	defer tick.Stop()
+	moved, since := n.moved(), time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now := n.moved(); now != moved {
+			moved, since = now, time.Now()
+		} else if time.Since(since) >= storePatience {
+			end(errStill)
+			return
+		}
+	}
+}
+
+func (n *Node) moved() uint64 { return n.store.Usage().Moved + n.spill.Moved() }
+
+// holding says what keeps the store's memory from being used.
+func (n *Node) holding() string {
+	holdings := n.store.Holdings()
+	u := n.store.Usage()
+	var says []string
+	rest := u.Used - u.Droppable
+	for _, h := range holdings {
+		rest -= h.Making
+	}
+	if pinned := n.store.Pinned(); pinned > 0 {
+		says = append(says, fmt.Sprintf("%d bytes are in use by readers", pinned))
+		rest -= pinned
+	}
+	for _, h := range holdings[:min(len(holdings), maxHolders)] {
+		who := h.By.String()
+		if h.By.Number == 0 {
+			who = "transfers"
+		}
+		says = append(says, fmt.Sprintf("%s reads %d bytes and makes %d", who, h.Pinned, h.Making))
+	}
+	if rest > 0 {
+		why := "are not on disk yet"
+		if len(n.cfg.SpillDirs) == 0 {
+			why = "can't go to disk: this node has no spill directory"
+		} else if err := n.spill.Trouble(); err != nil {
+			why = "can't go to disk: " + err.Error()
+		}
+		says = append(says, fmt.Sprintf("%d bytes %s", rest, why))
+	}
+	return strings.Join(says, "; ")
+}

@@ -63,7 +63,7 @@ func TestSortNodeKilled(t *testing.T) {
 // TestSortMoreThanTheStore sorts twice and ten times what a node's store holds, all
 // of it alive at once, with a worker and a node killed in the middle.
 func TestSortMoreThanTheStore(t *testing.T) {
-	const store = 64 << 20
+	const store = 32 << 20
 	sizes := []struct {
 		name         string
 		bytes, store int64

@@ -130,7 +130,7 @@ func (n *Node) execDriver(j *job, p *process) (*child, error) {
 
 // helloDriver lets a driver in: one that was submitted, or one that becomes a
 // job by this.
-func (n *Node) helloDriver(c *wire.Conn, h *proto.Hello) error {
+func (n *Node) helloDriver(c *wire.Conn, h *proto.Hello, pid int) error {
 	if h.Start != 0 {
 		return n.helloSubmitted(c, h)
 	}
@@ -140,6 +140,7 @@ func (n *Node) helloDriver(c *wire.Conn, h *proto.Hello) error {
 	if err != nil {
 		return err
 	}
+	life, unknown := newLifeline(pid)
 	j, err := n.register(p, h)
 	n.mu.Lock()
 	if err == nil && n.closing {
@@ -151,9 +152,15 @@ func (n *Node) helloDriver(c *wire.Conn, h *proto.Hello) error {
 		delete(n.slots, uint32(p.slot))
 		n.mu.Unlock()
 		p.cancel()
+		if life != nil {
+			life.close()
+		}
 		return err
 	}
-	p.job, p.state = j, idle
+	if unknown != nil {
+		n.log.Warn("the end of a driver can't be told from that of its connection", "error", unknown)
+	}
+	p.job, p.state, p.life = j, idle, life
 	j.driver = p
 	j.processes[p.id.Number] = p
 	j.exe, j.exePID = executable(int(h.Pid)), int(h.Pid)

@@ -93,7 +93,7 @@ func (n *Node) greet(nc *net.UnixConn) {
 	case proto.Hello_WORKER:
 		err = n.helloWorker(c, hello)
 	case proto.Hello_DRIVER:
-		err = n.helloDriver(c, hello)
+		err = n.helloDriver(c, hello, int(peer.Pid))
 	case proto.Hello_TUNNEL:
 		stop()
 		n.spawn(func() { n.tunnel(c, nc, hello) }) // not a stranger any more

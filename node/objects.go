@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/node/refs"
@@ -141,12 +142,7 @@ func (r *reader) create(call uint64, c *proto.CreateObject) error {
 	}
 	r.call(call, func(ctx context.Context) *proto.ToProcess {
 		n.makeRoom(c.Size)
-		place, err := n.create(ctx, id, c.Size, p.id, false)
-		if errors.Is(err, objectstore.ErrExists) && id.Owner != p.id && n.store.Discard(id) {
-			// A result of an attempt that died before it could tell: the references in
-			// it would be of a dead process.
-			place, err = n.create(ctx, id, c.Size, p.id, false)
-		}
+		place, err := n.createResult(ctx, id, c.Size, p.id)
 		if err != nil {
 			return errorFrame(storeProblem(err))
 		}
@@ -154,6 +150,29 @@ func (r *reader) create(call uint64, c *proto.CreateObject) error {
 		return placeFrame(place)
 	})
 	return nil
+}
+
+// createResult makes what a process has to offer. What is there under its name is of
+// an attempt that died before it could tell, whose references would be of a dead
+// process, or was pulled: it goes, unless somebody reads it.
+func (n *Node) createResult(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (objectstore.Extent, error) {
+	for {
+		place, err := n.create(ctx, id, size, by, false)
+		if !errors.Is(err, objectstore.ErrExists) || id.Owner == by {
+			return place, err
+		}
+		if n.store.Discard(id) {
+			continue
+		}
+		if n.store.Keep(id) {
+			return place, err
+		}
+		// A pull that may fail, since the object is made anew.
+		err = n.store.WaitMade(ctx, id)
+		if err != nil && !errors.Is(err, objectstore.ErrAborted) && !errors.Is(err, objectstore.ErrNotFound) {
+			return place, err
+		}
+	}
 }
 
 // storeProblem gives the store's errors the kinds that processes know.
@@ -179,11 +198,12 @@ func (r *reader) fetch(call uint64, f *proto.FetchObject) error {
 	if err != nil {
 		return err
 	}
+	nodes := nodeIDs(f.Nodes)
+	n.discardStray(id, nodes)
 	if place, ok := n.store.Acquire(id, p.id); ok {
 		r.answer(call, placeFrame(place))
 		return nil
 	}
-	nodes := nodeIDs(f.Nodes)
 	r.call(call, func(ctx context.Context) *proto.ToProcess {
 		place, err := n.bring(ctx, p.id, id, f.Size, nodes)
 		if err != nil {
@@ -192,6 +212,21 @@ func (r *reader) fetch(call uint64, f *proto.FetchObject) error {
 		return placeFrame(place)
 	})
 	return nil
+}
+
+// discardStray deletes what an attempt that died has made here of an object whose
+// outcome, another attempt's, lies on other nodes. If none of those lives, it's
+// rather that the object was made anew here since the process heard of it.
+func (n *Node) discardStray(id ids.ObjectID, nodes []ids.NodeID) {
+	if slices.Contains(nodes, n.id) || id.Replicated() {
+		return
+	}
+	if slices.ContainsFunc(nodes, func(o ids.NodeID) bool {
+		_, err := n.peers.address(o)
+		return err == nil
+	}) {
+		n.store.DiscardMade(id)
+	}
 }
 
 // bring pins an object for a process, read from disk or pulled from another node
@@ -288,12 +323,32 @@ func (n *Node) dropNode(node ids.NodeID, except []ids.ObjectID) {
 	n.changed()
 }
 
+// letGo releases what a process held in the store. One that may live on without its
+// connection, reading or writing, keeps it until it has ended.
+func (n *Node) letGo(p *process) {
+	holds := func(h objectstore.Holding) bool { return h.By == p.id }
+	switch {
+	case p.life == nil:
+		n.store.ReleaseProcess(p.id)
+	case !slices.ContainsFunc(n.store.Holdings(), holds):
+		n.store.ReleaseProcess(p.id)
+		p.life.close()
+	default:
+		n.spawn(func() {
+			defer p.life.close()
+			p.life.wait(n.ctx, lingerLimit)
+			n.store.ReleaseProcess(p.id)
+			n.changed()
+		})
+	}
+}
+
 // clean ends what a dead process had in the store and the directory.
 func (n *Node) clean(p *process, reach bool) {
 	if p.worker {
 		removeSocket(p.listen)
 	}
-	n.store.ReleaseProcess(p.id)
+	n.letGo(p)
 	select {
 	case <-p.hello:
 	default:

@@ -18,11 +18,15 @@ const (
 
 // makeRoom asks processes to let go of objects if another of size bytes fills the store.
 func (n *Node) makeRoom(size int64) {
-	if u := n.store.Usage(); u.Largest < size || u.Used+size > u.Capacity/10*pressShare {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		n.pressLocked()
+	if u := n.store.Usage(); u.Waiting > 0 || u.Used-u.Droppable+size > u.Capacity/10*pressShare {
+		n.press()
 	}
+}
+
+func (n *Node) press() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.pressLocked()
 }
 
 // pressLocked sends StorePressure to all, unless it did so just now.

@@ -37,6 +37,24 @@ func TestPressure(t *testing.T) {
 	if got := asked(); got != 0 {
 		t.Errorf("asked %d times with half of the store free", got)
 	}
+	for i := range uint64(9) { // copies, which can be dropped
+		id := ids.ObjectID{Cluster: 1, Owner: ids.ProcessID{Node: 5, Number: 1}, Number: i}
+		node := ids.ProcessID{Node: 1}
+		if _, err := n.store.CreateCopy(context.Background(), id, capacity/10, node); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.store.Seal(id, node); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := n.store.Acquire(id, node); !ok {
+			t.Fatal("not acquired")
+		}
+		n.store.Release(id, node)
+	}
+	n.makeRoom(capacity / 2)
+	if got := asked(); got != 0 {
+		t.Errorf("asked %d times with copies in most of the store", got)
+	}
 	id := ids.ObjectID{Cluster: 1, Owner: p.id, Number: 1}
 	if _, err := n.store.Create(context.Background(), id, capacity/2, p.id); err != nil {
 		t.Fatal(err)

@@ -41,6 +41,7 @@ type process struct {
 	conn      *wire.Conn
 	pid       int
 	functions map[uint64]string
+	life      *lifeline // of a driver that was started by somebody else; nil if there is none
 
 	out      *outbox
 	ctx      context.Context // ends with the process

@@ -21,8 +21,13 @@ const (
 	maxHolders = 3
 )
 
-// errStill ends a wait for room when nothing has moved.
-var errStill = fmt.Errorf("nothing has moved in the object store for %s", storePatience)
+// A stillError ends a wait for room when nothing has moved: the cause of the store's
+// FullError then.
+type stillError struct{ holding string }
+
+func (e *stillError) Error() string {
+	return fmt.Sprintf("nothing has moved in the object store for %s: %s", storePatience, e.holding)
+}
 
 // atOnce is a context that lets nothing wait.
 var atOnce = func() context.Context {
@@ -37,7 +42,7 @@ func (n *Node) create(ctx context.Context, id ids.ObjectID, size int64, by ids.P
 	if copied {
 		create = n.store.CreateCopy
 	}
-	err = n.patiently(ctx, func(ctx context.Context) error {
+	err = n.patiently(ctx, id, func(ctx context.Context) error {
 		place, err = create(ctx, id, size, by)
 		return err
 	})
@@ -46,7 +51,7 @@ func (n *Node) create(ctx context.Context, id ids.ObjectID, size int64, by ids.P
 
 // acquire pins an object that is in the store or on disk.
 func (n *Node) acquire(ctx context.Context, id ids.ObjectID, by ids.ProcessID) (place objectstore.Extent, err error) {
-	err = n.patiently(ctx, func(ctx context.Context) error {
+	err = n.patiently(ctx, id, func(ctx context.Context) error {
 		place, err = n.spill.Acquire(ctx, id, by)
 		return err
 	})
@@ -65,31 +70,33 @@ func (n *Node) transferRoom() transfer.Room {
 	}
 }
 
-// patiently runs what may wait for room in the store, and ends that when nothing
-// moves there for long; the error says then what holds the memory.
-func (n *Node) patiently(ctx context.Context, wait func(context.Context) error) error {
+// patiently runs what may wait for room in the store, for an object. Processes are
+// asked to collect meanwhile. It ends when nothing moves there for long; the error
+// says then what holds the memory.
+func (n *Node) patiently(ctx context.Context, id ids.ObjectID, wait func(context.Context) error) error {
 	err := wait(atOnce)
 	if !errors.Is(err, context.Canceled) {
 		return err
 	}
+	n.press()
 	ctx, cancel := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		n.watchRoom(ctx, cancel)
+		n.watchRoom(ctx, id, cancel)
 	}()
 	err = wait(ctx)
-	still := errors.Is(context.Cause(ctx), errStill)
 	cancel(nil)
 	<-watched
-	if err != nil && still {
-		return fmt.Errorf("%w; %w: %s", err, errStill, n.holding())
+	if still := (*stillError)(nil); errors.As(err, &still) {
+		return fmt.Errorf("%w; %w", err, still)
 	}
 	return err
 }
 
-// watchRoom ends ctx when nothing has moved for long.
-func (n *Node) watchRoom(ctx context.Context, end context.CancelCauseFunc) {
+// watchRoom ends ctx when nothing has moved for long. Only who is first in the line
+// is refused: the others may have room, or be let go of, once that one is out of it.
+func (n *Node) watchRoom(ctx context.Context, id ids.ObjectID, end context.CancelCauseFunc) {
 	tick := time.NewTicker(storeLook)
 	defer tick.Stop()
 	moved, since := n.moved(), time.Now()
@@ -99,10 +106,11 @@ func (n *Node) watchRoom(ctx context.Context, end context.CancelCauseFunc) {
 			return
 		case <-tick.C:
 		}
-		if now := n.moved(); now != moved {
+		u := n.store.Usage()
+		if now := n.moved(); now != moved || u.Waiting > 0 && u.First != id {
 			moved, since = now, time.Now()
 		} else if time.Since(since) >= storePatience {
-			end(errStill)
+			end(&stillError{n.holding()})
 			return
 		}
 	}

@@ -89,6 +89,213 @@ func TestStoreFull(t *testing.T) {
 	})
 }
 
+// TestSmallPassTheBlocked: while a large object waits for readers, small ones that fit
+// don't wait, however many.
+func TestSmallPassTheBlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := storing(t)
+		putStored(t, n, 1, 600<<10)
+		if _, err := n.acquire(t.Context(), stored(1), proc(7)); err != nil {
+			t.Fatal(err)
+		}
+		large := make(chan error, 1)
+		go func() {
+			_, err := n.create(t.Context(), stored(2), 600<<10, proc(2), false)
+			large <- err
+		}()
+		synctest.Wait()
+		for number := 10; number < 60; number++ {
+			<-time.After(730 * time.Millisecond)
+			if _, err := n.create(atOnce, stored(number), 20<<10, proc(3), false); err != nil {
+				t.Fatalf("small object %d: %v", number, err)
+			}
+			if err := n.store.Seal(stored(number), proc(3)); err != nil {
+				t.Fatal(err)
+			}
+			n.store.Delete(stored(number))
+		}
+		n.store.Release(stored(1), proc(7))
+		n.store.Delete(stored(1))
+		if err := <-large; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFirstIsRefused: when nothing moves, the first in the line is refused, and who
+// fits then gets room.
+func TestFirstIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := storing(t)
+		putStored(t, n, 1, 600<<10) // can't go: there's no disk
+		large, small := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := n.create(t.Context(), stored(2), 600<<10, proc(2), false)
+			large <- err
+		}()
+		<-time.After(storeLook / 2)
+		go func() {
+			_, err := n.create(t.Context(), stored(3), 400<<10, proc(3), false)
+			small <- err
+		}()
+		<-time.After(storeLook / 4 * 3)
+		if _, err := n.create(atOnce, stored(4), 1, proc(4), false); err != nil {
+			t.Fatal(err)
+		}
+		n.store.Abort(stored(4), proc(4)) // the small one's watcher sees it first
+		began := time.Now()
+		err := <-large
+		if e := storeProblem(err); e.Kind != proto.Error_STORE_FULL || !strings.Contains(e.Message, "nothing has moved") || errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if err := <-small; err != nil || time.Since(began) > storePatience+storeLook {
+			t.Errorf("after %s: %v", time.Since(began), err)
+		}
+	})
+}
+
+// TestStillRestoring: who waits for somebody else's restoring of an object, which
+// hangs, is told what it waits for.
+func TestStillRestoring(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := storing(t, t.TempDir())
+		for number := range 4 { // the first ones go to disk
+			putStored(t, n, number, 400<<10)
+		}
+		r, err := n.store.Restore(t.Context(), stored(0), proc(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = n.acquire(t.Context(), stored(0), proc(3))
+		if e := storeProblem(err); e.Kind != proto.Error_STORE_FULL || !strings.Contains(e.Message, "nothing has moved") || errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if full := (*objectstore.FullError)(nil); !errors.As(err, &full) { // other nodes are told by it
+			t.Errorf("%T", err)
+		}
+		n.store.Lost(r, errors.New("damaged"))
+	})
+}
+
+// TestWaitAsksToCollect: whoever waits for room, pulls and restores too, has processes
+// asked to collect.
+func TestWaitAsksToCollect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := storing(t)
+		p := &process{id: proc(9), out: newOutbox(), state: idle}
+		n.processes = map[uint32]*process{9: p}
+		putStored(t, n, 1, 900<<10)
+		done := make(chan error, 1)
+		go func() {
+			_, err := n.create(t.Context(), stored(2), 400<<10, ids.ProcessID{Node: 1}, true)
+			done <- err
+		}()
+		synctest.Wait()
+		n.mu.Lock()
+		asked := len(p.out.frames)
+		n.mu.Unlock()
+		if asked != 1 {
+			t.Errorf("asked %d times", asked)
+		}
+		n.store.Delete(stored(1)) // it was garbage
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestMadeAnew: what was pulled of an object that is made anew on this node goes, or
+// becomes what this node answers for if somebody reads it, or is waited for.
+func TestMadeAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := storing(t)
+		node, worker := ids.ProcessID{Node: 1}, proc(2)
+		pull := func() {
+			t.Helper()
+			if _, err := n.create(t.Context(), stored(1), 600<<10, node, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seal := func(by ids.ProcessID) {
+			t.Helper()
+			if err := n.store.Seal(stored(1), by); err != nil {
+				t.Fatal(err)
+			}
+		}
+		makeIt := func() error {
+			_, err := n.createResult(t.Context(), stored(1), 600<<10, worker)
+			return err
+		}
+		pull()
+		seal(node)
+		if err := makeIt(); err != nil {
+			t.Fatal(err)
+		}
+		seal(worker)
+		n.store.Delete(stored(1))
+
+		pull()
+		made := make(chan error, 1)
+		go func() { made <- makeIt() }()
+		synctest.Wait()
+		n.store.Abort(stored(1), node) // the source died
+		if err := <-made; err != nil {
+			t.Fatal(err)
+		}
+		seal(worker)
+		n.store.Delete(stored(1))
+
+		pull()
+		seal(node)
+		if _, err := n.acquire(t.Context(), stored(1), proc(3)); err != nil {
+			t.Fatal(err)
+		}
+		if err := makeIt(); !errors.Is(err, objectstore.ErrExists) {
+			t.Fatal(err)
+		}
+		n.store.Release(stored(1), proc(3))
+		if _, err := n.create(atOnce, stored(2), 600<<10, worker, false); err == nil {
+			t.Error("the result was dropped as a copy")
+		}
+	})
+}
+
+// TestStrayIsDiscarded: what an attempt that died has made here isn't read for the
+// outcome of another, unless that is gone.
+func TestStrayIsDiscarded(t *testing.T) {
+	n := storing(t)
+	n.peers = newPeers(nil)
+	n.peers.self = n.id
+	n.peers.learn([]*proto.NodeInfo{{Id: 2, Alive: true, Address: "there"}, {Id: 3, Alive: true, Address: "elsewhere"}})
+	n.peers.bury(3)
+	here := func() bool {
+		for o := range n.store.List() {
+			if o.ID == stored(1) {
+				return true
+			}
+		}
+		return false
+	}
+	putStored(t, n, 1, 1000)
+	for _, nodes := range [][]ids.NodeID{nil, {1, 2}, {3}} {
+		if n.discardStray(stored(1), nodes); !here() {
+			t.Errorf("discarded, with the outcome on %v", nodes)
+		}
+	}
+	if n.discardStray(stored(1), []ids.NodeID{3, 2}); here() {
+		t.Error("not discarded")
+	}
+	if _, err := n.create(t.Context(), stored(1), 1000, ids.ProcessID{Node: 1}, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.store.Seal(stored(1), ids.ProcessID{Node: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if n.discardStray(stored(1), []ids.NodeID{2}); !here() {
+		t.Error("a copy was discarded")
+	}
+}
+
 // TestFetchSpilled: what lies on disk is brought back for whoever fetches it; what
 // is damaged there is lost by its file's name.
 func TestFetchSpilled(t *testing.T) {

@@ -2,6 +2,7 @@ package objectstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/gray-runtime/gray/internal/ids"
@@ -11,7 +12,7 @@ import (
 // there is no room, it waits until ctx ends, in the order of calls; see the
 // package's eighth invariant. With room, it succeeds even if ctx has ended.
 //
-// The error is a *FullError when there is no room; it wraps ctx's. It wraps
+// The error is a *FullError when there is no room; it wraps the cause of ctx's end. It wraps
 // ErrExists if the object is sealed or being made, ErrReleased if by was
 // released, and ErrClosed.
 func (s *Store) Create(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (Extent, error) {
@@ -31,6 +32,12 @@ func (s *Store) Keep(id ids.ObjectID) bool {
 	if i == 0 || !s.table.at(i).is(sealed) || s.table.at(i).is(deleted) {
 		return false
 	}
+	s.keep(i)
+	return true
+}
+
+// keep has a sealed copy be no copy any more.
+func (s *Store) keep(i uint32) {
 	o := s.table.at(i)
 	if o.isIdle() && o.class() == copies {
 		s.take(i)
@@ -38,7 +45,6 @@ func (s *Store) Keep(id ids.ObjectID) bool {
 	}
 	o.place &^= copied
 	o.fresh = false
-	return true
 }
 
 func (s *Store) create(ctx context.Context, asked request) (Extent, error) {
@@ -66,8 +72,8 @@ func (s *Store) room(ctx context.Context, r *request) (Extent, error) {
 		s.mu.Unlock()
 		return e, err
 	}
-	if err := ctx.Err(); err != nil {
-		err = s.full(size, err)
+	if ctx.Err() != nil {
+		err := s.full(size, context.Cause(ctx))
 		s.mu.Unlock()
 		return Extent{}, err
 	}
@@ -84,7 +90,7 @@ func (s *Store) room(ctx context.Context, r *request) (Extent, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !r.done {
-		s.answer(place, Extent{}, s.full(size, ctx.Err()))
+		s.answer(place, Extent{}, s.full(size, context.Cause(ctx)))
 		s.serve() // those behind may fit
 	}
 	return r.extent, r.err
@@ -98,11 +104,8 @@ func (s *Store) full(size int64, cause error) error {
 // nothing to wait for.
 func (s *Store) try(r *request) (e Extent, done bool, err error) {
 	if err := s.refusal(r); err != nil {
-		if i := s.table.find(r.key); i != 0 && !r.restore {
-			if o := s.table.at(i); o.is(sealed) && o.is(deleted) {
-				o.place &^= deleted // what is held still can be had again
-				s.wake(r.key, nil)
-			}
+		if errors.Is(err, ErrExists) && !r.restore {
+			s.again(r)
 		}
 		return Extent{}, true, err
 	}
@@ -123,7 +126,25 @@ func (s *Store) try(r *request) (e Extent, done bool, err error) {
 	s.table.at(i).place |= r.state
 	h.holds[i] = 1
 	s.making++
+	r.record = i
 	return Extent{Offset: offset, Size: r.size}, true, nil
+}
+
+// again is what making an object does that is there: one that is deleted, but held,
+// can be had again, and what is made here is no copy any more.
+func (s *Store) again(r *request) {
+	i := s.table.find(r.key)
+	o := s.table.at(i)
+	if !o.is(sealed) {
+		return
+	}
+	if o.is(deleted) {
+		o.place &^= deleted
+		s.wake(r.key, nil)
+	}
+	if r.state != copied {
+		s.keep(i)
+	}
 }
 
 // refusal is why a request fails whether there's room or not.
@@ -194,6 +215,9 @@ func (s *Store) Trim(id ids.ObjectID, by ids.ProcessID, size int64) error {
 	place := o.extent()
 	o.size = size
 	if kept, had := roundUp(size), roundUp(place.Size); kept < had {
+		if o.late {
+			s.passing -= had - kept
+		}
 		s.arena.put(place.Offset+kept, had-kept)
 		s.serve()
 	}
@@ -253,6 +277,7 @@ func (s *Store) free(i uint32) {
 // bury gives up what a hidden object has in memory and on disk.
 func (s *Store) bury(i uint32) {
 	o := s.table.at(i)
+	s.arrived(i)
 	if o.disk != 0 {
 		s.freed = append(s.freed, Place{o.disk, o.size})
 		s.press()

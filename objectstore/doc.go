@@ -33,8 +33,10 @@
 //  7. Create and Restore fail for want of room only when no free piece is large
 //     enough, though all was dropped that needs no writing, or when others that
 //     came before wait for room.
-//  8. A waiting one is passed by later ones for at most a sixteenth of the arena;
-//     so each gets its turn, if what lies in the store goes at all.
+//  8. A waiting one is passed by later ones for at most a sixteenth of the arena, and
+//     freely only while readers and makers, those not counted that have passed it,
+//     keep it out whatever goes; so each gets its turn, if what lies in the store
+//     goes at all.
 //
 // # Making room
 //
@@ -55,7 +57,9 @@
 // An object that is deleted while it's pinned stays where it is, out of reach,
 // until the last pin goes. Creating it again in the meantime brings it back,
 // since the same ID means the same value: Create says that it exists, and so it
-// does. An object deleted while it's being made goes when it is sealed.
+// does. For the same reason a copy is none any more once Create has found it: who
+// made the object anew needn't write it. An object deleted while it's being made goes
+// when it is sealed.
 //
 // # Where objects are placed
 //

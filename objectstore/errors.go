@@ -32,7 +32,7 @@ type FullError struct {
 	Capacity int64 // the store's size in bytes
 	Largest  int64 // the largest free piece in bytes
 
-	// Cause is the context's error that ended the wait for room, or nil if the
+	// Cause is why the wait for room ended, as the context has it, or nil if the
 	// object can never fit.
 	Cause error
 }

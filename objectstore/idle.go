@@ -33,6 +33,7 @@ func (s *Store) droppable() int64 { return s.idle[copies].bytes + s.idle[clean].
 
 // rest puts an object that has become idle at the end of its queue.
 func (s *Store) rest(i uint32) {
+	s.arrived(i)
 	o := s.table.at(i)
 	q := &s.idle[o.class()]
 	o.older, o.newer = q.newest, 0

@@ -18,6 +18,8 @@ type Usage struct {
 	Pins     int   // calls of Acquire that weren't released yet
 	Waiting  int   // calls of Create and Restore that wait for room
 
+	First ids.ObjectID // what the first of those is for; zero: none waits
+
 	Droppable int64  // bytes that can be freed at once: copies, and what is on disk too
 	Away      int64  // bytes of objects that lie on disk only
 	Moved     uint64 // goes up when something is made, sealed, freed, written or read
@@ -27,9 +29,13 @@ type Usage struct {
 func (s *Store) Usage() Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var first ids.ObjectID
+	if r := s.first(); r != nil {
+		first = r.key.id()
+	}
 	return Usage{
 		Capacity: s.capacity, Used: s.capacity - s.arena.free, Largest: s.arena.largest(),
-		Objects: s.table.index.count, Making: s.making, Pins: s.pins, Waiting: s.queue.Len(),
+		Objects: s.table.index.count, Making: s.making, Pins: s.pins, Waiting: s.queue.Len(), First: first,
 		Droppable: s.droppable(), Away: s.away, Moved: s.moved,
 	}
 }

@@ -14,13 +14,13 @@ type request struct {
 	state   int64 // copied, or none
 	restore bool
 
-	passed   int64 // bytes given to later ones while this was the first in the queue
+	passed   int64 // bytes given to later ones while this was the first in the queue, and could be served
 	answered chan struct{}
 	done     bool // guarded by the store's mutex, as are the answers until answered is closed
 	extent   Extent
 	err      error
-	record   uint32 // of an object to be restored,
-	disk     uint64 // and where it lies
+	record   uint32 // what was made, or is to be restored,
+	disk     uint64 // and where that lies
 }
 
 // overtakers is how many requests behind the first are tried when memory is
@@ -28,16 +28,32 @@ type request struct {
 // freeing costs.
 const overtakers = 64
 
+// first is the request that waits longest, or nil.
+func (s *Store) first() *request {
+	if e := s.queue.Front(); e != nil {
+		r, _ := e.Value.(*request)
+		return r
+	}
+	return nil
+}
+
 // mayPass reports whether r may be served before the first in the queue. Up to a
 // sixteenth of the store may pass: a task that holds what the first one waits for
-// can't end before its own results, small ones mostly, have found room.
+// can't end before its own results, small ones mostly, have found room. While the
+// first couldn't be served whatever is dropped or written, others cost it nothing.
 func (s *Store) mayPass(r *request) bool {
-	e := s.queue.Front()
-	if e == nil {
-		return true
+	first := s.first()
+	return first == nil || s.blocked(first) || first.passed+roundUp(r.size) <= s.capacity/16
+}
+
+// blocked reports whether r waits for readers and makers. Those that have passed it
+// don't count: else small ones without end could keep a large one out.
+func (s *Store) blocked(r *request) bool {
+	loose := s.arena.free + s.writing + s.passing
+	for _, q := range s.idle {
+		loose += q.bytes
 	}
-	first, _ := e.Value.(*request)
-	return first.passed+roundUp(r.size) <= s.capacity/16
+	return loose < roundUp(r.size)
 }
 
 // tryPassing serves a request that isn't the first in the queue, if it may pass.
@@ -45,12 +61,25 @@ func (s *Store) tryPassing(r *request) (Extent, bool, error) {
 	if !s.mayPass(r) && s.refusal(r) == nil {
 		return Extent{}, false, nil
 	}
+	first := s.first()
+	free := first != nil && s.blocked(first)
 	e, done, err := s.try(r)
-	if first := s.queue.Front(); first != nil && done && err == nil {
-		f, _ := first.Value.(*request)
-		f.passed += roundUp(r.size)
+	if first != nil && done && err == nil {
+		if !free {
+			first.passed += roundUp(r.size)
+		}
+		s.table.at(r.record).late = true
+		s.passing += roundUp(r.size)
 	}
 	return e, done, err
+}
+
+// arrived ends the passing of what was made or restored before its turn.
+func (s *Store) arrived(i uint32) {
+	if o := s.table.at(i); o.late {
+		o.late = false
+		s.passing -= roundUp(o.size)
+	}
 }
 
 // serve answers all requests that can be, after memory was freed or could be now,

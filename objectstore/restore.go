@@ -24,27 +24,28 @@ type Restoring struct {
 // Restore makes room, as Create does, for an object that lies on disk only. When
 // somebody else is bringing it back, it waits for that. The error wraps ErrExists
 // if the object is in memory, ErrNotFound if there's no such object or it isn't
-// sealed, what Lost was told, or what Create's may wrap.
+// sealed, ErrReleased before either, what Lost was told, or what Create's may wrap;
+// it's a *FullError, too, when ctx ended the wait for somebody else.
 func (s *Store) Restore(ctx context.Context, id ids.ObjectID, by ids.ProcessID) (Restoring, error) {
 	k := keyOf(id)
 	err := errComing
 	for errors.Is(err, errComing) {
+		r := &request{key: k, by: by, restore: true}
 		s.mu.Lock()
-		err = s.unrestorable(k)
-		if s.closed {
-			err = ErrClosed
+		err = s.refusal(r)
+		if i := s.table.find(k); i != 0 {
+			r.size = s.table.at(i).size
 		}
 		switch {
 		case errors.Is(err, errComing):
 			ch := s.listen(k)
 			s.mu.Unlock()
-			if err = s.hear(ctx, k, ch); err == nil {
+			if err = s.heed(ctx, r, ch); err == nil {
 				err = ErrExists
 			}
 		case err != nil:
 			s.mu.Unlock()
 		default:
-			r := &request{key: k, size: s.table.at(s.table.find(k)).size, by: by, restore: true}
 			s.mu.Unlock()
 			var e Extent
 			if e, err = s.room(ctx, r); err == nil {
@@ -53,6 +54,17 @@ func (s *Store) Restore(ctx context.Context, id ids.ObjectID, by ids.ProcessID) 
 		}
 	}
 	return Restoring{}, fmt.Errorf("restore object %s: %w", id, err)
+}
+
+// heed waits for somebody else to restore what r is for.
+func (s *Store) heed(ctx context.Context, r *request, coming chan error) error {
+	ended, err := s.hear(ctx, r.key, coming)
+	if !ended {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.full(r.size, err)
 }
 
 // unrestorable is why an object can't be restored, if it can't.

@@ -43,6 +43,7 @@ type Store struct {
 	idle     [classes]idleQueue
 	writing  int64 // bytes of objects that the spiller is writing
 	away     int64 // bytes of objects that lie on disk only
+	passing  int64 // bytes of objects that are late
 	freed    []Place
 	moved    uint64
 	pressure chan struct{}

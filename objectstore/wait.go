@@ -10,7 +10,7 @@ import (
 
 // Wait returns when an object is sealed, whether it's being made already or not
 // yet. The error wraps ErrAborted if it was aborted, or deleted before it was
-// sealed, while Wait waited; ctx's; or ErrClosed. By the time that Wait has
+// sealed, while Wait waited; the cause of ctx's end; or ErrClosed. By the time that Wait has
 // returned, the object may be deleted again.
 func (s *Store) Wait(ctx context.Context, id ids.ObjectID) error {
 	return s.wait(ctx, id, true)
@@ -36,7 +36,7 @@ func (s *Store) wait(ctx context.Context, id ids.ObjectID, ahead bool) error {
 	case !ahead && (i == 0 || s.table.at(i).is(sealed)):
 		err = ErrNotFound
 	case ctx.Err() != nil:
-		err = ctx.Err()
+		err = context.Cause(ctx)
 	}
 	if err != nil {
 		s.mu.Unlock()
@@ -44,7 +44,7 @@ func (s *Store) wait(ctx context.Context, id ids.ObjectID, ahead bool) error {
 	}
 	ch := s.listen(k)
 	s.mu.Unlock()
-	if err := s.hear(ctx, k, ch); err != nil {
+	if _, err := s.hear(ctx, k, ch); err != nil {
 		return fmt.Errorf("wait for object %s: %w", id, err)
 	}
 	return nil
@@ -57,16 +57,16 @@ func (s *Store) listen(k key) chan error {
 	return ch
 }
 
-// hear ends it.
-func (s *Store) hear(ctx context.Context, k key, ch chan error) error {
+// hear ends it; ended says that ctx did.
+func (s *Store) hear(ctx context.Context, k key, ch chan error) (ended bool, err error) {
 	select {
 	case err := <-ch:
-		return err
+		return false, err
 	case <-ctx.Done():
 		if s.unwait(k, ch) {
-			return ctx.Err()
+			return true, context.Cause(ctx)
 		}
-		return <-ch
+		return false, <-ch
 	}
 }
 

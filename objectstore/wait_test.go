@@ -119,6 +119,59 @@ func TestLargeIsNotStarved(t *testing.T) {
 	})
 }
 
+// TestPassersDontStarve has small objects being made all the time, while a large one
+// waits for what else is pinned: they pass it freely only as long as that alone
+// keeps it out.
+func TestPassersDontStarve(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const capacity, size = 1 << 20, 1 << 14
+		s := open(t, capacity)
+		put(t, s, object(0), capacity/2)
+		if _, ok := s.Acquire(object(0), process(2)); !ok {
+			t.Fatal("not acquired")
+		}
+		large := create(t.Context(), s, 1<<30, capacity*3/4, 1)
+		made := func(n int) bool {
+			t.Helper()
+			done, err := create(t.Context(), s, n, size, 1).ended()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return done
+		}
+		next := 1
+		for ; next < 1000; next++ { // one is always being made, and one is sealed
+			if !made(next) {
+				t.Fatalf("small object %d waits", next)
+			}
+			if next > 1 {
+				if err := s.Seal(object(next-1), process(1)); err != nil {
+					t.Fatal(err)
+				}
+				s.Delete(object(next - 1))
+			}
+		}
+		for made(next) { // they keep it out by themselves, but for the pinned one
+			if next++; next > 2000 {
+				t.Fatal("small ones pass without end")
+			}
+		}
+		s.Delete(object(0))
+		s.Release(object(0), process(2))
+		large.is(t, false, nil)
+		for n := 999; n < 999+2*capacity/size; n++ { // one comes for each that goes
+			next++
+			create(t.Context(), s, next, size, 1)
+			s.Abort(object(n), process(1))
+		}
+		large.is(t, true, nil)
+		s.ReleaseProcess(process(1))
+		if s.passing != 0 {
+			t.Errorf("%d bytes are passing", s.passing)
+		}
+	})
+}
+
 func TestWaitingInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t, 1<<20)

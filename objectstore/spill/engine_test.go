@@ -294,3 +294,55 @@ func TestFragments(t *testing.T) {
 		}
 	}
 }
+
+// gated is a disk whose reads tell that they begin, and wait.
+type gated struct {
+	disk
+	began, goOn chan struct{}
+}
+
+func (g gated) create(path string) (file, error) {
+	real, err := g.disk.create(path)
+	return gatedFile{real, g}, err
+}
+
+type gatedFile struct {
+	file
+	g gated
+}
+
+func (f gatedFile) ReadAt(b []byte, at int64) (int, error) {
+	select {
+	case f.g.began <- struct{}{}:
+	default:
+	}
+	<-f.g.goOn
+	return f.file.ReadAt(b, at)
+}
+
+// TestAcquireByTheDead has a process be released while an object is read back for it,
+// and after.
+func TestAcquireByTheDead(t *testing.T) {
+	s := openStore(t, 1<<20)
+	g := gated{began: make(chan struct{}, 1), goOn: make(chan struct{})}
+	e := openEngine(t, s, g, t.TempDir())
+	for n := range 4 { // the first ones go to disk
+		if err := put(t.Context(), s, n, 400<<10, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := e.Acquire(t.Context(), object(0), process(2))
+		done <- err
+	}()
+	<-g.began
+	s.ReleaseProcess(process(2))
+	close(g.goOn)
+	if err := <-done; !errors.Is(err, objectstore.ErrReleased) {
+		t.Error(err)
+	}
+	if _, err := e.Acquire(t.Context(), object(3), process(2)); !errors.Is(err, objectstore.ErrReleased) { // in memory
+		t.Error(err)
+	}
+}

@@ -118,8 +118,8 @@ func (p *Process) putStored(ctx context.Context, o *Object, v Value, size int, c
 	return o, nil
 }
 
-// writeStore encodes v straight into this node's store. An object that is
-// already there, from an earlier attempt, is left as it is.
+// writeStore encodes v straight into this node's store, and returns its length. An
+// object that is there already, and read by somebody, is left as it is.
 func (p *Process) writeStore(ctx context.Context, id ids.ObjectID, v Value, size int, c *Collector) (int64, error) {
 	// The exact length is known only after encoding: the place is as long as the
 	// bound, and what is left of it goes back when the object is sealed.
@@ -130,7 +130,8 @@ func (p *Process) writeStore(ctx context.Context, id ids.ObjectID, v Value, size
 	if err != nil {
 		var remote *RemoteError
 		if errors.As(err, &remote) && remote.Detail.Kind == graypb.Error_ALREADY_EXISTS {
-			return int64(size), nil
+			out, err := v.Append(make([]byte, 0, size), c) // for the references in it
+			return int64(len(out)), err
 		}
 		return 0, err
 	}

@@ -27,7 +27,8 @@
 //     speaks about the present owner's tasks.
 //  5. A frame to a process is queued (outbox) and never written under a lock: a
 //     process that doesn't read can't hold up the node. One whose queue is full
-//     loses its connection.
+//     loses its connection. Who reads a process's frames never writes to it: it
+//     may be waiting to say more before it reads.
 //  6. Process numbers are never used twice; the slot of the progress page is the
 //     number modulo its slots and used by one living process.
 //  7. After a job's end here (endJob) nothing of it is started and no replica of

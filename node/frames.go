@@ -15,23 +15,17 @@ import (
 // maxCalls bounds a process's calls that wait for an answer.
 const maxCalls = 65_536
 
+// fewCalls may wait at once without their answers being gathered.
+const fewCalls = 16
+
 // read serves a process's frames until its socket ends.
 func (n *Node) read(p *process) {
 	r := &reader{n: n, p: p}
-	corked := false
 	for {
 		m := &proto.ToNode{}
 		err := p.conn.Receive(m)
 		if err == nil {
-			if !corked && p.conn.More() {
-				p.conn.Cork() // one write for what many frames bring about
-				corked = true
-			}
 			err = r.frame(m)
-		}
-		if corked && (err != nil || !p.conn.More()) {
-			_ = p.conn.Uncork()
-			corked = false
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
@@ -90,16 +84,25 @@ func (r *reader) call(number uint64, do func(ctx context.Context) *proto.ToProce
 	}
 	r.n.spawn(func() {
 		defer r.calls.Add(-1)
-		r.answer(number, do(r.p.ctx))
+		m := do(r.p.ctx)
+		if m.Call = number; number == 0 {
+			return
+		}
+		send := r.p.conn.Send
+		if r.calls.Load() > fewCalls {
+			send = r.p.conn.SendSoon
+		}
+		_ = send(m) // a broken connection shows in its reader
 	})
 }
 
+// answer doesn't wait for the process to read: it may be waiting for this reader.
 func (r *reader) answer(number uint64, m *proto.ToProcess) {
 	if number == 0 {
 		return
 	}
 	m.Call = number
-	_ = r.p.conn.Send(m) // a broken connection shows in its reader
+	r.p.push(m)
 }
 
 func ackFrame() *proto.ToProcess {

@@ -1,11 +1,13 @@
 package node
 
 import (
+	"net"
 	"testing"
 
 	protobuf "google.golang.org/protobuf/proto"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/wire"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -104,4 +106,27 @@ func TestResultMadeAgain(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNodeReadsThoughNobodyReads: what a process says is read though it doesn't read the
+// answers yet, as one that is itself waiting to say something.
+func TestNodeReadsThoughNobodyReads(t *testing.T) {
+	const calls = 1000
+	n := lonely(t)
+	ours, theirs := net.Pipe()
+	p := joinOver(t, n, 1, ours)
+	n.spawn(func() { n.read(p) })
+	c := wire.New(theirs)
+	for i := range calls {
+		if err := c.Send(&proto.ToNode{Call: uint64(i + 1), Body: &proto.ToNode_BorrowObjects{BorrowObjects: &proto.BorrowObjects{}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range calls {
+		var m proto.ToProcess
+		if err := c.Receive(&m); err != nil || m.Call != uint64(i+1) || m.GetAck() == nil {
+			t.Fatalf("answer %d: %v, %v", i+1, &m, err)
+		}
+	}
+	c.Close()
 }

@@ -78,6 +78,11 @@ func join(t testing.TB, n *Node, job uint32) *process {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	go io.Copy(io.Discard, theirs)
+	return joinOver(t, n, job, ours)
+}
+
+func joinOver(t testing.TB, n *Node, job uint32, ours net.Conn) *process {
+	t.Helper()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	j, err := n.jobLocked(&proto.JobSpec{Id: job, Origin: uint32(n.id)}, "")

@@ -98,7 +98,6 @@ func (o *outbox) run(c *wire.Conn) {
 			continue
 		}
 		if closed {
-			_ = c.Uncork() // also what the reader's cork holds back
 			return
 		}
 		<-o.wake

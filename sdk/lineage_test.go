@@ -239,6 +239,80 @@ func TestLineageOfStreams(t *testing.T) {
 	c.freed(t, 100<<10)
 }
 
+// A parcel is a stream's item that is large, and refers to something.
+type parcel struct {
+	Bytes []byte
+	Inner gray.Ref[[]byte]
+}
+
+var parcels = gray.Stream(func(ctx context.Context, f flow, yield func(parcel) bool) error {
+	for i := range f.Items {
+		inner, err := gray.Put(ctx, []byte(fmt.Sprint(i)))
+		if err != nil {
+			return err
+		}
+		if !yield(parcel{make([]byte, f.Size), inner}) {
+			break
+		}
+	}
+	return noted(f.Dir, "parcels")
+})
+
+// TestLineageOfStreamsOfReferences: items with references in them are made again, too.
+func TestLineageOfStreamsOfReferences(t *testing.T) {
+	c := newPair(t)
+	ctx, dir := limited(c.ctx, t), t.TempDir()
+	var all []gray.Ref[parcel]
+	for r, err := range parcels.Options(c.other...).Remote(ctx, flow{Items: 20, Size: stepSize, Dir: dir}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	c.KillNode(1)
+	for i, r := range all {
+		if n := number(get(ctx, t, get(ctx, t, r).Inner)); n != i {
+			t.Errorf("item %d refers to %d now", i, n)
+		}
+	}
+	if n := runs(t, dir, "parcels"); n != 2 {
+		t.Errorf("the stream ran %d times", n)
+	}
+	all = nil
+	_ = all
+	c.freed(t, 100<<10)
+}
+
+// TestLineageFromWhatOthersHold: what was made from an object that its owner has dropped is
+// made again from that very object, as long as somebody holds it.
+func TestLineageFromWhatOthersHold(t *testing.T) {
+	c := newPair(t)
+	ctx, dir := limited(c.ctx, t), t.TempDir()
+	h := counters.Options(c.me, gray.NumCPUs(0)).Remote(ctx, countSpec{})
+	made := func() gray.Ref[[]byte] {
+		put(ctx, t) // nobody holds it: when it's gone, so is the driver's reference to the other
+		lent := put(ctx, t)
+		get(ctx, t, gray.Call(ctx, h, (*counter).Keep, []gray.Ref[[]byte]{lent}))
+		return steps.Options(c.other...).Remote(ctx, step{Dir: dir, Name: "made", From: []gray.Ref[[]byte]{lent}})
+	}()
+	complete(ctx, t, made)
+	eventually(t, "the driver lets go", func() bool {
+		gcDriver(ctx, t)
+		return len(c.stored(t, heldSize)) == 2 // here, and the copy there
+	})
+	c.KillNode(1)
+	if b := get(ctx, t, made); b[0] != 1 {
+		t.Errorf("made again from the actor's: %d", b[0])
+	}
+	if n := get(ctx, t, gray.Call(ctx, h, (*counter).Kept, gray.None{})); n != heldSize {
+		t.Errorf("the actor's has %d bytes", n)
+	}
+	kill(ctx, t, h)
+	made = gray.Ref[[]byte]{}
+	_ = made
+	c.freed(t, 100<<10)
+}
+
 // TestLineageMidStream: a node dies while the stream on it is being read, and the
 // next attempt takes up after what has arrived.
 func TestLineageMidStream(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/internal/embed"
 	gray "github.com/gray-runtime/gray/sdk"
 )
@@ -197,6 +198,10 @@ func TestTooFewNodesForReplicas(t *testing.T) {
 	}
 	if on := c.stored(t, 1<<20); len(on) != 2 {
 		t.Errorf("two replicas are %q", on)
+	}
+	list, err := c.api.Objects(ctx, api.ListOptions{Detail: true})
+	if err != nil || len(list.Result) == 0 || !strings.HasPrefix(list.Result[0].CallSite, "sdk/replica_test.go:") {
+		t.Errorf("they were put at %+v, %v", list, err)
 	}
 	if b := get(ctx, t, r); !same(b, pattern(1<<20)) {
 		t.Error("the owner reads another value")

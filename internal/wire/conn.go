@@ -38,7 +38,8 @@ type Conn struct {
 	pending  []byte // frames that the next write takes
 	spare    []byte
 	writing  bool // a goroutine is in nc.Write and will take pending too
-	corked   bool
+	corks    int  // Corks without their Uncork
+	gathers  bool // a SendSoon is about to write
 	writeErr error
 	drained  sync.Cond // signalled when a writer stops
 }
@@ -75,6 +76,25 @@ func (c *Conn) Reader() *bufio.Reader { return c.r }
 // SetDeadline bounds reads and writes, as net.Conn's does.
 func (c *Conn) SetDeadline(t time.Time) error { return c.nc.SetDeadline(t) }
 
+// SendSoon is Send for answers, many of which may become ready at once: goroutines that
+// are ready to run may add theirs to the same write.
+func (c *Conn) SendSoon(m proto.Message) error {
+	c.mu.Lock()
+	err := c.append(func(b []byte) ([]byte, error) { return proto.MarshalOptions{}.MarshalAppend(b, m) })
+	if err != nil || c.gathers && len(c.pending) < corkBytes {
+		c.mu.Unlock()
+		return err
+	}
+	if !c.gathers && !c.writing && c.corks == 0 {
+		c.gathers = true
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+		c.gathers = false
+	}
+	return c.flush()
+}
+
 // Send frames m and writes it, together with what other goroutines send in the
 // meantime. It returns once the bytes are in the kernel or another goroutine
 // is about to put them there; a write error is returned to every later Send.
@@ -87,47 +107,53 @@ func (c *Conn) Send(m proto.Message) error {
 // SendFunc sends one frame whose body f appends.
 func (c *Conn) SendFunc(f func([]byte) ([]byte, error)) error {
 	c.mu.Lock()
-	if c.writeErr != nil {
+	if err := c.append(f); err != nil {
 		c.mu.Unlock()
+		return err
+	}
+	return c.flush()
+}
+
+// append adds a frame to what the next write takes. Called with mu held.
+func (c *Conn) append(f func([]byte) ([]byte, error)) error {
+	if c.writeErr != nil {
 		return c.writeErr
 	}
 	start := len(c.pending)
 	b, err := f(append(c.pending, 0, 0, 0, 0))
 	if err != nil {
-		c.mu.Unlock()
 		return err
 	}
 	n := len(b) - start - 4
 	if n > MaxFrame {
-		c.mu.Unlock()
 		return &FrameTooLongError{Length: uint32(n)}
 	}
 	binary.LittleEndian.PutUint32(b[start:], uint32(n))
 	c.pending = b
-	return c.flush()
+	return nil
 }
 
 // corkBytes is how many bytes a corked connection keeps back.
 const corkBytes = 64 << 10
 
-// Cork keeps frames back, up to 64 KiB, until Uncork, so that one write takes many. Who
-// corks must not wait meanwhile for anything that is said in them.
+// Cork keeps frames back, up to 64 KiB, until every Cork has had its Uncork, so that one
+// write takes many. Who corks must not wait meanwhile for anything that is said in them.
 func (c *Conn) Cork() {
 	c.mu.Lock()
-	c.corked = true
+	c.corks++
 	c.mu.Unlock()
 }
 
-// Uncork writes what Cork has kept back.
+// Uncork ends a Cork.
 func (c *Conn) Uncork() error {
 	c.mu.Lock()
-	c.corked = false
+	c.corks--
 	return c.flush()
 }
 
 // flush is entered with mu held and leaves it unlocked.
 func (c *Conn) flush() error {
-	if c.corked && len(c.pending) < corkBytes && c.writeErr == nil {
+	if c.corks > 0 && len(c.pending) < corkBytes && c.writeErr == nil {
 		c.mu.Unlock()
 		return nil
 	}

@@ -168,6 +168,45 @@ func TestCork(t *testing.T) {
 	}
 	send(nil)
 	receive(0)
+	a.Cork()
+	a.Cork() // somebody else
+	if err := a.Uncork(); err != nil {
+		t.Fatal(err)
+	}
+	send([]byte("four"))
+	if n := a.Unflushed(); n != 4+4 {
+		t.Errorf("%d bytes wait for the last Uncork", n)
+	}
+	if err := a.Uncork(); err != nil {
+		t.Fatal(err)
+	}
+	receive(4)
+}
+
+// TestSendSoon: what many goroutines have to say arrives, whoever writes it.
+func TestSendSoon(t *testing.T) {
+	const senders, each = 50, 200
+	a, b := pair(t)
+	var all sync.WaitGroup
+	for range senders {
+		all.Go(func() {
+			for i := range each {
+				if err := a.SendSoon(wrapperspb.UInt32(uint32(i))); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range senders * each {
+		var m wrapperspb.UInt32Value
+		if err := b.Receive(&m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all.Wait()
+	if n := a.Unflushed(); n != 0 {
+		t.Errorf("%d bytes were left", n)
+	}
 }
 
 func TestFailedBodySendsNothing(t *testing.T) {

@@ -474,7 +474,7 @@ func (a *actorClient) broken() (again bool, err error) {
 	}
 	var failed, retried []*Task
 	for t := a.inflight.pop(); t != nil; t = a.inflight.pop() {
-		t.lostOn(a.node)
+		t.attemptLost(a.node)
 		if t.mayRetry() && info.GetState() != graypb.ActorInfo_DEAD && a.dead == nil {
 			t.attempt++
 			retried = append(retried, t)

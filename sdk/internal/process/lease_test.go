@@ -222,7 +222,7 @@ func TestStrays(t *testing.T) {
 
 	st := p.SubmitStream(context.Background(), Submission{Options: &TaskOptions{Streaming: true}})
 	st.item(st.task.obj.id.Number + 1)
-	st.task.lostOn(2)
+	st.task.attemptLost(2)
 	if s := st.task.strayItem(1, &content{}); s != nil {
 		t.Errorf("an item that had arrived: %v", s)
 	}

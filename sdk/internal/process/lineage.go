@@ -2,9 +2,9 @@ package process
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 	"weak"
@@ -18,13 +18,14 @@ import (
 // how those were made, without keeping them. An object's trace has it.
 type lineage struct {
 	opts   *TaskOptions
-	arg    []byte
-	deps   []past
 	direct bool
-	site   uintptr // that submitted the task
-	why    string  // the task can't be run again; constant
+	site   uintptr       // that submitted the task
+	kept   *atomic.Int64 // bytes, as the process's lineages count them; nil if they don't
 
 	mu      sync.Mutex
+	arg     []byte
+	deps    []past
+	why     string // the task can't be run again
 	attempt uint16 // of the latest run, unless of a stream
 
 	// Of a stream.
@@ -52,9 +53,6 @@ type past struct {
 	kept     *Object // what is neither is kept: it failed, or is pending still
 }
 
-// maxLineage bounds what a process keeps to rebuild objects, in bytes.
-const maxLineage = 256 << 20
-
 const (
 	lineageAtLeast = 512 // bytes of a task, whatever its input
 	pastDepth      = 4   // small values inside small values that are remembered, not kept
@@ -81,13 +79,8 @@ func (p *Process) made(t *Task) *lineage {
 			deps[i] = pastOf(in.obj, pastDepth, &n)
 			deps[i].lazy = in.lazy
 		}
-		if p.counts.lineage.Add(n) > p.maxLineage {
-			p.counts.lineage.Add(-n)
-			l.why = fmt.Sprintf("its lineage was dropped: over the limit of %d MiB that a process keeps", p.maxLineage>>20)
-			break
-		}
 		l.arg, l.deps, l.direct = t.arg, deps, t.direct
-		runtime.AddCleanup(l, func(n int64) { p.counts.lineage.Add(-n) }, n)
+		p.lineages.keep(l, n)
 	}
 	if !t.lineage.CompareAndSwap(nil, l) {
 		return t.lineage.Load()
@@ -119,14 +112,14 @@ func pastOf(o *Object, depth int, n *int64) past {
 
 // spend takes one more attempt to make an object, or says why there is none.
 func (l *lineage) spend(id ids.ObjectID) (attempt uint16, why string) {
-	switch {
-	case l == nil:
+	if l == nil {
 		return 0, "it was made by gray.Put, or as a task's input"
-	case l.why != "":
-		return 0, l.why
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.why != "" {
+		return 0, l.why
+	}
 	spent := &l.attempt
 	if l.opts.Streaming {
 		spent = &l.item(id).attempt
@@ -152,15 +145,21 @@ func (l *lineage) item(id ids.ObjectID) *storedItem {
 	return i
 }
 
-// rerun makes a task of l that completes o. The caller submits it.
-func (p *Process) rerun(l *lineage, attempt uint16, o *Object) *Task {
-	t := &Task{obj: o, opts: l.opts, arg: l.arg, direct: l.direct, attempt: attempt}
-	t.lineage.Store(l)
-	t.deps = make([]input, len(l.deps))
-	for i := range l.deps {
-		t.deps[i] = input{obj: p.revive(&l.deps[i]), lazy: l.deps[i].lazy}
+// rerun makes a task of l that completes o, or says why it can't. The caller submits it.
+func (p *Process) rerun(l *lineage, attempt uint16, o *Object) (t *Task, why string) {
+	l.mu.Lock()
+	arg, deps, why := l.arg, l.deps, l.why
+	l.mu.Unlock()
+	if why != "" {
+		return nil, why
 	}
-	return t
+	t = &Task{obj: o, opts: l.opts, arg: arg, direct: l.direct, attempt: attempt}
+	t.lineage.Store(l)
+	t.deps = make([]input, len(deps))
+	for i := range deps {
+		t.deps[i] = input{obj: p.revive(&deps[i]), lazy: deps[i].lazy}
+	}
+	return t, ""
 }
 
 // recover makes o pending again, its stored copies being lost, and runs its
@@ -183,10 +182,12 @@ func (p *Process) recover(o *Object, lost *content) {
 		p.recoverItem(l, o, lost.nodes)
 		return
 	}
-	t := p.rerun(l, attempt, o)
-	for _, n := range lost.nodes { // what a living node has of it is damaged
-		t.lostOn(n)
+	t, why := p.rerun(l, attempt, o)
+	if why != "" {
+		o.complete(&content{err: lostError(o.id, lost.nodes, why)})
+		return
 	}
+	t.damaged(lost.nodes)
 	o.mu.Lock()
 	o.task = t
 	o.mu.Unlock()
@@ -251,7 +252,7 @@ func (p *Process) revive(in *past) *Object {
 		if o = p.borrowing(in.id); o != nil { // it came back from others
 			return o
 		}
-		o = p.ownAgain(in)
+		o = p.ownAgain(in, false)
 	} else {
 		var isNew bool
 		if o, isNew = p.borrow(in.id); !isNew {
@@ -267,7 +268,7 @@ func (p *Process) revive(in *past) *Object {
 		}
 		o.complete(c)
 	case !o.borrowed:
-		if c := o.peek(); c != nil && c.stored {
+		if c := o.peek(); c != nil && c.stored && p.allDead(c.nodes) {
 			p.recover(o, c)
 		}
 	}
@@ -279,21 +280,32 @@ func (p *Process) borrows(id ids.ObjectID) {
 	p.node.send(&proto.ToNode{Body: &proto.ToNode_BorrowObjects{BorrowObjects: &proto.BorrowObjects{Ids: [][]byte{id.Bytes()}}}})
 }
 
-// ownAgain returns the Object that stands for an own input now. A new one that was
-// stored counts as stored nowhere.
-func (p *Process) ownAgain(in *past) *Object {
+// ownAgain returns the Object that stands for an own input now. A new one that was stored
+// is where it was, if others hold it still and it isn't lost; otherwise nowhere.
+func (p *Process) ownAgain(in *past, lost bool) *Object {
 	p.reviveMu.Lock()
 	defer p.reviveMu.Unlock()
+	c, atHome := &content{stored: true}, false
 	if v, ok := p.traces.Load(in.id.Number); ok {
-		if o := v.(*trace).weak.Value(); o != nil {
+		t := v.(*trace)
+		if o := t.weak.Value(); o != nil {
 			return o
 		}
+		t.mu.Lock()
+		if !lost && t.content != nil && t.content.stored {
+			c = t.content
+		}
+		atHome = t.wanted
+		t.mu.Unlock()
 	}
 	o := &Object{p: p, id: in.id}
 	if in.stored {
-		o.completeMade(&content{stored: true}, in.lineage)
+		o.completeMade(c, in.lineage)
 	}
 	o.escape() // others may know it
+	if atHome {
+		o.tracing().atHome()
+	}
 	p.borrows(in.id)
 	return o
 }
@@ -303,7 +315,10 @@ func (p *Process) ownAgain(in *past) *Object {
 type rebuild struct {
 	base  uint64             // the stream's number
 	items map[uint64]*Object // wanted, by their place in the stream, from 1; constant
-	stale []lostItem         // damaged copies, unless the run replaces them
+	stale []lostItem         // damaged copies, unless the run replaces them; constant
+
+	mu      sync.Mutex
+	arrived map[uint64]ids.NodeID // the items' nodes, 0 of those by value; what they contain may be on its way yet
 }
 
 // How long a stream isn't run again for an item from a node that may be dying: when it
@@ -328,7 +343,7 @@ func (p *Process) recoverItem(l *lineage, o *Object, lost []ids.NodeID) {
 				break
 			}
 		}
-		p.awaitInputs(p.rebuildItems(l))
+		p.rebuildItems(l)
 	})
 }
 
@@ -338,9 +353,9 @@ type lostItem struct {
 	nodes []ids.NodeID
 }
 
-// rebuildItems makes a task that makes a stream's lost items again.
-func (p *Process) rebuildItems(l *lineage) *Task {
-	r := &rebuild{base: l.base, items: map[uint64]*Object{}}
+// rebuildItems submits a task that makes a stream's lost items again.
+func (p *Process) rebuildItems(l *lineage) {
+	r := newRebuild(l.base)
 	var attempt uint16
 	l.mu.Lock()
 	lost := l.lost
@@ -362,17 +377,40 @@ func (p *Process) rebuildItems(l *lineage) *Task {
 	}
 	l.mu.Unlock()
 	last := p.next.Add(streamNumbers)
-	t := p.rerun(l, attempt, &Object{p: p, id: p.numbered(last - streamNumbers + 1)})
+	t, why := p.rerun(l, attempt, &Object{p: p, id: p.numbered(last - streamNumbers + 1)})
+	if why != "" {
+		for _, o := range r.items {
+			o.complete(&content{err: lostError(o.id, nil, why)})
+		}
+		return
+	}
 	t.rebuild = r
 	r.stale = lost
-	return t
+	p.awaitInputs(t)
+}
+
+func newRebuild(base uint64) *rebuild {
+	return &rebuild{base: base, items: map[uint64]*Object{}, arrived: map[uint64]ids.NodeID{}}
+}
+
+// item returns the object of an item that has arrived; nil if it's not wanted any more.
+func (r *rebuild) item(place uint64, from ids.NodeID) *Object {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, again := r.arrived[place]; again || r.items[place] == nil {
+		return nil
+	}
+	r.arrived[place] = from
+	return r.items[place]
 }
 
 // wanted lists the places of the items that are still to come.
 func (r *rebuild) wanted() []uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var places []uint64
-	for place, o := range r.items {
-		if !o.Complete() {
+	for place := range r.items {
+		if _, arrived := r.arrived[place]; !arrived {
 			places = append(places, place)
 		}
 	}

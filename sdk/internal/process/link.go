@@ -18,6 +18,7 @@ type link struct {
 	mu    sync.Mutex
 	next  uint64
 	calls map[uint64]chan *proto.ToProcess
+	asked map[uint64]func(*proto.ToProcess) // what is to be done with the answers
 	err   error
 }
 
@@ -50,6 +51,28 @@ func (l *link) start(m *proto.ToNode) (chan *proto.ToProcess, error) {
 	return ch, nil
 }
 
+// ask sends m and has then called with the answer, by the connection's reader, which it
+// must not hold up; never when the connection ends before.
+func (l *link) ask(m *proto.ToNode, then func(*proto.ToProcess)) error {
+	l.mu.Lock()
+	if l.err != nil {
+		l.mu.Unlock()
+		return l.err
+	}
+	l.next++
+	m.Call = l.next
+	if l.asked == nil {
+		l.asked = map[uint64]func(*proto.ToProcess){}
+	}
+	l.asked[m.Call] = then
+	l.mu.Unlock()
+	if err := l.conn.Send(m); err != nil {
+		l.forget(m.Call)
+		return fmt.Errorf("%w: %w", ErrNodeLost, err)
+	}
+	return nil
+}
+
 // call sends m and waits for the answer. An Error answer is returned as error.
 func (l *link) call(ctx context.Context, m *proto.ToNode) (*proto.ToProcess, error) {
 	ch, err := l.start(m)
@@ -79,17 +102,22 @@ func (l *link) await(ctx context.Context, number uint64, ch chan *proto.ToProces
 func (l *link) forget(n uint64) {
 	l.mu.Lock()
 	delete(l.calls, n)
+	delete(l.asked, n)
 	l.mu.Unlock()
 }
 
 // answer hands m to the call that it answers, if any.
 func (l *link) answer(m *proto.ToProcess) {
 	l.mu.Lock()
-	ch := l.calls[m.Call]
+	ch, then := l.calls[m.Call], l.asked[m.Call]
 	delete(l.calls, m.Call)
+	delete(l.asked, m.Call)
 	l.mu.Unlock()
 	if ch != nil {
 		ch <- m
+	}
+	if then != nil {
+		then(m)
 	}
 }
 
@@ -100,7 +128,7 @@ func (l *link) close(err error) {
 	if l.err != nil {
 		return
 	}
-	l.err = err
+	l.err, l.asked = err, nil
 	for n, ch := range l.calls {
 		close(ch)
 		delete(l.calls, n)

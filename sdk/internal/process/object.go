@@ -122,8 +122,7 @@ func (o *Object) subscribe(w wakeable) bool {
 	}
 	o.mu.Unlock()
 	if resolve {
-		first := o.p.askFor(o, nil) // here, so that many questions may share a write
-		o.p.spawn(func() { o.p.resolve(o, first) })
+		o.p.ask(o) // here, so that many questions may share a write
 	}
 	return true
 }
@@ -288,6 +287,27 @@ func (a *Arrivals) Stop(objects []*Object) {
 		if o.peek() == nil {
 			o.unsubscribe(a)
 		}
+	}
+}
+
+// ask asks the home for a borrowed object's outcome, which completes o. It takes no
+// goroutine for each of many objects unless the answer is one that has to be waited upon.
+func (p *Process) ask(o *Object) {
+	m := &proto.ToNode{Body: &proto.ToNode_ResolveObject{ResolveObject: &proto.ResolveObject{Id: o.id.Bytes()}}}
+	err := p.node.ask(m, func(answer *proto.ToProcess) {
+		if s := answer.GetObjectState(); s != nil && s.GetError() == nil && len(s.GetContains()) == 0 {
+			c, err := p.contentOf(s)
+			if err == nil {
+				o.finishResolve(c)
+				return
+			}
+		}
+		q := question{number: m.Call, answer: make(chan *proto.ToProcess, 1)}
+		q.answer <- answer
+		p.spawn(func() { p.resolve(o, q) })
+	})
+	if err != nil && p.ctx.Err() == nil {
+		o.finishResolve(&content{err: asError(err)})
 	}
 }
 

@@ -152,21 +152,21 @@ func (p *Process) settle(conn *wire.Conn, o *outcome) {
 		}
 		p.finish(t, &content{value: []byte{}})
 	default:
-		deliver := func(c *content) { p.finish(t, c) }
+		made, deliver := t.obj, func(c *content) { p.finish(t, c) }
 		if r.kind == frameItem || r.kind == frameItemStored {
 			place := r.number - t.obj.id.Number // r is gone when this is called later
-			item := t.item(place)               // now: the items' order is that of their frames
+			item := t.item(place, r.node)       // now: the items' order is that of their frames
 			if item == nil {
 				return
 			}
-			deliver = func(c *content) { p.deliverItem(t, place, item, c) }
+			made, deliver = item, func(c *content) { p.deliverItem(t, place, item, c) }
 		}
 		if len(r.contains) == 0 {
 			deliver(p.replyContent(r, nil))
 			return
 		}
 		out := *o
-		p.spawn(func() { p.settleContaining(conn, out, deliver) })
+		p.spawn(func() { p.settleContaining(conn, out, made, deliver) })
 	}
 }
 
@@ -182,7 +182,7 @@ func (p *Process) replyContent(r *reply, contains []*Object) *content {
 
 // settleContaining registers the references inside a result before the worker
 // may let go of them.
-func (p *Process) settleContaining(conn *wire.Conn, o outcome, deliver func(*content)) {
+func (p *Process) settleContaining(conn *wire.Conn, o outcome, made *Object, deliver func(*content)) {
 	raw := make([][]byte, len(o.reply.contains))
 	for i, id := range o.reply.contains {
 		raw[i] = id.Bytes()
@@ -190,6 +190,7 @@ func (p *Process) settleContaining(conn *wire.Conn, o outcome, deliver func(*con
 	objects, err := p.borrowIDs(raw)
 	if err != nil {
 		deliver(&content{err: asError(err)})
+		p.freeUnless(made, p.replyContent(&o.reply, nil))
 		return
 	}
 	deliver(p.replyContent(&o.reply, objects))
@@ -298,7 +299,7 @@ func (l *lease) bury() {
 		}
 		t.lease = nil
 		if i <= begun {
-			t.lostOn(l.node)
+			t.attemptLost(l.node)
 		}
 		switch {
 		case t.cancelled:

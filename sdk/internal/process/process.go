@@ -51,15 +51,14 @@ type Process struct {
 	traces  sync.Map // number → *trace: own objects that a store or another process knows
 	reap    reaper
 
-	reviveMu   sync.Mutex
-	maxLineage int64 // constant
+	reviveMu sync.Mutex
+	lineages lineages
 
 	borrowMu sync.Mutex
 	borrowed map[ids.ObjectID]*borrowing
 
 	leases  leaseTable
 	actors  actorTable
-	streams streamTable
 	waiting waitCount
 	worker  *worker // nil in a driver
 	counts  taskCounts
@@ -78,8 +77,7 @@ func Connect(ctx context.Context, cfg Config) (*Process, error) {
 		cfg:      cfg,
 		node:     &link{conn: conn, calls: map[uint64]chan *proto.ToProcess{}},
 		borrowed: map[ids.ObjectID]*borrowing{},
-
-		maxLineage: maxLineage,
+		lineages: lineages{limit: maxLineage},
 	}
 	if err := p.handshake(ctx, conn); err != nil {
 		conn.Close()
@@ -90,7 +88,6 @@ func Connect(ctx context.Context, cfg Config) (*Process, error) {
 	p.reap.init(p.store.Size())
 	p.leases.init(p)
 	p.actors.init(p)
-	p.streams.init()
 	if cfg.Listener != nil {
 		p.worker = newWorker(p) // before the link: the node may have an actor for it at once
 	}

@@ -12,7 +12,6 @@ type taskCounts struct {
 	waiting   atomic.Int64 // for inputs
 	finished  atomic.Int64
 	failed    atomic.Int64
-	lineage   atomic.Int64 // bytes of encoded inputs kept for rebuilding
 }
 
 // listTasks describes this process's living tasks, at most limit of them, and

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -29,10 +30,6 @@ type Stream struct {
 	err      *proto.Error
 	wake     chan struct{}
 }
-
-type streamTable struct{}
-
-func (*streamTable) init() {}
 
 // SubmitStream submits a task that yields items.
 func (p *Process) SubmitStream(ctx context.Context, s Submission) *Stream {
@@ -63,11 +60,11 @@ func (st *Stream) item(number uint64) *Object {
 	return o
 }
 
-// item returns the object of an item that a stream, or its further run, yields; nil
-// for a repetition.
-func (t *Task) item(place uint64) *Object {
+// item returns the object of an item that a stream, or its further run, has yielded on
+// a node, 0 when it came by value; nil for a repetition.
+func (t *Task) item(place uint64, from ids.NodeID) *Object {
 	if t.rebuild != nil {
-		return t.rebuild.items[place]
+		return t.rebuild.item(place, from)
 	}
 	return t.stream.item(t.obj.id.Number + place)
 }
@@ -81,7 +78,9 @@ func (p *Process) deliverItem(t *Task, place uint64, item *Object, c *content) {
 		l = p.made(t)
 		l.addItem(item, t.attempt)
 	}
-	item.completeMade(c, l)
+	if !item.completeMade(c, l) {
+		p.freeUnless(item, c)
+	}
 }
 
 // received is how many items have arrived: the next attempt begins after them.

@@ -44,7 +44,7 @@ type Task struct {
 	site    uintptr                 // in the program, that submitted it
 	parent  uint64                  // serial of the task here that submitted it
 	waiting atomic.Int32            // inputs that aren't complete, plus one while counting
-	lost    atomic.Pointer[[]lostAttempt]
+	strayed atomic.Pointer[[]stray]
 
 	// Guarded by the class's or actor's lock.
 	lease     *lease
@@ -203,9 +203,7 @@ func (p *Process) finish(t *Task, c *content) {
 		return
 	}
 	count.Add(-1)
-	if c.stored {
-		p.free([]*proto.Location{p.location(t.obj.id, c)})
-	}
+	p.freeUnless(t.obj, c)
 }
 
 func (p *Process) madeOf(t *Task, c *content) *lineage {
@@ -325,7 +323,7 @@ func (p *Process) allDead(nodes []ids.NodeID) bool {
 func (p *Process) lost(t *trace, nodes []uint32) {
 	o := t.weak.Value()
 	if o == nil {
-		o = p.ownAgain(&past{id: t.id, stored: true, lineage: t.made()})
+		o = p.ownAgain(&past{id: t.id, stored: true, lineage: t.made()}, true)
 		t = o.tracing()
 	}
 	t.mu.Lock()

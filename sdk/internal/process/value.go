@@ -91,7 +91,12 @@ func (p *Process) Encode(ctx context.Context, v Value) (b []byte, refs *Collecto
 // Put makes a complete object of v, which as many nodes have if that's more than one.
 func (p *Process) Put(ctx context.Context, v Value, nodes int) (*Object, error) {
 	if nodes > 1 {
-		return p.putReplicated(ctx, v, nodes)
+		o, err := p.putReplicated(ctx, v, nodes)
+		if err != nil {
+			return nil, err
+		}
+		o.putAt(callSite(3))
+		return o, nil
 	}
 	b, refs, stored, err := p.Encode(ctx, v)
 	if err != nil {

@@ -178,16 +178,18 @@ func (n *Node) createResult(ctx context.Context, id ids.ObjectID, size int64, by
 // storeProblem gives the store's errors the kinds that processes know.
 func storeProblem(err error) *proto.Error {
 	e := asProblem(err)
-	var missing *transfer.FetchError
+	var unfetched *transfer.FetchError
 	var full *objectstore.FullError
 	var unread *spill.ReadError
 	switch {
-	case errors.As(err, &full), errors.As(err, &missing) && missing.Full():
+	case errors.As(err, &full), errors.As(err, &unfetched) && unfetched.Full():
 		e.Kind = proto.Error_STORE_FULL
 	case errors.Is(err, objectstore.ErrExists):
 		e.Kind = proto.Error_ALREADY_EXISTS
-	case errors.Is(err, errNotHere), errors.As(err, &missing), errors.As(err, &unread):
+	case errors.Is(err, errNotHere), unfetched != nil && unfetched.Lost(), errors.As(err, &unread):
 		e.Kind = proto.Error_OBJECT_LOST
+	case unfetched != nil: // a node that has it is slow, or out of reach for the moment
+		e.Kind = proto.Error_UNAVAILABLE
 	}
 	return e
 }

@@ -64,9 +64,7 @@ func (n *Node) transferRoom() transfer.Room {
 		Create: func(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (objectstore.Extent, error) {
 			return n.create(ctx, id, size, by, true)
 		},
-		Acquire: func(id ids.ObjectID, by ids.ProcessID) (objectstore.Extent, error) {
-			return n.acquire(n.ctx, id, by)
-		},
+		Acquire: n.acquire,
 	}
 }
 
@@ -116,7 +114,9 @@ func (n *Node) watchRoom(ctx context.Context, id ids.ObjectID, end context.Cance
 	}
 }
 
-func (n *Node) moved() uint64 { return n.store.Usage().Moved + n.spill.Moved() }
+func (n *Node) moved() uint64 {
+	return n.store.Usage().Moved + n.spill.Moved() + n.puller.Moved() + n.streams.Moved()
+}
 
 // holding says what keeps the store's memory from being used.
 func (n *Node) holding() string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/transfer"
 	"github.com/gray-runtime/gray/objectstore"
 	"github.com/gray-runtime/gray/objectstore/spill"
 	"github.com/gray-runtime/gray/proto"
@@ -19,7 +20,7 @@ import (
 // storing is a node with a store and nothing else.
 func storing(t *testing.T, dirs ...string) *Node {
 	t.Helper()
-	n := &Node{id: 1, cfg: Config{SpillDirs: dirs}}
+	n := &Node{id: 1, cfg: Config{SpillDirs: dirs}, puller: &transfer.Puller{}, streams: &transfer.Server{}}
 	n.ctx, n.cancel = context.WithCancelCause(t.Context())
 	var err error
 	if n.store, err = objectstore.Open(objectstore.Config{Capacity: 1 << 20}); err != nil {
@@ -320,7 +321,7 @@ func TestFetchSpilled(t *testing.T) {
 		n.store.Release(stored(number), proc(2))
 	}
 	room := n.transferRoom()
-	if _, err := room.Acquire(stored(0), ids.ProcessID{Node: 1}); err != nil {
+	if _, err := room.Acquire(t.Context(), stored(0), ids.ProcessID{Node: 1}); err != nil {
 		t.Error(err)
 	}
 	n.store.Release(stored(0), ids.ProcessID{Node: 1})

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -113,7 +114,7 @@ func copies(b *testing.B, secure bool, size int) func() {
 
 // roomOf is a store that waits as long as it takes, and has no disk.
 func roomOf(s *objectstore.Store) Room {
-	return Room{Create: s.CreateCopy, Acquire: func(id ids.ObjectID, by ids.ProcessID) (objectstore.Extent, error) {
+	return Room{Create: s.CreateCopy, Acquire: func(_ context.Context, id ids.ObjectID, by ids.ProcessID) (objectstore.Extent, error) {
 		place, ok := s.Acquire(id, by)
 		if !ok {
 			return place, objectstore.ErrNotFound

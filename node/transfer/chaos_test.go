@@ -8,12 +8,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/refs"
 )
 
 // weather is what may befall connections.
@@ -80,9 +82,13 @@ type chaos struct {
 	pullers map[ids.NodeID]*Puller
 	dead    atomic.Uint32 // this node's
 	objects [][]byte
+	keepers []ids.NodeID // of each object: the node that always has it
 }
 
-const chaosChunk = 1000
+const (
+	chaosChunk = 1000
+	chaosStall = 50 * time.Millisecond
+)
 
 func newChaos(t *testing.T, seed uint64, nodes int) *chaos {
 	c := &chaos{
@@ -93,22 +99,28 @@ func newChaos(t *testing.T, seed uint64, nodes int) *chaos {
 		c.stores[n] = newMemory()
 		c.pullers[n] = NewPuller(PullerConfig{
 			Node: n, Store: c.stores[n], Dial: c.dial, MaxPulls: 1 + c.n(4), MaxBytes: 40_000,
-			StallTimeout: 50 * time.Millisecond, chunk: chaosChunk, streams: 1 + c.n(4),
+			StallTimeout: chaosStall, chunk: chaosChunk, streams: 1 + c.n(4), rest: 5 * time.Millisecond,
 		})
-		c.servers[n] = c.serve(n, ServerConfig{Store: c.stores[n], Puller: c.pullers[n], StallTimeout: time.Second})
+		c.servers[n] = c.serve(n, ServerConfig{Store: c.stores[n], Puller: c.pullers[n], StallTimeout: chaosStall})
 	}
 	for i := range 12 {
 		b := randomBytes(i * c.n(2500))
 		c.objects = append(c.objects, b)
 		for range 1 + c.n(2) {
-			c.stores[ids.NodeID(1+c.n(nodes))].put(objectN(uint64(i)), bytes.Clone(b))
+			n := ids.NodeID(1 + c.n(nodes))
+			c.stores[n].put(objectN(uint64(i)), bytes.Clone(b))
+			c.keepers = append(c.keepers[:i], n)
 		}
+		c.spill(i, c.keepers[i])
 	}
 	return c
 }
 
 func (c *chaos) dial(ctx context.Context, node ids.NodeID) (net.Conn, error) {
-	if c.chance(20) || uint32(node) == c.dead.Load() {
+	switch {
+	case uint32(node) == c.dead.Load():
+		return nil, fmt.Errorf("%s: %w", node, refs.ErrNoNode)
+	case c.chance(6):
 		return nil, errors.New("unreachable")
 	}
 	conn, err := c.hosts.dial(ctx, node)
@@ -118,15 +130,34 @@ func (c *chaos) dial(ctx context.Context, node ids.NodeID) (net.Conn, error) {
 	return c.expose(conn), nil
 }
 
-// fetch has a node fetch an object, and checks what comes of it.
-func (c *chaos) fetch(ctx context.Context, node ids.NodeID, object int, size int64, from []ids.NodeID, urgent bool) error {
-	p, id := c.pullers[node], objectN(uint64(object))
-	get := p.Prefetch
-	if urgent {
-		get = p.Fetch
+// spill has a node take some time, often more than StallTimeout, when it's asked for
+// an object.
+func (c *chaos) spill(object int, node ids.NodeID) {
+	c.stores[node].spill(objectN(uint64(object)), time.Duration(c.n(int(4*chaosStall))))
+}
+
+// get has a node fetch an object as often as a process would: until it's there or
+// lost, which it may not be while its keeper lives and is asked.
+func (c *chaos) get(ctx context.Context, node ids.NodeID, object int, size int64, from []ids.NodeID) {
+	keeper := c.keepers[object]
+	for {
+		var failed *FetchError
+		err := c.fetch(ctx, node, object, size, from)
+		if kept := slices.Contains(from, keeper) && uint32(keeper) != c.dead.Load(); !errors.As(err, &failed) || !kept {
+			return
+		}
+		if failed.Lost() {
+			c.t.Errorf("%s has it, but %s: %v", keeper, node, err)
+			return
+		}
 	}
-	err := get(ctx, id, size, from)
-	if b, err := c.stores[node].Acquire(id); err == nil {
+}
+
+// fetch has a node fetch an object, and checks what comes of it.
+func (c *chaos) fetch(ctx context.Context, node ids.NodeID, object int, size int64, from []ids.NodeID) error {
+	p, id := c.pullers[node], objectN(uint64(object))
+	err := p.Fetch(ctx, id, size, from)
+	if b, err := c.stores[node].Acquire(ctx, id); err == nil {
 		if !bytes.Equal(b, c.objects[object]) {
 			c.t.Errorf("%s has other bytes of object %d", node, object)
 		}
@@ -140,8 +171,9 @@ func (c *chaos) fetch(ctx context.Context, node ids.NodeID, object int, size int
 }
 
 // TestChaos has nodes pull from each other while connections break and stall,
-// nodes are not reached, copies go and one node dies: a pull gives the right
-// bytes or an error that says why not, and afterwards everything can be had.
+// nodes are not reached or read from slow disks, copies go and one node dies: a pull
+// gives the right bytes or an error that says why not, and what a living node has is
+// never lost: whoever asks again gets it.
 func TestChaos(t *testing.T) {
 	rounds := 20
 	if testing.Short() {
@@ -162,23 +194,28 @@ func testChaos(t *testing.T, seed uint64) {
 	for range 8 {
 		wg.Go(func() {
 			for range 15 {
-				object := c.n(len(c.objects))
+				object, node := c.n(len(c.objects)), ids.NodeID(1+c.n(nodes))
 				size := int64(len(c.objects[object]))
 				if c.n(4) == 0 {
 					size = int64(c.n(5000)) // nobody knows, or somebody is wrong
 				}
 				var from []ids.NodeID
 				for range 1 + c.n(nodes) {
-					from = append(from, ids.NodeID(1+c.n(nodes)))
+					if n := ids.NodeID(1 + c.n(nodes)); n != node {
+						from = append(from, n)
+					}
 				}
 				ctx, cancel := t.Context(), func() {}
 				if c.n(5) == 0 {
 					ctx, cancel = context.WithTimeout(ctx, time.Duration(c.n(20))*time.Millisecond)
 				}
-				_ = c.fetch(ctx, ids.NodeID(1+c.n(nodes)), object, size, from, c.n(2) == 0)
+				c.get(ctx, node, object, size, from)
 				cancel()
-				if c.n(3) == 0 {
-					c.stores[ids.NodeID(1+c.n(nodes))].evict(objectN(uint64(c.n(len(c.objects)))))
+				object, node = c.n(len(c.objects)), ids.NodeID(1+c.n(nodes))
+				if kept := c.keepers[object] == node; kept || c.n(3) == 0 {
+					c.spill(object, node)
+				} else if c.n(2) == 0 {
+					c.stores[node].evict(objectN(uint64(object)))
 				}
 			}
 		})
@@ -203,7 +240,7 @@ func testChaos(t *testing.T, seed uint64) {
 	for i := range c.objects {
 		var have []ids.NodeID
 		for n, s := range c.stores {
-			if _, err := s.Acquire(objectN(uint64(i))); err == nil {
+			if _, err := s.Acquire(t.Context(), objectN(uint64(i))); err == nil {
 				if uint32(n) != c.dead.Load() {
 					have = append(have, n)
 				}
@@ -211,9 +248,13 @@ func testChaos(t *testing.T, seed uint64) {
 			}
 		}
 		for n := range c.stores {
-			if len(have) > 0 && uint32(n) != c.dead.Load() {
-				if err := c.fetch(t.Context(), n, i, int64(len(c.objects[i])), have, true); err != nil {
-					t.Errorf("in calm weather: %v", err)
+			if len(have) == 0 || uint32(n) == c.dead.Load() {
+				continue
+			}
+			for err := error(&FetchError{}); err != nil; { // a busy machine may stall once
+				var failed *FetchError
+				if err = c.fetch(t.Context(), n, i, int64(len(c.objects[i])), have); errors.As(err, &failed) && failed.Lost() {
+					t.Fatalf("in calm weather: %v", err)
 				}
 			}
 		}

@@ -24,6 +24,7 @@ import (
 type memory struct {
 	mu      sync.Mutex
 	sealed  map[ids.ObjectID][]byte
+	disk    map[ids.ObjectID]time.Duration // those that lie there, and how long reading takes
 	making  map[ids.ObjectID]*making
 	pins    map[ids.ObjectID]int
 	full    error // of Create
@@ -39,7 +40,10 @@ type making struct {
 }
 
 func newMemory() *memory {
-	return &memory{sealed: map[ids.ObjectID][]byte{}, making: map[ids.ObjectID]*making{}, pins: map[ids.ObjectID]int{}}
+	return &memory{
+		sealed: map[ids.ObjectID][]byte{}, disk: map[ids.ObjectID]time.Duration{},
+		making: map[ids.ObjectID]*making{}, pins: map[ids.ObjectID]int{},
+	}
 }
 
 func (m *memory) Create(ctx context.Context, id ids.ObjectID, size int64) ([]byte, error) {
@@ -102,18 +106,45 @@ func (m *memory) Wait(ctx context.Context, id ids.ObjectID) error {
 	return nil
 }
 
-func (m *memory) Acquire(id ids.ObjectID) ([]byte, error) {
+func (m *memory) Get(id ids.ObjectID) ([]byte, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.unread != nil {
-		return nil, m.unread
-	}
+	return m.pin(id)
+}
+
+// pin is called with mu held.
+func (m *memory) pin(id ids.ObjectID) ([]byte, bool) {
 	b, ok := m.sealed[id]
-	if !ok {
-		return nil, objectstore.ErrNotFound
+	if _, away := m.disk[id]; !ok || away || m.unread != nil {
+		return nil, false
 	}
 	m.pins[id]++
-	return b, nil
+	return b, true
+}
+
+func (m *memory) Acquire(_ context.Context, id ids.ObjectID) ([]byte, error) {
+	m.mu.Lock()
+	takes := m.disk[id]
+	m.mu.Unlock()
+	if takes > 0 {
+		<-time.After(takes)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.disk, id)
+	if b, ok := m.pin(id); ok {
+		return b, nil
+	}
+	return nil, cmp.Or(m.unread, objectstore.ErrNotFound)
+}
+
+// spill has the next Acquire of an object take long, unless it's pinned.
+func (m *memory) spill(id ids.ObjectID, takes time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.sealed[id] != nil && m.pins[id] == 0 {
+		m.disk[id] = takes
+	}
 }
 
 func (m *memory) Release(id ids.ObjectID) {
@@ -131,6 +162,7 @@ func (m *memory) evict(id ids.ObjectID) {
 	if m.pins[id] == 0 {
 		scribble(m.sealed[id])
 		delete(m.sealed, id)
+		delete(m.disk, id)
 	}
 }
 
@@ -194,6 +226,15 @@ func (h *hosts) serve(node ids.NodeID, cfg ServerConfig) *Server {
 	h.listen(node, func(c net.Conn) { _ = s.Serve(c) })
 	h.t.Cleanup(func() { _ = s.Close() })
 	return s
+}
+
+// piped is a Dialer to a server without a network: for testing/synctest.
+func piped(s *Server) Dialer {
+	return func(context.Context, ids.NodeID) (net.Conn, error) {
+		a, b := net.Pipe()
+		go func() { _ = s.Serve(b) }()
+		return a, nil
+	}
 }
 
 func (h *hosts) dial(ctx context.Context, node ids.NodeID) (net.Conn, error) {

@@ -21,12 +21,18 @@
 //
 // An object comes in chunks, over a few connections at once (a small one is one
 // chunk: one round trip), each asked for when the one before begins to come. A
-// connection that breaks costs its chunk; a node that refuses, isn't reached or
-// breaks again and again is given up, and others go on where it stopped.
-// Connections are kept for later pulls. Two lines bound what is under way, of bytes
-// and of objects; in both, Fetch goes before Prefetch. The first is passed before the
-// store is asked for room and the second after, so that nobody who waits for room
-// keeps others from pulling.
+// connection that breaks costs its chunk. A node that isn't reached, or breaks before
+// anything has come, is tried again twice, after pauses; one that refuses is given
+// up. Others go on where it stopped. Connections are kept for later pulls.
+//
+// A server answers well within StallTimeout. If an object can't be read from its disk
+// in that time, the reading goes on, and the answer is UNAVAILABLE: the puller, unless
+// another node gives the object meanwhile, asks again for as long as its callers wait.
+// A node that is itself pulling what it's asked for has what has come; else NOT_FOUND.
+//
+// Two lines bound what is under way. That of bytes is passed before the store is asked
+// for room, but who waits long for room stands back. That of objects is passed
+// afterwards; at most half of it is for one node, which may be slow.
 //
 // # Broadcasts
 //
@@ -57,7 +63,9 @@
 //     reading loses its stream.
 //  5. An unsealed object's bytes are read only by this node's Server, only of chunks
 //     that have come, and copied while they can't go; never after Seal or Abort.
-//  6. Close of a Server or Puller ends all its streams and waits for their
+//  6. FetchError.Lost is said only if no living node that was named has all of the
+//     object.
+//  7. Close of a Server or Puller ends all its streams and waits for their
 //     goroutines.
 //
 // # Locks

@@ -7,21 +7,23 @@ import (
 	"strings"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/proto"
 )
 
 var (
 	// ErrClosed is returned once the Server or Puller is closed.
 	ErrClosed = errors.New("transfer closed")
-	// ErrNoSource says that Fetch was given no node to pull from.
-	ErrNoSource = errors.New("no node is known to have the object")
 	// ErrExists is what Store.Create says of an object that is there already.
 	ErrExists = errors.New("object exists")
-	// ErrMessageTooLong says that a peer announced a longer header or reply than
-	// there can be: it doesn't speak this protocol.
-	ErrMessageTooLong = errors.New("stream header too long")
-	// ErrStalled says that a stream made no progress for Config's StallTimeout.
-	ErrStalled = errors.New("stream stalled")
+)
+
+var (
+	// errMessageTooLong: a peer announced a longer header or reply than there can
+	// be; it doesn't speak this protocol.
+	errMessageTooLong = errors.New("stream header too long")
+	// errStalled: a stream made no progress for Config's StallTimeout.
+	errStalled = errors.New("stream stalled")
 )
 
 // A RemoteError is what another node answered instead of a stream.
@@ -47,6 +49,9 @@ type NodeError struct {
 func (e *FetchError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "fetch object %s", e.Object)
+	if len(e.Tried) == 0 {
+		b.WriteString(": no node is known to have it")
+	}
 	for i, t := range e.Tried {
 		sep := ": "
 		if i > 0 {
@@ -74,15 +79,12 @@ func (e *FetchError) Full() bool {
 	})
 }
 
-// Missing returns the nodes that answered that they don't have the object: for
-// Resolve's lostOn.
-func (e *FetchError) Missing() []ids.NodeID {
-	var nodes []ids.NodeID
-	for _, t := range e.Tried {
+// Lost reports whether none of the nodes has the object: each has said so or is
+// dead. Else another try may succeed.
+func (e *FetchError) Lost() bool {
+	return !slices.ContainsFunc(e.Tried, func(t NodeError) bool {
 		var r *RemoteError
-		if errors.As(t.Err, &r) && r.Kind == proto.Error_NOT_FOUND {
-			nodes = append(nodes, t.Node)
-		}
-	}
-	return nodes
+		missing := errors.As(t.Err, &r) && r.Kind == proto.Error_NOT_FOUND
+		return !missing && !errors.Is(t.Err, refs.ErrNoNode)
+	})
 }

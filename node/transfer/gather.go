@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/proto"
 )
 
 const (
 	// maxStreams is how many connections bring chunks of one object at once.
 	maxStreams = 4
-	// maxAvoid bounds the failed nodes that a request names.
-	maxAvoid = 32
 	// maxVain is how often in a row a source may point elsewhere in vain.
 	maxVain = 8
 )
@@ -51,7 +51,7 @@ func (p *Puller) gather(f *fetch, data []byte) error {
 		if left == 0 {
 			return nil
 		}
-		if _, err := p.source(f); err != nil {
+		if _, _, err := p.source(f); err != nil {
 			return err
 		}
 		var wg sync.WaitGroup
@@ -72,11 +72,15 @@ func (g *gathering) stream(nr int) {
 			return
 		}
 		g.mu.Lock()
-		node, ok := g.f.sources.nth(nr)
+		node, rest, ok := g.f.sources.nth(nr, time.Now())
 		g.mu.Unlock()
-		if !ok {
+		if !ok || rest > 0 {
 			g.part.give(i)
-			return
+			if !ok {
+				return
+			}
+			pause(g.ctx, rest)
+			continue
 		}
 		var size *sizeError
 		switch err := g.from(node, i); {
@@ -136,7 +140,7 @@ func (g *gathering) got(i int, node ids.NodeID) {
 	g.part.got(i)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.f.sources.fails, node)
+	delete(g.f.sources.troubles, node)
 }
 
 // request asks for a chunk, and says what the source has to know to choose who
@@ -146,7 +150,7 @@ func (g *gathering) request(i int) *proto.StreamHeader {
 	if g.part.count > 1 {
 		g.part.describe(pull)
 		g.mu.Lock()
-		pull.Avoid = g.f.sources.avoid()
+		pull.Avoid = g.f.sources.avoid(time.Now())
 		g.mu.Unlock()
 	}
 	return &proto.StreamHeader{Body: &proto.StreamHeader_Pull{Pull: pull}, From: uint32(g.cfg.Node)}
@@ -172,10 +176,13 @@ func (t *talk) run() error {
 		if err != nil {
 			return t.broken(err)
 		}
+		if size := reply.GetSize(); size != int64(len(t.g.part.data)) {
+			return &sizeError{size}
+		}
 		if node := ids.NodeID(reply.GetNode()); node != 0 {
 			err = t.detour(node, int(reply.GetIndex()))
 		} else {
-			err = t.receive(reply.GetSize())
+			err = t.receive()
 		}
 		if err != nil {
 			return err
@@ -197,11 +204,8 @@ func (t *talk) more() error {
 }
 
 // receive reads the bytes of the chunk that was asked for first.
-func (t *talk) receive(size int64) error {
+func (t *talk) receive() error {
 	part, i := t.g.part, t.asked[0]
-	if size != int64(len(part.data)) {
-		return &sizeError{size}
-	}
 	if err := t.more(); err != nil {
 		return err
 	}
@@ -238,14 +242,14 @@ func (t *talk) detour(node ids.NodeID, k int) error {
 	return t.broken(t.ask(t.asked[0]))
 }
 
-// broken makes of the failure of a connection an error that says so, unless the
-// node seems to be to blame.
 func (t *talk) broken(err error) error { return asBroken(err, t.came) }
 
+// asBroken makes of the failure of a connection an error that says so, unless the
+// node is to blame.
 func asBroken(err error, came bool) error {
 	var refused *RemoteError
-	if err == nil || errors.Is(err, errStale) || errors.As(err, &refused) || errors.Is(err, ErrMessageTooLong) ||
-		errors.Is(err, ErrStalled) && !came {
+	if err == nil || errors.Is(err, errStale) || errors.As(err, &refused) || errors.Is(err, errMessageTooLong) ||
+		errors.Is(err, refs.ErrNoNode) || errors.Is(err, errStalled) && !came {
 		return err
 	}
 	return &brokenError{err, came}

@@ -4,100 +4,96 @@ import (
 	"container/list"
 	"context"
 	"sync"
+
+	"github.com/gray-runtime/gray/internal/ids"
 )
 
-// A line admits by weight: who is urgent before others, and else in the order in
-// which they came.
+// A line admits by weight, in the order in which they came; but those whose node
+// has its share already are passed by.
 type line struct {
+	share int64 // what may be out for one node
+
 	mu      sync.Mutex
 	free    int64
-	waiting [2]list.List // of *place: urgent ones, others
+	out     map[ids.NodeID]int64
+	waiting list.List // of *turn
 }
 
-// A place is somebody's in a line.
-type place struct {
+// A turn is somebody's in a line.
+type turn struct {
 	line   *line
 	weight int64
-	urgent bool
+	node   ids.NodeID    // whose share it counts against; 0: nobody's
 	at     *list.Element // nil: not waiting
 	ready  chan struct{}
 }
 
-func newLine(free int64) *line { return &line{free: free} }
-
-func (p *place) queue() *list.List {
-	if p.urgent {
-		return &p.line.waiting[0]
-	}
-	return &p.line.waiting[1]
+func newLine(free, share int64) *line {
+	return &line{free: free, share: share, out: map[ids.NodeID]int64{}}
 }
 
-// acquire returns when p's weight was taken off what is free, or when ctx has ended.
-func (p *place) acquire(ctx context.Context) error {
-	l := p.line
+// acquire returns when t's weight was taken off what is free, or when ctx has ended.
+func (t *turn) acquire(ctx context.Context) error {
+	l := t.line
 	l.mu.Lock()
-	p.ready = make(chan struct{})
-	p.at = p.queue().PushBack(p)
+	t.ready = make(chan struct{})
+	t.at = l.waiting.PushBack(t)
 	l.admit()
 	l.mu.Unlock()
 	select {
-	case <-p.ready:
+	case <-t.ready:
 		return nil
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p.at == nil {
-		return nil // admitted meanwhile
+	if t.at == nil {
+		l.back(t) // admitted meanwhile
+	} else {
+		l.waiting.Remove(t.at)
+		t.at = nil
 	}
-	p.queue().Remove(p.at)
-	p.at = nil
 	l.admit() // those behind may fit
 	return context.Cause(ctx)
 }
 
 // release gives back what acquire took.
-func (p *place) release() {
-	p.line.mu.Lock()
-	defer p.line.mu.Unlock()
-	p.line.free += p.weight
-	p.line.admit()
+func (t *turn) release() {
+	t.line.mu.Lock()
+	defer t.line.mu.Unlock()
+	t.line.back(t)
+	t.line.admit()
 }
 
-// hurry makes p urgent, whether it waits or is still to come.
-func (p *place) hurry() {
-	p.line.mu.Lock()
-	defer p.line.mu.Unlock()
-	if p.urgent {
+// back is called with mu held.
+func (l *line) back(t *turn) {
+	l.free += t.weight
+	if t.node == 0 {
 		return
 	}
-	if p.at != nil {
-		p.queue().Remove(p.at)
-	}
-	p.urgent = true
-	if p.at != nil {
-		p.at = p.queue().PushBack(p)
-		p.line.admit()
+	if l.out[t.node] -= t.weight; l.out[t.node] == 0 {
+		delete(l.out, t.node)
 	}
 }
 
 // admit is called with mu held.
 func (l *line) admit() {
-	for {
-		e := l.waiting[0].Front()
-		if e == nil {
-			e = l.waiting[1].Front()
-		}
-		if e == nil {
+	var next *list.Element
+	for e := l.waiting.Front(); e != nil; e = next {
+		next = e.Next()
+		t := e.Value.(*turn)
+		if t.weight > l.free {
 			return
 		}
-		p := e.Value.(*place)
-		if p.weight > l.free {
-			return
+		if t.node != 0 {
+			if l.out[t.node]+t.weight > l.share {
+				continue
+			}
+			l.out[t.node] += t.weight
 		}
-		l.free -= p.weight
-		p.queue().Remove(e)
-		p.at = nil
-		close(p.ready)
+		l.free -= t.weight
+		l.waiting.Remove(e)
+		t.at = nil
+		close(t.ready)
 	}
 }

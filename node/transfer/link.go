@@ -3,10 +3,10 @@ package transfer
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
@@ -34,6 +34,7 @@ type link struct {
 	used   bool // it has answered before
 	settle func() bool
 	expire *time.Timer // while it's idle
+	moved  *atomic.Uint64
 }
 
 // ask sends a request.
@@ -64,7 +65,7 @@ func (l *link) failed(ctx context.Context, err error) error {
 		return nil
 	}
 	var r *RemoteError
-	if err = cause(ctx, noEOF(err)); l.used && ctx.Err() == nil && !errors.Is(err, ErrStalled) && !errors.As(err, &r) {
+	if err = cause(ctx, noEOF(err)); l.used && ctx.Err() == nil && !errors.Is(err, errStalled) && !errors.As(err, &r) {
 		return errStale
 	}
 	return err
@@ -73,21 +74,27 @@ func (l *link) failed(ctx context.Context, err error) error {
 // fill reads the bytes of a chunk.
 func (l *link) fill(ctx context.Context, b []byte, stall time.Duration) error {
 	for len(b) > 0 {
-		n := min(len(b), piece)
 		if err := deadline(ctx, l, stall); err != nil {
 			return err
 		}
-		if _, err := io.ReadFull(l, b[:n]); err != nil {
-			return cause(ctx, noEOF(err))
+		for left := min(len(b), piece); left > 0; {
+			n, err := l.Read(b[:left])
+			if n > 0 {
+				l.moved.Add(1)
+			}
+			left, b = left-n, b[n:]
+			if err != nil && left > 0 {
+				return cause(ctx, noEOF(err))
+			}
 		}
-		b = b[n:]
 	}
 	return nil
 }
 
 // A pool keeps connections that aren't in use.
 type pool struct {
-	dial Dialer
+	dial  Dialer
+	moved *atomic.Uint64 // goes up with what is read of chunks
 
 	mu     sync.Mutex
 	closed bool
@@ -95,7 +102,9 @@ type pool struct {
 	count  int
 }
 
-func newPool(dial Dialer) *pool { return &pool{dial: dial, idle: map[ids.NodeID][]*link{}} }
+func newPool(dial Dialer, moved *atomic.Uint64) *pool {
+	return &pool{dial: dial, moved: moved, idle: map[ids.NodeID][]*link{}}
+}
 
 // get returns a connection to a node for the time of ctx.
 func (p *pool) get(ctx context.Context, node ids.NodeID) (*link, error) {
@@ -103,9 +112,9 @@ func (p *pool) get(ctx context.Context, node ids.NodeID) (*link, error) {
 	if l == nil {
 		conn, err := p.dial(ctx, node)
 		if err != nil {
-			return nil, err
+			return nil, asBroken(err, false)
 		}
-		l = &link{Conn: conn, node: node}
+		l = &link{Conn: conn, node: node, moved: p.moved}
 	}
 	l.settle = context.AfterFunc(ctx, func() { _ = l.SetDeadline(time.Unix(1, 0)) })
 	return l, nil

@@ -140,6 +140,13 @@ func (p *part) got(i int) {
 	p.news = make(chan struct{})
 }
 
+// begun reports whether any chunk is here.
+func (p *part) begun() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.left < p.count
+}
+
 // missing is how many chunks aren't here.
 func (p *part) missing() int {
 	p.mu.RLock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
@@ -59,15 +60,19 @@ func (p *Puller) pull(f *fetch) error {
 
 // sizeOf asks for the size of an object.
 func (p *Puller) sizeOf(f *fetch) (size int64, err error) {
-	if err := f.slot.acquire(f.ctx); err != nil {
+	if err := p.begin(f); err != nil {
 		return 0, err
 	}
 	defer f.slot.release()
 	header := &proto.StreamHeader{Body: &proto.StreamHeader_Pull{Pull: &proto.Pull{Object: f.id.Bytes()}}, From: uint32(p.cfg.Node)}
 	for f.ctx.Err() == nil {
-		node, err := p.source(f)
+		node, rest, err := p.source(f)
 		if err != nil {
 			return 0, err
+		}
+		if rest > 0 {
+			pause(f.ctx, rest)
+			continue
 		}
 		reply, err := p.once(f.ctx, node, header, nil)
 		if err == nil && reply.GetSize() < 0 {
@@ -81,20 +86,32 @@ func (p *Puller) sizeOf(f *fetch) (size int64, err error) {
 	return 0, context.Cause(f.ctx)
 }
 
+// roomWait is how long a pull that waits for room in the store keeps others from
+// having theirs.
+const roomWait = time.Second
+
 // bring makes the object in the store, and has its chunks come.
 func (p *Puller) bring(f *fetch) error {
 	f.bytes.weight = min(f.size, p.cfg.MaxBytes)
 	if err := f.bytes.acquire(f.ctx); err != nil {
 		return err
 	}
-	defer f.bytes.release()
+	lend := time.AfterFunc(roomWait, f.bytes.release)
 	data, made, err := p.create(f)
+	held := lend.Stop()
+	if !held && !made && err == nil {
+		if err = f.bytes.acquire(f.ctx); err != nil {
+			return errors.Join(err, p.cfg.Store.Abort(f.id))
+		}
+		held = true
+	}
+	if held {
+		defer f.bytes.release()
+	}
 	if made || err != nil {
 		return err
 	}
-	// Not before there's room: who waits for that keeps nobody from pulling.
-	err = f.slot.acquire(f.ctx)
-	if err == nil {
+	if err = p.begin(f); err == nil {
 		err = p.gather(f, data)
 		f.slot.release()
 	}
@@ -107,13 +124,23 @@ func (p *Puller) bring(f *fetch) error {
 	return errors.Join(err, p.cfg.Store.Abort(f.id))
 }
 
+// begin takes a slot. A node that is slow doesn't get all of them.
+func (p *Puller) begin(f *fetch) error {
+	node, _, err := p.source(f)
+	if err != nil {
+		return err
+	}
+	f.slot.node = node
+	return f.slot.acquire(f.ctx)
+}
+
 // maxMakers is how many others may begin to make an object here, and give up,
 // while it is to be pulled.
 const maxMakers = 8
 
 // create makes the object in the store, unless somebody else has made it.
 func (p *Puller) create(f *fetch) (data []byte, made bool, err error) {
-	if _, err := p.source(f); err != nil {
+	if _, _, err := p.source(f); err != nil {
 		return nil, false, err // nowhere to bring it from
 	}
 	for i := 0; ; i++ {
@@ -131,19 +158,16 @@ func (p *Puller) create(f *fetch) (data []byte, made bool, err error) {
 	}
 }
 
-// source returns a node that may have the object. When there's none, the fetch is
-// over: whoever comes now begins another.
-func (p *Puller) source(f *fetch) (ids.NodeID, error) {
+// source returns a node that may have the object, and how long it's to be left in
+// peace. When there's none, the fetch is over: whoever comes now begins another.
+func (p *Puller) source(f *fetch) (ids.NodeID, time.Duration, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if node, ok := f.sources.nth(0); ok {
-		return node, nil
+	if node, rest, ok := f.sources.nth(0, time.Now()); ok {
+		return node, rest, nil
 	}
 	p.end(f)
-	if len(f.sources.tried) == 0 {
-		return 0, fmt.Errorf("fetch object %s: %w", f.id, ErrNoSource)
-	}
-	return 0, &FetchError{Object: f.id, Tried: f.sources.tried}
+	return 0, 0, &FetchError{Object: f.id, Tried: f.sources.tried}
 }
 
 // failed notes that a source gave nothing, or broke.
@@ -155,7 +179,23 @@ func (p *Puller) failed(ctx context.Context, f *fetch, node ids.NodeID, err erro
 	if errors.As(err, &broken) && broken.came {
 		return
 	}
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f.sources.fail(node, err, broken != nil)
+	var refused *RemoteError
+	if errors.As(err, &refused) && refused.Kind == proto.Error_UNAVAILABLE {
+		f.sources.rest(node, now.Add(p.cfg.rest))
+		return
+	}
+	f.sources.fail(node, err, broken != nil, p.cfg.rest, now)
+}
+
+// pause waits for d, or until ctx has ended.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }

@@ -8,15 +8,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/objectstore"
+	"github.com/gray-runtime/gray/objectstore/spill"
 	pb "github.com/gray-runtime/gray/proto"
 )
 
@@ -53,6 +55,9 @@ func TestPull(t *testing.T) {
 					t.Errorf("other bytes arrived, or more than once (%d)", to.creates)
 				}
 				_ = s.Close()
+				if size > 0 && (p.Moved() == 0 || s.Moved() == 0) {
+					t.Errorf("moved %d here, %d there", p.Moved(), s.Moved())
+				}
 				from.idle(t)
 				to.idle(t)
 			})
@@ -86,7 +91,7 @@ func TestNextSource(t *testing.T) {
 	h.listen(2, broken(9<<20, want[:1000]))
 	h.serve(3, ServerConfig{Store: newMemory()})
 	full, damaged := newMemory(), newMemory()
-	full.unread, damaged.unread = &objectstore.FullError{}, errors.New("a damaged file")
+	full.unread, damaged.unread = &objectstore.FullError{}, &spill.ReadError{Err: errors.New("a damaged file")}
 	h.serve(10, ServerConfig{Store: full})
 	h.serve(11, ServerConfig{Store: damaged})
 	h.listen(4, func(c net.Conn) { _ = c.Close() })
@@ -96,13 +101,10 @@ func TestNextSource(t *testing.T) {
 
 	err := p.Fetch(t.Context(), objectN(1), 0, []ids.NodeID{2, 3, 4, 5, 6, 10, 11})
 	var failed *FetchError
-	if !errors.As(err, &failed) || len(failed.Tried) != 7 || !failed.Full() {
+	if !errors.As(err, &failed) || len(failed.Tried) != 7 || !failed.Full() || failed.Lost() {
 		t.Fatalf("got %v, want seven nodes' answers, one's that it's full", err)
 	}
-	if m := failed.Missing(); !slices.Equal(m, []ids.NodeID{3, 11}) {
-		t.Errorf("missing on %v, want n3 and n11", m)
-	}
-	for _, s := range []string{"n2: unexpected EOF", "n3: node n3 does not have object 00000007-1-1-1", "n4:", "n5: announced -1 bytes", "n6:", "n10: ", "n11: a damaged file"} {
+	for _, s := range []string{"n2: unexpected EOF", "n3: node n3: object 00000007-1-1-1: object not found", "n4:", "n5: announced -1 bytes", "n6:", "n10: ", ": a damaged file"} {
 		if !strings.Contains(err.Error(), s) {
 			t.Errorf("%q lacks %q", err, s)
 		}
@@ -116,8 +118,94 @@ func TestNextSource(t *testing.T) {
 	if !bytes.Equal(to.sealed[objectN(1)], want) {
 		t.Error("other bytes arrived")
 	}
-	if err := p.Fetch(t.Context(), objectN(2), 0, nil); !errors.Is(err, ErrNoSource) {
-		t.Errorf("no nodes: %v", err)
+}
+
+// TestLost: an object is lost only if all nodes are dead or say that they haven't got it.
+func TestLost(t *testing.T) {
+	h := newHosts(t, false)
+	damaged := newMemory()
+	damaged.unread = &spill.ReadError{Err: errors.New("a damaged file")}
+	h.serve(2, ServerConfig{Store: newMemory()})
+	h.serve(3, ServerConfig{Store: damaged})
+	h.addr[5] = "127.0.0.1:1"
+	h.listen(6, func(c net.Conn) { _ = c.Close() })
+	h.listen(7, broken(-1, nil))
+	p := newPuller(t, PullerConfig{Store: newMemory(), rest: 1, Dial: func(ctx context.Context, n ids.NodeID) (net.Conn, error) {
+		if n == 4 {
+			return nil, fmt.Errorf("n4: %w", refs.ErrNoNode)
+		}
+		return h.dial(ctx, n)
+	}})
+	for _, test := range []struct {
+		nodes []ids.NodeID
+		lost  bool
+	}{{nil, true}, {[]ids.NodeID{2, 3, 4}, true}, {[]ids.NodeID{2, 5}, false}, {[]ids.NodeID{4, 6}, false}, {[]ids.NodeID{3, 7}, false}} {
+		for _, size := range []int64{0, 10} {
+			var failed *FetchError
+			if err := p.Fetch(t.Context(), objectN(1), size, test.nodes); !errors.As(err, &failed) || failed.Lost() != test.lost {
+				t.Errorf("nodes %v: %v; lost: want %t", test.nodes, err, test.lost)
+			}
+		}
+	}
+}
+
+// TestDialsFail: a node that isn't reached at first is tried again, also when several
+// connections fail at once.
+func TestDialsFail(t *testing.T) {
+	h := newHosts(t, false)
+	from, to := newMemory(), newMemory()
+	from.put(objectN(1), randomBytes(10_000))
+	h.serve(2, ServerConfig{Store: from})
+	var dials atomic.Int32
+	var together sync.WaitGroup
+	together.Add(maxStreams)
+	dial := func(ctx context.Context, n ids.NodeID) (net.Conn, error) {
+		if dials.Add(1) <= maxStreams {
+			together.Done()
+			together.Wait()
+			return nil, errors.New("timeout")
+		}
+		return h.dial(ctx, n)
+	}
+	p := newPuller(t, PullerConfig{Store: to, Dial: dial, chunk: 100})
+	if err := p.Fetch(t.Context(), objectN(1), 10_000, []ids.NodeID{2}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSlowDisk: a source that reads an object from its disk for longer than
+// StallTimeout, or waits as long for room, is asked until it has it. Another that has
+// it gives it at once.
+func TestSlowDisk(t *testing.T) {
+	for _, size := range []int64{0, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			from, to := newMemory(), newMemory()
+			from.put(objectN(1), randomBytes(10))
+			from.spill(objectN(1), 5*time.Minute)
+			s := NewServer(ServerConfig{Store: from})
+			p := NewPuller(PullerConfig{Store: to, Dial: piped(s)})
+			began := time.Now()
+			if err := p.Fetch(t.Context(), objectN(1), size, []ids.NodeID{2}); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took < 5*time.Minute || took > 5*time.Minute+time.Second {
+				t.Errorf("it took %s", took)
+			}
+			ready := newMemory()
+			ready.put(objectN(2), randomBytes(10))
+			from.put(objectN(2), randomBytes(10))
+			from.spill(objectN(2), 5*time.Minute)
+			other := NewServer(ServerConfig{Store: ready})
+			p.pool.dial = func(ctx context.Context, n ids.NodeID) (net.Conn, error) {
+				return piped(map[ids.NodeID]*Server{2: s, 3: other}[n])(ctx, n)
+			}
+			began = time.Now()
+			if err := p.Fetch(t.Context(), objectN(2), size, []ids.NodeID{2, 3}); err != nil || time.Since(began) > time.Minute {
+				t.Errorf("after %s: %v", time.Since(began), err)
+			}
+			_, _, _ = p.Close(), s.Close(), other.Close()
+			from.idle(t)
+		})
 	}
 }
 
@@ -134,8 +222,8 @@ func TestStalledSource(t *testing.T) {
 	})
 	defer close(hold)
 	p := newPuller(t, PullerConfig{Store: to, Dial: h.dial, StallTimeout: 10 * time.Millisecond})
-	if err := p.Fetch(t.Context(), objectN(1), 10, []ids.NodeID{2}); !errors.Is(err, ErrStalled) {
-		t.Errorf("got %v, want %v", err, ErrStalled)
+	if err := p.Fetch(t.Context(), objectN(1), 10, []ids.NodeID{2}); !errors.Is(err, errStalled) {
+		t.Errorf("got %v, want %v", err, errStalled)
 	}
 	to.idle(t)
 }
@@ -156,8 +244,8 @@ func TestReaderThatStopsLosesItsStream(t *testing.T) {
 	if err := readMessage(a, &r, maxReply); err != nil || r.Size != 64<<20 {
 		t.Fatal(err, r.Size)
 	}
-	if err := <-done; !errors.Is(err, ErrStalled) {
-		t.Errorf("got %v, want %v", err, ErrStalled)
+	if err := <-done; !errors.Is(err, errStalled) {
+		t.Errorf("got %v, want %v", err, errStalled)
 	}
 	from.idle(t)
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
@@ -18,8 +18,8 @@ type PullerConfig struct {
 	Node  ids.NodeID
 	Store Store
 	Dial  Dialer
-	// MaxPulls is how many objects are pulled at once; others wait, urgent ones
-	// before prefetches. 0: 8.
+	// MaxPulls is how many objects are pulled at once, up to half of them from one
+	// node; others wait. 0: 16.
 	MaxPulls int
 	// MaxBytes is how many bytes of objects are under way at once; a larger object
 	// goes alone. 0: 1 GiB.
@@ -27,8 +27,9 @@ type PullerConfig struct {
 	// StallTimeout gives up on a connection on which nothing comes. 0: 30 s.
 	StallTimeout time.Duration
 
-	chunk   int64 // 0: chunkSize
-	streams int   // 0: maxStreams
+	chunk   int64         // 0: chunkSize
+	streams int           // 0: maxStreams
+	rest    time.Duration // 0: restTime
 }
 
 // A Puller brings objects of other nodes into the local store.
@@ -39,6 +40,7 @@ type Puller struct {
 	pool   *pool
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
+	moved  atomic.Uint64
 
 	mu      sync.Mutex
 	closed  bool
@@ -55,8 +57,8 @@ type fetch struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // after done
-	slot   place
-	bytes  place
+	slot   turn
+	bytes  turn
 
 	// Under Puller.mu.
 	waiting int   // callers; with the last, the fetch is given up
@@ -66,21 +68,25 @@ type fetch struct {
 
 // NewPuller returns a puller that has nothing under way.
 func NewPuller(cfg PullerConfig) *Puller {
-	cfg.MaxPulls = or(cfg.MaxPulls, 8)
+	cfg.MaxPulls = or(cfg.MaxPulls, 16)
 	cfg.MaxBytes = or(cfg.MaxBytes, 1<<30)
 	cfg.StallTimeout = or(cfg.StallTimeout, defaultStallTimeout)
 	cfg.chunk = or(cfg.chunk, chunkSize)
 	cfg.streams = or(cfg.streams, maxStreams)
+	cfg.rest = or(cfg.rest, restTime)
 	p := &Puller{
 		cfg:     cfg,
-		slots:   newLine(int64(cfg.MaxPulls)),
-		bytes:   newLine(cfg.MaxBytes),
-		pool:    newPool(cfg.Dial),
+		slots:   newLine(int64(cfg.MaxPulls), int64(cfg.MaxPulls+1)/2),
+		bytes:   newLine(cfg.MaxBytes, cfg.MaxBytes),
 		fetches: map[ids.ObjectID]*fetch{},
 	}
+	p.pool = newPool(cfg.Dial, &p.moved)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	return p
 }
+
+// Moved goes up with the bytes that arrive.
+func (p *Puller) Moved() uint64 { return p.moved.Load() }
 
 // Close gives up all fetches, and returns when nothing of them is left.
 func (p *Puller) Close() error {
@@ -99,21 +105,11 @@ func (p *Puller) Close() error {
 // the object's if known, else 0. The error is a *FetchError when the nodes are to
 // blame, or the store's, or ctx's.
 func (p *Puller) Fetch(ctx context.Context, id ids.ObjectID, size int64, nodes []ids.NodeID) error {
-	return p.fetch(ctx, id, size, nodes, true)
-}
-
-// Prefetch is Fetch for an object that nobody waits for yet: it lets all those
-// go first that Fetch was called for.
-func (p *Puller) Prefetch(ctx context.Context, id ids.ObjectID, size int64, nodes []ids.NodeID) error {
-	return p.fetch(ctx, id, size, nodes, false)
-}
-
-func (p *Puller) fetch(ctx context.Context, id ids.ObjectID, size int64, nodes []ids.NodeID, urgent bool) error {
 	for {
 		if p.has(id) {
 			return nil
 		}
-		f, err := p.join(id, size, nodes, urgent)
+		f, err := p.join(id, size, nodes)
 		if err != nil {
 			return fmt.Errorf("fetch object %s: %w", id, err)
 		}
@@ -131,17 +127,18 @@ func (p *Puller) fetch(ctx context.Context, id ids.ObjectID, size int64, nodes [
 	}
 }
 
-// has reports whether the object is sealed here.
+// has reports whether the object is in memory here. One that is on disk Create
+// finds.
 func (p *Puller) has(id ids.ObjectID) bool {
-	_, err := p.cfg.Store.Acquire(id)
-	if err == nil {
+	_, ok := p.cfg.Store.Get(id)
+	if ok {
 		p.cfg.Store.Release(id)
 	}
-	return err == nil
+	return ok
 }
 
 // join finds or begins the fetch of an object.
-func (p *Puller) join(id ids.ObjectID, size int64, nodes []ids.NodeID, urgent bool) (*fetch, error) {
+func (p *Puller) join(id ids.ObjectID, size int64, nodes []ids.NodeID) (*fetch, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -150,8 +147,8 @@ func (p *Puller) join(id ids.ObjectID, size int64, nodes []ids.NodeID, urgent bo
 	f := p.fetches[id]
 	if f == nil {
 		f = &fetch{id: id, size: max(size, 0), done: make(chan struct{})}
-		f.slot = place{line: p.slots, weight: 1, urgent: urgent}
-		f.bytes = place{line: p.bytes, weight: min(f.size, p.cfg.MaxBytes), urgent: urgent}
+		f.slot = turn{line: p.slots, weight: 1}
+		f.bytes = turn{line: p.bytes, weight: min(f.size, p.cfg.MaxBytes)}
 		f.ctx, f.cancel = context.WithCancel(p.ctx)
 		p.fetches[id] = f
 		f.sources.add(nodes)
@@ -159,10 +156,6 @@ func (p *Puller) join(id ids.ObjectID, size int64, nodes []ids.NodeID, urgent bo
 	}
 	f.waiting++
 	f.sources.add(nodes)
-	if urgent {
-		f.slot.hurry()
-		f.bytes.hurry()
-	}
 	return f, nil
 }
 
@@ -197,75 +190,4 @@ func (p *Puller) partOf(id ids.ObjectID) *part {
 		return f.part
 	}
 	return nil
-}
-
-// sources are the nodes that an object may come from.
-type sources struct {
-	named []ids.NodeID // by those who asked
-	peers []ids.NodeID // that gave chunks, pointed at by others
-	tried []NodeError  // given up, in that order
-	fails map[ids.NodeID]int
-}
-
-func (s *sources) add(nodes []ids.NodeID) {
-	for _, n := range nodes {
-		if !slices.Contains(s.named, n) {
-			s.named = append(s.named, n)
-		}
-	}
-}
-
-// peer notes a node that gave a chunk though nobody had named it.
-func (s *sources) peer(n ids.NodeID) {
-	if !slices.Contains(s.named, n) && !slices.Contains(s.peers, n) {
-		s.peers = append(s.peers, n)
-	}
-}
-
-func (s *sources) gone(n ids.NodeID) bool {
-	return slices.ContainsFunc(s.tried, func(t NodeError) bool { return t.Node == n })
-}
-
-// nth returns the node that stream i pulls from: one of those that were named,
-// or when they are gone, a peer.
-func (s *sources) nth(i int) (ids.NodeID, bool) {
-	for _, nodes := range [][]ids.NodeID{s.named, s.peers} {
-		left := make([]ids.NodeID, 0, len(nodes))
-		for _, n := range nodes {
-			if !s.gone(n) {
-				left = append(left, n)
-			}
-		}
-		if len(left) > 0 {
-			return left[i%len(left)], true
-		}
-	}
-	return 0, false
-}
-
-// maxFails is how often in a row a connection to a source may break before
-// anything has come of it.
-const maxFails = 3
-
-// fail notes what went wrong with a source. Unless it's a break that may pass,
-// the source is given up.
-func (s *sources) fail(n ids.NodeID, err error, passing bool) {
-	if s.gone(n) {
-		return
-	}
-	if s.fails == nil {
-		s.fails = map[ids.NodeID]int{}
-	}
-	if s.fails[n]++; !passing || s.fails[n] >= maxFails {
-		s.tried = append(s.tried, NodeError{Node: n, Err: err})
-	}
-}
-
-// avoid is all that were given up.
-func (s *sources) avoid() []uint32 {
-	nodes := make([]uint32, 0, len(s.tried))
-	for _, t := range s.tried[max(0, len(s.tried)-maxAvoid):] {
-		nodes = append(nodes, uint32(t.Node))
-	}
-	return nodes
 }

@@ -14,7 +14,7 @@ type Room struct {
 	// Create makes an object that another node has, too.
 	Create func(ctx context.Context, id ids.ObjectID, size int64, by ids.ProcessID) (objectstore.Extent, error)
 	// Acquire pins an object that is in memory or on disk.
-	Acquire func(id ids.ObjectID, by ids.ProcessID) (objectstore.Extent, error)
+	Acquire func(ctx context.Context, id ids.ObjectID, by ids.ProcessID) (objectstore.Extent, error)
 }
 
 // Of adapts a node's object store. What streams hold in it is held in the name of
@@ -49,8 +49,16 @@ func (r real) Abort(id ids.ObjectID) error {
 
 func (r real) Wait(ctx context.Context, id ids.ObjectID) error { return r.s.WaitMade(ctx, id) }
 
-func (r real) Acquire(id ids.ObjectID) ([]byte, error) {
-	place, err := r.room.Acquire(id, r.by)
+func (r real) Get(id ids.ObjectID) ([]byte, bool) {
+	place, ok := r.s.Acquire(id, r.by)
+	if !ok {
+		return nil, false
+	}
+	return r.s.Bytes(place), true
+}
+
+func (r real) Acquire(ctx context.Context, id ids.ObjectID) ([]byte, error) {
+	place, err := r.room.Acquire(ctx, id, r.by)
 	if err != nil {
 		return nil, err
 	}

@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	pb "github.com/gray-runtime/gray/proto"
@@ -109,74 +109,99 @@ func TestBreaksCostTheirChunk(t *testing.T) {
 	}
 }
 
-// TestUrgentFirst: pulls that somebody waits for go before prefetches, also when
-// they began as such.
-func TestUrgentFirst(t *testing.T) {
+// TestSlowSourceLeavesSlots: however many objects are wanted from a node that doesn't
+// answer, others give theirs; and then those that waited behind them do come.
+func TestSlowSourceLeavesSlots(t *testing.T) {
 	h := newHosts(t, false)
-	from := newMemory()
-	for n := range uint64(5) {
+	from, to := newMemory(), newMemory()
+	for n := range uint64(10) {
 		from.put(objectN(n), randomBytes(10))
 	}
 	s := NewServer(ServerConfig{Store: from})
 	t.Cleanup(func() { _ = s.Close() })
-	begun, let := make(chan struct{}, 1), make(chan struct{})
+	begun, let := make(chan struct{}, 10), make(chan struct{})
 	h.listen(2, func(c net.Conn) { begun <- struct{}{}; <-let; _ = s.Serve(c) })
-	to := &ordered{memory: newMemory()}
-	p := newPuller(t, PullerConfig{Store: to, Dial: h.dial, MaxPulls: 1})
+	h.listen(3, func(c net.Conn) { _ = s.Serve(c) })
+	p := newPuller(t, PullerConfig{Store: to, Dial: h.dial, MaxPulls: 4})
 	var wg sync.WaitGroup
-	start := func(n uint64, get func(context.Context, ids.ObjectID, int64, []ids.NodeID) error, queued int) {
+	for n := range uint64(8) {
 		wg.Go(func() {
-			if err := get(t.Context(), objectN(n), 10, []ids.NodeID{2}); err != nil {
+			if err := p.Fetch(t.Context(), objectN(n), 10, []ids.NodeID{2}); err != nil {
 				t.Error(err)
 			}
 		})
-		for p.slots.queued() != queued { // until it stands in line
-			if t.Failed() {
-				return
-			}
+	}
+	<-begun
+	<-begun
+	for n := range uint64(2) {
+		if err := p.Fetch(t.Context(), objectN(8+n), 10, []ids.NodeID{3}); err != nil {
+			t.Error(err)
 		}
 	}
-	start(0, p.Fetch, 0)
-	<-begun
-	start(1, p.Prefetch, 1)
-	start(2, p.Prefetch, 2)
-	start(3, p.Fetch, 3)
-	wg.Go(func() { _ = p.Fetch(t.Context(), objectN(2), 10, nil) })
-	for !p.urgent(objectN(2)) {
+	if len(begun) > 0 {
+		t.Errorf("%d of 4 slots are for one node", 2+len(begun))
 	}
 	close(let)
 	wg.Wait()
-	if want := []ids.ObjectID{objectN(0), objectN(3), objectN(2), objectN(1)}; !slices.Equal(to.order, want) {
-		t.Errorf("came in order %v, want %v", to.order, want)
+	if len(to.sealed) != 10 || p.slots.free != 4 || len(p.slots.out) != 0 {
+		t.Errorf("%d objects came, %d slots are free, %v are out", len(to.sealed), p.slots.free, p.slots.out)
 	}
 }
 
-func (l *line) queued() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.waiting[0].Len() + l.waiting[1].Len()
+// TestLine: shares are kept, nobody is passed by who fits, and what is taken comes back.
+func TestLine(t *testing.T) {
+	l := newLine(4, 2)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	take := func(node ids.NodeID, weight int64) (*turn, bool) {
+		x := &turn{line: l, weight: weight, node: node}
+		l.mu.Lock()
+		fits := weight <= l.free && (node == 0 || l.out[node]+weight <= l.share)
+		l.mu.Unlock()
+		if !fits {
+			return x, x.acquire(over) == nil
+		}
+		return x, x.acquire(t.Context()) == nil
+	}
+	a, ok1 := take(2, 2)
+	_, ok2 := take(2, 1)
+	b, ok3 := take(3, 2)
+	_, ok4 := take(0, 1)
+	if !ok1 || ok2 || !ok3 || ok4 {
+		t.Error(ok1, ok2, ok3, ok4)
+	}
+	a.release()
+	b.release()
+	if l.free != 4 || len(l.out) != 0 || l.waiting.Len() != 0 {
+		t.Errorf("%d free, %v out, %d wait", l.free, l.out, l.waiting.Len())
+	}
 }
 
-func (p *Puller) urgent(id ids.ObjectID) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f := p.fetches[id]
-	p.slots.mu.Lock()
-	defer p.slots.mu.Unlock()
-	return f != nil && f.slot.urgent
-}
-
-// ordered notes in which order objects are sealed.
-type ordered struct {
-	*memory
-	order []ids.ObjectID
-}
-
-func (o *ordered) Seal(id ids.ObjectID) error {
-	o.mu.Lock()
-	o.order = append(o.order, id)
-	o.mu.Unlock()
-	return o.memory.Seal(id)
+// TestNoRoomLendsBytes: a pull that waits long for room in the store lets others have
+// its share of what may be under way.
+func TestNoRoomLendsBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		from := newMemory()
+		from.put(objectN(1), randomBytes(10))
+		from.put(objectN(2), randomBytes(10))
+		s := NewServer(ServerConfig{Store: from})
+		to := &tight{memory: newMemory(), full: objectN(1), waits: make(chan struct{}), room: make(chan struct{})}
+		p := NewPuller(PullerConfig{Store: to, Dial: piped(s), MaxBytes: 10})
+		done := make(chan error, 1)
+		go func() { done <- p.Fetch(t.Context(), objectN(1), 10, []ids.NodeID{2}) }()
+		<-to.waits
+		if err := p.Fetch(t.Context(), objectN(2), 10, []ids.NodeID{2}); err != nil {
+			t.Error(err)
+		}
+		close(to.room)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if p.bytes.free != 10 {
+			t.Errorf("%d bytes are free of 10", p.bytes.free)
+		}
+		_, _ = p.Close(), s.Close()
+	})
 }
 
 // TestNoRoomTakesNoSlot: a pull that waits for room keeps no other from pulling.
@@ -201,18 +226,22 @@ func TestNoRoomTakesNoSlot(t *testing.T) {
 	}
 }
 
-// tight has no room for one object.
+// tight has no room yet for one object.
 type tight struct {
 	*memory
 	full  ids.ObjectID
-	waits chan struct{}
+	waits chan struct{} // closed when it waits
+	room  chan struct{} // closed when there is
 }
 
 func (s *tight) Create(ctx context.Context, id ids.ObjectID, size int64) ([]byte, error) {
 	if id == s.full {
 		close(s.waits)
-		<-ctx.Done()
-		return nil, ctx.Err()
+		select {
+		case <-s.room:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	return s.memory.Create(ctx, id, size)
 }

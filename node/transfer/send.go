@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"syscall"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/objectstore"
+	"github.com/gray-runtime/gray/objectstore/spill"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -24,9 +24,6 @@ const (
 	sealWait = 5 * time.Second
 	// swarmWait is how long a chunk is kept back because others are to pass it on.
 	swarmWait = time.Second
-	// gripTime is how long an object stays pinned after a chunk of it was sent. The
-	// next is asked for soon, and shouldn't find the object on the disk again.
-	gripTime = 500 * time.Millisecond
 )
 
 // pull answers a request for a chunk. An error ends the connection.
@@ -44,12 +41,12 @@ func (s *Server) pull(conn net.Conn, from ids.NodeID, p *proto.Pull, g *grip) er
 		data = part.data // its length only: read has its bytes
 	}
 	size := int64(len(data))
-	if p.Chunk == 0 {
+	if p.Chunk == 0 || int64(p.Index) >= chunksOf(size, p.Chunk) { // the latter was told another size
 		return s.reply(conn, &proto.StreamReply{Size: size})
 	}
 	count := chunksOf(size, p.Chunk)
-	if int64(p.Index) >= count || count > maxChunks {
-		return refuse(conn, proto.Error_INVALID, fmt.Sprintf("object %s of %d bytes has no chunk %d of %d bytes", id, size, p.Index, p.Chunk))
+	if count > maxChunks {
+		return refuse(conn, proto.Error_INVALID, fmt.Sprintf("object %s of %d bytes has too many chunks of %d bytes", id, size, p.Chunk))
 	}
 	if count == 1 {
 		defer g.loosen(0)
@@ -84,46 +81,55 @@ func (s *Server) pull(conn net.Conn, from ids.NodeID, p *proto.Pull, g *grip) er
 // find returns an object's bytes, pinned; or that it's being pulled and has the
 // wanted chunk; or why there's neither.
 func (s *Server) find(id ids.ObjectID, p *proto.Pull, g *grip) ([]byte, *part, *proto.Error) {
-	why := fmt.Errorf("node %s does not have object %s", s.cfg.Node, id)
-	for {
+	refuse := func(kind proto.Error_Kind, why error) ([]byte, *part, *proto.Error) {
+		return nil, nil, &proto.Error{Kind: kind, Message: fmt.Sprintf("node %s: object %s: %v", s.cfg.Node, id, why)}
+	}
+	for waited := false; ; {
 		data, err := g.take(id)
-		if err == nil {
+		var full *objectstore.FullError
+		var unread *spill.ReadError
+		switch {
+		case err == nil:
 			return data, nil, nil
-		}
-		if !errors.Is(err, objectstore.ErrNotFound) {
-			why = err
-		}
-		if full := (*objectstore.FullError)(nil); errors.As(err, &full) {
-			return nil, nil, &proto.Error{Kind: proto.Error_STORE_FULL, Message: err.Error()}
+		case errors.As(err, &full):
+			return refuse(proto.Error_STORE_FULL, err)
+		case !errors.Is(err, objectstore.ErrNotFound) && !errors.As(err, &unread):
+			return refuse(proto.Error_UNAVAILABLE, err)
 		}
 		var part *part
 		if s.cfg.Puller != nil {
 			part = s.cfg.Puller.partOf(id)
 		}
-		if part == nil {
-			break
+		if part != nil {
+			if p.Chunk == 0 || int64(p.Index) >= int64(part.count) {
+				if !part.begun() {
+					return refuse(proto.Error_NOT_FOUND, errNotYet) // its size is hearsay
+				}
+				return nil, part, nil // to tell its size, or that there's no such chunk
+			}
+			if p.Chunk != part.chunk {
+				return refuse(proto.Error_NOT_FOUND, errors.New("is coming, in other chunks"))
+			}
+			switch err := part.wait(s.ctx, int(p.Index), min(sealWait, s.patience())); {
+			case err == nil:
+				return nil, part, nil
+			case !errors.Is(err, errClosed):
+				return refuse(proto.Error_NOT_FOUND, err)
+			}
+			continue
 		}
-		if p.Chunk == 0 || int64(p.Index) >= int64(part.count) {
-			return nil, part, nil // to tell its size, or that there's no such chunk
+		if waited || s.awaitMade(id) != nil {
+			return refuse(proto.Error_NOT_FOUND, err)
 		}
-		if p.Chunk != part.chunk {
-			return nil, nil, &proto.Error{Kind: proto.Error_UNAVAILABLE, Message: fmt.Sprintf("node %s has object %s in other chunks", s.cfg.Node, id)}
-		}
-		switch err := part.wait(s.ctx, int(p.Index), sealWait); {
-		case err == nil:
-			return nil, part, nil
-		case !errors.Is(err, errClosed):
-			return nil, nil, &proto.Error{Kind: proto.Error_UNAVAILABLE, Message: fmt.Sprintf("node %s: object %s: %v", s.cfg.Node, id, err)}
-		}
+		waited = true
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, sealWait)
+}
+
+// awaitMade waits for a while for an object that is being made.
+func (s *Server) awaitMade(id ids.ObjectID) error {
+	ctx, cancel := context.WithTimeout(s.ctx, min(sealWait, s.patience()))
 	defer cancel()
-	if s.cfg.Store.Wait(ctx, id) == nil {
-		if data, err := g.take(id); err == nil {
-			return data, nil, nil
-		}
-	}
-	return nil, nil, &proto.Error{Kind: proto.Error_NOT_FOUND, Message: why.Error()}
+	return s.cfg.Store.Wait(ctx, id)
 }
 
 // advise decides who gives a chunk, with patience for a while.
@@ -190,6 +196,7 @@ func (s *Server) send(conn net.Conn, id ids.ObjectID, data []byte, part *part, o
 		if _, err := conn.Write(b); err != nil {
 			return err
 		}
+		s.moved.Add(1)
 		b = b[:0]
 	}
 	return nil
@@ -207,64 +214,5 @@ func promptly(conn net.Conn) {
 				_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, 128<<10)
 			})
 		}
-	}
-}
-
-// A grip is a connection's pin of the object that was last asked for on it.
-type grip struct {
-	store Store
-
-	mu   sync.Mutex
-	held bool
-	id   ids.ObjectID
-	data []byte
-	uses int // calls of take
-}
-
-// take pins an object until loosen or release.
-func (g *grip) take(id ids.ObjectID) ([]byte, error) {
-	g.mu.Lock()
-	g.uses++
-	data, held := g.data, g.held && g.id == id
-	g.mu.Unlock()
-	if held {
-		return data, nil
-	}
-	g.release()
-	data, err := g.store.Acquire(id)
-	if err == nil {
-		g.mu.Lock()
-		g.held, g.id, g.data = true, id, data
-		g.mu.Unlock()
-	}
-	return data, err
-}
-
-// loosen ends the pin unless the object is taken again before d is over.
-func (g *grip) loosen(d time.Duration) {
-	g.mu.Lock()
-	held, uses := g.held, g.uses
-	g.mu.Unlock()
-	switch {
-	case d == 0:
-		g.release()
-	case held:
-		time.AfterFunc(d, func() { g.end(func() bool { return g.uses == uses }) })
-	}
-}
-
-// release ends the pin.
-func (g *grip) release() { g.end(func() bool { return true }) }
-
-// end ends the pin if due, which is called with mu held.
-func (g *grip) end(due func() bool) {
-	g.mu.Lock()
-	held, id := g.held && due(), g.id
-	if held {
-		g.held, g.data = false, nil
-	}
-	g.mu.Unlock()
-	if held {
-		g.store.Release(id)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
@@ -25,7 +26,8 @@ type ServerConfig struct {
 	Socket func(process uint32) (path string, err error)
 	// HeaderTimeout bounds TLS handshake, header and reply. 0: 5 s.
 	HeaderTimeout time.Duration
-	// StallTimeout ends a pull whose reader takes no bytes. 0: 30 s.
+	// StallTimeout ends a pull whose reader takes no bytes. It's the pullers' too:
+	// what takes longer here they are told in time. 0: 30 s.
 	StallTimeout time.Duration
 	// IdleTimeout ends a connection on which nothing is asked for. 0: 60 s.
 	IdleTimeout time.Duration
@@ -37,12 +39,14 @@ type Server struct {
 	swarms swarms
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
+	moved  atomic.Uint64
 
 	mu     sync.Mutex
 	closed bool
 	conns  map[net.Conn]ids.NodeID // and who has opened a tunnel on it
 	dead   map[ids.NodeID]bool
-	wg     sync.WaitGroup // calls of Serve
+	reads  map[ids.ObjectID]*reading
+	wg     sync.WaitGroup // calls of Serve, and readings
 }
 
 // NewServer returns a server that has no streams yet.
@@ -50,10 +54,19 @@ func NewServer(cfg ServerConfig) *Server {
 	cfg.HeaderTimeout = or(cfg.HeaderTimeout, defaultHeaderTimeout)
 	cfg.StallTimeout = or(cfg.StallTimeout, defaultStallTimeout)
 	cfg.IdleTimeout = or(cfg.IdleTimeout, serverIdle)
-	s := &Server{cfg: cfg, swarms: swarms{of: map[ids.ObjectID]*swarm{}}, conns: map[net.Conn]ids.NodeID{}, dead: map[ids.NodeID]bool{}}
+	s := &Server{
+		cfg: cfg, swarms: swarms{of: map[ids.ObjectID]*swarm{}}, conns: map[net.Conn]ids.NodeID{},
+		dead: map[ids.NodeID]bool{}, reads: map[ids.ObjectID]*reading{},
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
+
+// patience is how long one thing may be waited for before a request is answered.
+func (s *Server) patience() time.Duration { return s.cfg.StallTimeout / 4 }
+
+// Moved goes up with the bytes of objects that leave.
+func (s *Server) Moved() uint64 { return s.moved.Load() }
 
 // Close ends all streams, and returns when they have ended.
 func (s *Server) Close() error {
@@ -69,8 +82,10 @@ func (s *Server) Close() error {
 }
 
 // Bury ends the tunnels that a dead node has opened, and refuses more: what it
-// sent before may arrive only now, when others do its work.
+// sent before may arrive only now, when others do its work. Nobody is pointed at it
+// any more.
 func (s *Server) Bury(node ids.NodeID) {
+	s.swarms.forget(node)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dead[node] = true
@@ -105,7 +120,7 @@ func (s *Server) Serve(conn net.Conn) error {
 	defer s.wg.Done()
 	defer s.forget(conn)
 
-	held := &grip{store: s.cfg.Store}
+	held := &grip{server: s}
 	defer held.release()
 	patience := s.cfg.HeaderTimeout
 	for first := true; ; first = false {

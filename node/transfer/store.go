@@ -19,9 +19,12 @@ type Store interface {
 	// Wait returns when an object that somebody is making is sealed, or with an
 	// error when it isn't being made any more.
 	Wait(ctx context.Context, id ids.ObjectID) error
-	// Acquire pins a sealed object and returns its bytes; each Acquire needs one
-	// Release. One that lies on disk is read first.
-	Acquire(id ids.ObjectID) ([]byte, error)
-	// Release ends one Acquire.
+	// Get pins a sealed object that is in memory and returns its bytes; each Get that
+	// does needs one Release.
+	Get(id ids.ObjectID) ([]byte, bool)
+	// Acquire is Get of an object that may lie on disk, from where it's read first.
+	// That may take long; ctx ends only the wait for room.
+	Acquire(ctx context.Context, id ids.ObjectID) ([]byte, error)
+	// Release ends one Get or Acquire.
 	Release(id ids.ObjectID)
 }

@@ -21,15 +21,17 @@ const (
 	maxHeader = 4 << 10
 	// maxReply bounds a StreamReply: an error with its text.
 	maxReply = 64 << 10
-	// piece is how much is read or written under one deadline.
-	piece = 4 << 20
+	// piece is how much is read or written under one deadline. As it's written it
+	// counts as moved: on a slow link that must not take long.
+	piece = 256 << 10
 
 	defaultHeaderTimeout = 5 * time.Second
 	defaultStallTimeout  = 30 * time.Second
 )
 
 // A Dialer connects to another node for a stream. A TLS handshake may still be
-// to come: the first write does it.
+// to come: the first write does it. The error of a node that is dead for good wraps
+// refs.ErrNoNode.
 type Dialer func(ctx context.Context, node ids.NodeID) (net.Conn, error)
 
 // writeMessage sends m with its length before it, in one write.
@@ -60,7 +62,7 @@ func readMessage(r io.Reader, m proto.Message, limit uint32) error {
 	}
 	length := binary.LittleEndian.Uint32(head[:])
 	if length > limit {
-		return fmt.Errorf("%w: %d bytes announced, at most %d allowed", ErrMessageTooLong, length, limit)
+		return fmt.Errorf("%w: %d bytes announced, at most %d allowed", errMessageTooLong, length, limit)
 	}
 	body := make([]byte, length)
 	if _, err := io.ReadFull(r, body); err != nil {
@@ -141,7 +143,7 @@ func cause(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return ErrStalled
+		return errStalled
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -16,6 +17,9 @@ const (
 	maxSends = 4
 	// memberTime is how long after a request its node counts as pulling.
 	memberTime = 3 * time.Second
+	// holdTime is how long after its last request a node is named to others: then its
+	// copy may be gone.
+	holdTime = 10 * time.Second
 	// swarmTime is how long it's remembered who has chunks of an object that
 	// nobody asks for.
 	swarmTime  = 30 * time.Second
@@ -88,6 +92,18 @@ func (s *swarms) get(id ids.ObjectID, chunk int64, count int, now time.Time) *sw
 	return w
 }
 
+// forget takes it that a node has nothing any more.
+func (s *swarms) forget(n ids.NodeID) {
+	s.mu.Lock()
+	all := slices.Collect(maps.Values(s.of))
+	s.mu.Unlock()
+	for _, w := range all {
+		w.mu.Lock()
+		w.forget(n)
+		w.mu.Unlock()
+	}
+}
+
 // advise decides who gives a chunk to a node. If it's this one (self), the
 // sending has begun: end is to be called. Without patience, nobody is to wait.
 func (w *swarm) advise(self, from ids.NodeID, p *proto.Pull, now time.Time, patience bool) advice {
@@ -149,12 +165,26 @@ func (w *swarm) end(to ids.NodeID, i int, whole bool) {
 	w.sending[i]--
 	w.sends--
 	if m := w.members[to]; m != nil {
-		if m.sending--; whole {
+		if m.sending = max(0, m.sending-1); whole { // 0: it was forgotten meanwhile, and came back
 			w.has(m, i)
 		}
 	}
 	close(w.news)
 	w.news = make(chan struct{})
+}
+
+// forget takes it that a node has nothing any more.
+func (w *swarm) forget(n ids.NodeID) {
+	m := w.members[n]
+	if m == nil {
+		return
+	}
+	delete(w.members, n)
+	for i := range w.count {
+		if m.have.has(i) {
+			w.copies[i]--
+		}
+	}
 }
 
 func (w *swarm) has(m *member, i int) {
@@ -210,10 +240,15 @@ func (w *swarm) set(list []uint32) bits {
 	return s
 }
 
-// pulling is how many nodes pull, with this one.
+// pulling is how many nodes pull, with this one. Those that haven't been heard of for
+// long are forgotten.
 func (w *swarm) pulling(node ids.NodeID, now time.Time) int {
 	count := 1
 	for n, m := range w.members {
+		if now.Sub(m.seen) >= holdTime {
+			w.forget(n)
+			continue
+		}
 		if n != node && now.Sub(m.seen) < memberTime {
 			count++
 		}

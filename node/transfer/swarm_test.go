@@ -195,6 +195,22 @@ func TestAdvice(t *testing.T) {
 	}
 	w.end(2, 3, false)
 
+	for _, forget := range []func() time.Time{
+		func() time.Time { return begin.Add(holdTime) },
+		func() time.Time { all.forget(1); return begin },
+	} {
+		w = all.get(objectN(9), 10, 8, begin)
+		w.learn(1, &pb.Pull{Have: everything}, begin)
+		w.learn(3, &pb.Pull{}, begin)
+		at := forget()
+		w.learn(3, &pb.Pull{}, at)
+		if !sends(advise(2, at, &pb.Pull{Index: 3})) || w.copies[3] != 0 {
+			t.Error("who is dead, or hasn't been heard of for long, isn't named")
+		}
+		w.end(2, 3, false)
+		delete(all.of, objectN(9))
+	}
+
 	w = all.get(objectN(2), 10, 8, begin)
 	if !sends(advise(1, begin, &pb.Pull{Have: everything})) {
 		t.Error("who is alone gets what it asks for")

@@ -201,8 +201,8 @@ func TestHeaderTimeout(t *testing.T) {
 	s := NewServer(ServerConfig{HeaderTimeout: time.Millisecond})
 	a, b := net.Pipe()
 	defer a.Close()
-	if err := s.Serve(b); !errors.Is(err, ErrStalled) {
-		t.Errorf("got %v, want %v", err, ErrStalled)
+	if err := s.Serve(b); !errors.Is(err, errStalled) {
+		t.Errorf("got %v, want %v", err, errStalled)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 
@@ -229,18 +230,29 @@ func (p *Process) place(ctx context.Context, ask, undo *graypb.ToNode) (objectst
 	}
 }
 
-func isLost(err error) bool {
+func isLost(err error) bool { return isKind(err, graypb.Error_OBJECT_LOST) }
+
+func isKind(err error, kind graypb.Error_Kind) bool {
 	var remote *RemoteError
-	return errors.As(err, &remote) && remote.Detail.Kind == graypb.Error_OBJECT_LOST
+	return errors.As(err, &remote) && remote.Detail.Kind == kind
 }
 
+// readPause is how long it's waited before a node is asked again for an object that
+// another has but can't give for the moment.
+const readPause = 100 * time.Millisecond
+
 // readStored gives f, with d, an object's bytes in this node's store, brought there if
-// need be.
+// need be: however long that takes while a living node may have it.
 func (p *Process) readStored(ctx context.Context, id ids.ObjectID, size int64, nodes []ids.NodeID, d *Decoding, f func([]byte, *Decoding) error) error {
 	unpin := &graypb.ToNode{Body: &graypb.ToNode_UnpinObject{UnpinObject: &graypb.UnpinObject{Ids: [][]byte{id.Bytes()}}}}
-	place, err := p.place(ctx, &graypb.ToNode{Body: &graypb.ToNode_FetchObject{
-		FetchObject: &graypb.FetchObject{Id: id.Bytes(), Nodes: nodeNumbers(nodes), Size: size},
-	}}, unpin)
+	fetch := &graypb.FetchObject{Id: id.Bytes(), Nodes: nodeNumbers(nodes), Size: size}
+	place, err := p.place(ctx, &graypb.ToNode{Body: &graypb.ToNode_FetchObject{FetchObject: fetch}}, unpin)
+	for isKind(err, graypb.Error_UNAVAILABLE) {
+		if !pause(ctx, readPause) {
+			return context.Cause(ctx)
+		}
+		place, err = p.place(ctx, &graypb.ToNode{Body: &graypb.ToNode_FetchObject{FetchObject: fetch}}, unpin)
+	}
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ func (n *Node) read(p *process) {
 			err = r.frame(m)
 		}
 		if err != nil {
+			p.left.Store(errors.Is(err, io.EOF))
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 				n.log.Info("a process's connection ends", "process", p.name(), "error", err)
 			}

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lingerLimit bounds how long a process without a connection keeps what it held: one
-// that lives on for longer has ended its session and forgotten what it viewed.
+// lingerLimit bounds how long a process whose connection was ended keeps what it held:
+// one that lives on for longer was told so and forgot what it viewed.
 const lingerLimit = 10 * time.Minute
 
 // A lifeline tells the end of a process that isn't the node's child: a pidfd, which

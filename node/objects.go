@@ -325,14 +325,14 @@ func (n *Node) dropNode(node ids.NodeID, except []ids.ObjectID) {
 	n.changed()
 }
 
-// letGo releases what a process held in the store. One that may live on without its
-// connection, reading or writing, keeps it until it has ended.
+// letGo releases what a process held in the store. One whose connection this node has
+// ended may be reading or writing: it keeps what it holds until it has ended.
 func (n *Node) letGo(p *process) {
 	holds := func(h objectstore.Holding) bool { return h.By == p.id }
 	switch {
 	case p.life == nil:
 		n.store.ReleaseProcess(p.id)
-	case !slices.ContainsFunc(n.store.Holdings(), holds):
+	case p.left.Load() || !slices.ContainsFunc(n.store.Holdings(), holds):
 		n.store.ReleaseProcess(p.id)
 		p.life.close()
 	default:

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,7 +42,8 @@ type process struct {
 	conn      *wire.Conn
 	pid       int
 	functions map[uint64]string
-	life      *lifeline // of a driver that was started by somebody else; nil if there is none
+	life      *lifeline   // of a driver that was started by somebody else; nil if there is none
+	left      atomic.Bool // it has ended the connection, and uses the store no more
 
 	out      *outbox
 	ctx      context.Context // ends with the process

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/gray-runtime/gray/internal/wire"
 	"github.com/gray-runtime/gray/proto"
@@ -121,7 +122,9 @@ func (l *link) answer(m *proto.ToProcess) {
 	}
 }
 
-// close ends every call.
+// close ends every call, and the connection's reader. The socket stays open until
+// nobody looks at the store any more (readers.close): its end frees what this process
+// holds there.
 func (l *link) close(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,7 +136,7 @@ func (l *link) close(err error) {
 		close(ch)
 		delete(l.calls, n)
 	}
-	l.conn.Close()
+	_ = l.conn.SetDeadline(time.Unix(1, 0))
 }
 
 // RemoteError is an error that another process sent.

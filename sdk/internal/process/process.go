@@ -207,7 +207,7 @@ var ErrClosed = errors.New("this process has left the cluster")
 func (p *Process) Close() error {
 	p.end(ErrClosed)
 	p.wg.Wait()
-	err := p.readers.close(p.store)
+	err := p.readers.close(p.store, p.node.conn)
 	if uerr := unix.Munmap(p.pages); err == nil {
 		err = uerr
 	}

@@ -1,17 +1,21 @@
 package process
 
 import (
+	"errors"
+	"io"
 	"sync"
 
 	"github.com/gray-runtime/gray/objectstore"
 )
 
-// readers counts who uses the mapped store, which must not go from under them:
-// after close it goes with the last of them.
+// readers counts who uses the mapped store, which must not go from under them, nor be
+// given to others: after close it goes with the last of them, and the connection, by
+// whose end the node knows, after it.
 type readers struct {
 	mu    sync.Mutex
 	n     int
 	store *objectstore.Mapping // once closed
+	conn  io.Closer
 	over  bool
 }
 
@@ -30,16 +34,18 @@ func (r *readers) leave() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.n--; r.n == 0 && r.over {
-		_ = r.store.Close()
+		_ = r.release()
 	}
 }
 
-func (r *readers) close(store *objectstore.Mapping) error {
+func (r *readers) close(store *objectstore.Mapping, conn io.Closer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.over, r.store = true, store
+	r.over, r.store, r.conn = true, store, conn
 	if r.n > 0 {
 		return nil
 	}
-	return store.Close()
+	return r.release()
 }
+
+func (r *readers) release() error { return errors.Join(r.store.Close(), r.conn.Close()) }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/gray-runtime/gray/internal/pause"
 )
 
 // turn is how much later each further head stands for election when the leader
@@ -40,7 +42,7 @@ func (h *Head) hasEnded(leader raft.ServerID, address string) bool {
 		if h.refuses(h.ctx, address) {
 			return true
 		}
-		if _, id := h.consensus.raft.LeaderWithID(); id != leader || !pause(h.ctx, wait) {
+		if _, id := h.consensus.raft.LeaderWithID(); id != leader || !pause.For(h.ctx, wait) {
 			return false
 		}
 	}
@@ -58,13 +60,13 @@ func (h *Head) stand(instead raft.ServerID) {
 		return
 	}
 	before := h.consensus.raft.CurrentTerm()
-	if !pause(h.ctx, time.Duration(place)*turn) {
+	if !pause.For(h.ctx, time.Duration(place)*turn) {
 		return
 	}
 	// Somebody stood already. It loses if its log is behind, and then who refused it
 	// a vote has a better one.
 	if term := h.consensus.raft.CurrentTerm(); term != before {
-		if !pause(h.ctx, turn) || !h.consensus.refused(term) {
+		if !pause.For(h.ctx, turn) || !h.consensus.refused(term) {
 			return
 		}
 	}

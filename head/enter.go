@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/pki"
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
@@ -50,7 +51,7 @@ func (h *Head) askToJoin(ctx context.Context) error {
 			}
 			last = &JoinError{Address: address, Err: plainError(err)}
 		}
-		if !pause(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return last
 		}
 	}
@@ -134,7 +135,7 @@ func (h *Head) enter(ctx context.Context) error {
 				return last
 			}
 		}
-		if !pause(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return last
 		}
 	}
@@ -207,15 +208,4 @@ func (h *Head) Waiting() string {
 		}
 	}
 	return fmt.Sprintf("no majority of its %d heads is there: start the others (%s)", len(members), strings.Join(missing, ", "))
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -244,7 +245,7 @@ func (c *caller) call(hasty bool, ask func(context.Context, proto.ControlClient)
 		switch {
 		case hasty:
 			return errGaveUp
-		case !pause(limited, retryAfter):
+		case !pause.For(limited, retryAfter):
 			return fmt.Errorf("no answer within %v: %w", answerTime, err)
 		}
 	}
@@ -316,7 +317,7 @@ func reads() []request {
 
 // keepAlive gives signs of life of a node, whose job would end with it.
 func (c *caller) keepAlive(ctx context.Context, n *fakeNode) {
-	for pause(ctx, signOfLife) {
+	for pause.For(ctx, signOfLife) {
 		err := c.call(false, func(ctx context.Context, control proto.ControlClient) error {
 			_, err := control.RegisterNode(ctx, &proto.RegisterNodeRequest{Instance: n.instance, Node: n.info, Id: n.id})
 			return err

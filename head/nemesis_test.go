@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/api"
+	"github.com/gray-runtime/gray/internal/pause"
 )
 
 // blows are what the nemesis does: one hand of cards, shuffled again when it has
@@ -95,7 +96,7 @@ func (n *nemesis) run(ctx context.Context) {
 		case pauseLeader, pauseAny, pauseAndKill, cutLeader, cutAny:
 			down = minPause + n.upTo(maxPause-minPause)
 		}
-		if !pause(ctx, rest) {
+		if !pause.For(ctx, rest) {
 			break
 		}
 		n.over()
@@ -162,14 +163,14 @@ func (n *nemesis) strike(blow string, head *child, down time.Duration) {
 	case killAll:
 		n.kill(down, n.heads...)
 	case pauseLeader, pauseAny:
-		n.pause(head, func() { pause(n.t.Context(), down) })
+		n.pause(head, func() { pause.For(n.t.Context(), down) })
 	case pauseAndKill:
 		other := n.heads[(slices.Index(n.heads, head)+1)%len(n.heads)]
 		n.pause(head, func() { n.kill(down, other) })
 	case cutLeader, cutAny:
 		number := slices.Index(n.heads, head) + 1
 		n.cables.set(number, "down")
-		pause(n.t.Context(), down)
+		pause.For(n.t.Context(), down)
 		n.cables.set(number, "up")
 	case transferLead:
 		n.client.Close() // what it keeps may lead to a head that was killed
@@ -187,7 +188,7 @@ func (n *nemesis) kill(down time.Duration, heads ...*child) {
 		h.kill()
 		n.kills++
 	}
-	pause(n.t.Context(), down)
+	pause.For(n.t.Context(), down)
 	for _, h := range heads {
 		h.relaunch()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gray-runtime/gray/head/fsm"
 	"github.com/gray-runtime/gray/internal/api"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -124,7 +125,7 @@ func (h *Head) watchAge() {
 		if h.current(h.ctx) {
 			h.upToDate.Store(&asked)
 		}
-		if !pause(h.ctx, askAge) {
+		if !pause.For(h.ctx, askAge) {
 			return
 		}
 	}

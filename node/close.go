@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -90,7 +91,7 @@ func (n *Node) flushReports(ctx context.Context) {
 		n.reportMu.Lock()
 		left = left || len(n.reports) > 0
 		n.reportMu.Unlock()
-		if !left || n.head.away() || !pause(ctx, 5*time.Millisecond) || n.ctx.Err() != nil {
+		if !left || n.head.away() || !pause.For(ctx, 5*time.Millisecond) || n.ctx.Err() != nil {
 			return
 		}
 	}

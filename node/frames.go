@@ -149,11 +149,3 @@ func nodeIDs(raw []uint32) []ids.NodeID {
 	}
 	return out
 }
-
-func rawNodes(nodes []ids.NodeID) []uint32 {
-	out := make([]uint32, len(nodes))
-	for i, v := range nodes {
-		out[i] = uint32(v)
-	}
-	return out
-}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -332,7 +333,7 @@ func attempt(ctx context.Context, call func(context.Context) error) error {
 func retry(ctx context.Context, do func() error) error {
 	for wait := rpc.RetryFirst; ; wait = min(2*wait, retryMost) {
 		err := do()
-		if err == nil || !mayRetry(err) || !pause(ctx, wait) {
+		if err == nil || !mayRetry(err) || !pause.For(ctx, wait) {
 			return err
 		}
 	}

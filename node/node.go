@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/pki"
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/account"
@@ -271,18 +272,7 @@ func (n *Node) Err() error {
 func (n *Node) spawn(f func()) { n.wg.Go(f) }
 
 // pause waits, and reports false when the node closes meanwhile.
-func (n *Node) pause(d time.Duration) bool { return pause(n.ctx, d) }
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+func (n *Node) pause(d time.Duration) bool { return pause.For(n.ctx, d) }
 
 // closeWith closes c when the node closes, until stop is called.
 func (n *Node) closeWith(c interface{ Close() error }) (stop func() bool) {

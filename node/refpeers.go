@@ -45,7 +45,7 @@ func (r refPeers) Resolve(ctx context.Context, home ids.NodeID, object ids.Objec
 	if err != nil {
 		return nil, err
 	}
-	return c.Resolve(ctx, &proto.ResolveRequest{Id: object.Bytes(), LostOn: rawNodes(lostOn)})
+	return c.Resolve(ctx, &proto.ResolveRequest{Id: object.Bytes(), LostOn: ids.Numbers(lostOn)})
 }
 
 func (r refPeers) Wanted(owner ids.ProcessID, object ids.ObjectID, lostOn []ids.NodeID) bool {
@@ -54,7 +54,7 @@ func (r refPeers) Wanted(owner ids.ProcessID, object ids.ObjectID, lostOn []ids.
 		return false
 	}
 	p.push(&proto.ToProcess{Body: &proto.ToProcess_WantedObject{WantedObject: &proto.WantedObject{
-		Id: object.Bytes(), LostOn: rawNodes(lostOn),
+		Id: object.Bytes(), LostOn: ids.Numbers(lostOn),
 	}}})
 	return true
 }

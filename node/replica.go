@@ -13,6 +13,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -100,7 +101,7 @@ func (n *Node) replicate(ctx context.Context, p *process, id ids.ObjectID, s *pr
 		// All are asked, also who has it: each has to know the others.
 		heirs = append(heirs, candidates[:missing]...)
 		candidates = candidates[missing:]
-		req.Heirs = rawNodes(heirs)
+		req.Heirs = ids.Numbers(heirs)
 		errs := n.askHeirs(ctx, heirs, req)
 		var have []ids.NodeID
 		for i, h := range heirs {
@@ -114,7 +115,7 @@ func (n *Node) replicate(ctx context.Context, p *process, id ids.ObjectID, s *pr
 		heirs = have
 	}
 	state := &proto.ObjectState{Id: s.GetId(), Contains: s.GetContains(), Body: &proto.ObjectState_Stored{
-		Stored: &proto.Stored{Size: size, Nodes: rawNodes(append([]ids.NodeID{n.id}, heirs...))},
+		Stored: &proto.Stored{Size: size, Nodes: ids.Numbers(append([]ids.NodeID{n.id}, heirs...))},
 	}}
 	wait, err := n.refs.Publish(p.id, state)
 	if err == nil {
@@ -265,7 +266,7 @@ func (s *service) Heirs(ctx context.Context, r *proto.HeirsRequest) (*proto.Heir
 	}
 	reply := &proto.HeirsReply{Objects: make([]*proto.Heirs, len(heirs))}
 	for i, h := range heirs {
-		reply.Objects[i] = &proto.Heirs{Nodes: rawNodes(h)}
+		reply.Objects[i] = &proto.Heirs{Nodes: ids.Numbers(h)}
 	}
 	return reply, nil
 }
@@ -314,11 +315,11 @@ func (r refPeers) Seek(ctx context.Context, objects []ids.ObjectID) ([][]ids.Nod
 }
 
 func (r refPeers) Settled(ctx context.Context, dead []ids.NodeID) error {
-	if !pause(ctx, viewWait) { // so that this node's view has every node that borrowed something of theirs
+	if !pause.For(ctx, viewWait) { // so that this node's view has every node that borrowed something of theirs
 		return context.Cause(ctx)
 	}
 	return r.n.everyone(ctx, func(ctx context.Context, _ ids.NodeID, c proto.NodeClient) error {
-		_, err := c.Settled(ctx, &proto.SettledRequest{Dead: rawNodes(dead)})
+		_, err := c.Settled(ctx, &proto.SettledRequest{Dead: ids.Numbers(dead)})
 		return err
 	})
 }
@@ -345,7 +346,7 @@ func (n *Node) everyone(ctx context.Context, call func(context.Context, ids.Node
 					err = call(cctx, node, c)
 					cancel()
 				}
-				if err == nil || !pause(ctx, 100*time.Millisecond) {
+				if err == nil || !pause.For(ctx, 100*time.Millisecond) {
 					return
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -76,7 +77,7 @@ func (n *Node) sendQueue(key reportKey) {
 				n.log.Warn("the head rejected a report", "job", key.job, "error", err)
 				break
 			}
-			if !pause(n.reportCtx, wait) {
+			if !pause.For(n.reportCtx, wait) {
 				return
 			}
 		}

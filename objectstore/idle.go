@@ -34,29 +34,18 @@ func (s *Store) droppable() int64 { return s.idle[copies].bytes + s.idle[clean].
 // rest puts an object that has become idle at the end of its queue.
 func (s *Store) rest(i uint32) {
 	s.arrived(i)
-	o := s.table.at(i)
-	q := &s.idle[o.class()]
-	o.older, o.newer = q.newest, 0
-	if q.newest != 0 {
-		s.table.at(q.newest).newer = i
-	} else {
-		q.oldest = i
-	}
-	q.newest = i
-	q.bytes += roundUp(o.size)
+	s.put(i, s.idle[s.table.at(i).class()].newest, 0)
 }
 
 // restFirst is rest for one that is to be the next to go.
-func (s *Store) restFirst(i uint32) {
+func (s *Store) restFirst(i uint32) { s.put(i, 0, s.idle[s.table.at(i).class()].oldest) }
+
+// put puts an object between two of its queue; 0 is an end.
+func (s *Store) put(i, older, newer uint32) {
 	o := s.table.at(i)
 	q := &s.idle[o.class()]
-	o.older, o.newer = 0, q.oldest
-	if q.oldest != 0 {
-		s.table.at(q.oldest).older = i
-	} else {
-		q.newest = i
-	}
-	q.oldest = i
+	o.older, o.newer = older, newer
+	*s.after(q, older), *s.before(q, newer) = i, i
 	q.bytes += roundUp(o.size)
 }
 
@@ -64,18 +53,25 @@ func (s *Store) restFirst(i uint32) {
 func (s *Store) take(i uint32) {
 	o := s.table.at(i)
 	q := &s.idle[o.class()]
-	if o.older != 0 {
-		s.table.at(o.older).newer = o.newer
-	} else {
-		q.oldest = o.newer
-	}
-	if o.newer != 0 {
-		s.table.at(o.newer).older = o.older
-	} else {
-		q.newest = o.older
-	}
-	o.newer, o.older = 0, 0
+	*s.after(q, o.older), *s.before(q, o.newer) = o.newer, o.older
+	o.older, o.newer = 0, 0
 	q.bytes -= roundUp(o.size)
+}
+
+// after is where a queue says what comes after an object; 0: what comes first.
+func (s *Store) after(q *idleQueue, i uint32) *uint32 {
+	if i == 0 {
+		return &q.oldest
+	}
+	return &s.table.at(i).newer
+}
+
+// before is where a queue says what comes before an object; 0: what comes last.
+func (s *Store) before(q *idleQueue, i uint32) *uint32 {
+	if i == 0 {
+		return &q.newest
+	}
+	return &s.table.at(i).older
 }
 
 // isIdle reports whether an object is in one of the queues.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/pki"
 )
 
@@ -118,7 +119,7 @@ func again(ctx context.Context, call func() error) error {
 	for n := 1; ; n++ {
 		err := call()
 		wait = min(2*wait, retryMost)
-		if err == nil || !isOutage(err) || n == attempts || !pause(ctx, wait) {
+		if err == nil || !isOutage(err) || n == attempts || !pause.For(ctx, wait) {
 			return err
 		}
 	}

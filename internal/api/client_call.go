@@ -183,14 +183,3 @@ func statusError(resp *http.Response) error {
 	}
 	return &StatusError{Status: resp.StatusCode, Message: message}
 }
-
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

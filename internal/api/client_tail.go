@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/gray-runtime/gray/internal/pause"
 )
 
 const (
@@ -38,7 +40,7 @@ func (c *Client) TailLogs(ctx context.Context, id string, w io.Writer, lost func
 		if err == nil || !out.goOn(err) {
 			return err
 		}
-		if !pause(ctx, retryPause) {
+		if !pause.For(ctx, retryPause) {
 			return ctx.Err()
 		}
 	}
@@ -57,7 +59,7 @@ func (c *Client) Await(ctx context.Context, id string, lost func(error)) (*JobDe
 		case !out.goOn(err):
 			return nil, err
 		}
-		if !pause(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return nil, ctx.Err()
 		}
 	}
@@ -177,7 +179,7 @@ func (c *Client) dialTail(ctx context.Context, head, path string) (*websocket.Co
 
 // keepAlive breaks a connection whose other end has vanished without a word.
 func keepAlive(ctx context.Context, conn *websocket.Conn, out *output) {
-	for pause(ctx, pingEvery) {
+	for pause.For(ctx, pingEvery) {
 		limited, cancel := context.WithTimeout(ctx, pingEvery)
 		err := conn.Ping(limited)
 		cancel()

@@ -125,3 +125,12 @@ func ActorIDFrom(b []byte) (ActorID, error) {
 	o, err := ObjectIDFrom(b)
 	return ActorID(o), err
 }
+
+// Numbers are nodes as messages name them.
+func Numbers(nodes []NodeID) []uint32 {
+	out := make([]uint32, len(nodes))
+	for i, n := range nodes {
+		out[i] = uint32(n)
+	}
+	return out
+}

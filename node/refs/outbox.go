@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 )
 
 const (
@@ -200,17 +201,10 @@ func (d *Directory) request(p *peer, kind call, seq uint64, objects []ids.Object
 			d.NodeDied(p.id)
 			return false
 		}
-		pause(p.ctx, attempt)
+		pause.For(p.ctx, pauseAfter(attempt))
 	}
 	return false
 }
 
-// pause waits before the next attempt, longer each time, or until ctx ends.
-func pause(ctx context.Context, attempt int) {
-	t := time.NewTimer(min(firstPause<<min(attempt, 16), longestPause))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
+// pauseAfter is longer after each attempt.
+func pauseAfter(attempt int) time.Duration { return min(firstPause<<min(attempt, 16), longestPause) }

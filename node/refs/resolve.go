@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -104,7 +105,7 @@ func (d *Directory) ask(ctx context.Context, p *peer, id ids.ObjectID, lostOn []
 	defer context.AfterFunc(p.ctx, cancel)()
 	s, err := d.peers.Resolve(ctx, p.id, id, lostOn)
 	if err != nil && !errors.Is(err, ErrNoNode) {
-		pause(ctx, attempt)
+		pause.For(ctx, pauseAfter(attempt))
 	}
 	return s, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -79,7 +80,7 @@ func (g *gathering) stream(nr int) {
 			if !ok {
 				return
 			}
-			pause(g.ctx, rest)
+			pause.For(g.ctx, rest)
 			continue
 		}
 		var size *sizeError

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 )
 
 // gripTime is how long an object stays pinned after it was read from the disk or a
@@ -68,7 +69,7 @@ func (s *Server) run(id ids.ObjectID, r *reading) {
 	s.mu.Unlock()
 	close(r.done)
 	if r.err == nil {
-		pause(s.ctx, gripTime)
+		pause.For(s.ctx, gripTime)
 		s.cfg.Store.Release(id)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -71,7 +72,7 @@ func (p *Puller) sizeOf(f *fetch) (size int64, err error) {
 			return 0, err
 		}
 		if rest > 0 {
-			pause(f.ctx, rest)
+			pause.For(f.ctx, rest)
 			continue
 		}
 		reply, err := p.once(f.ctx, node, header, nil)
@@ -188,14 +189,4 @@ func (p *Puller) failed(ctx context.Context, f *fetch, node ids.NodeID, err erro
 		return
 	}
 	f.sources.fail(node, err, broken != nil, p.cfg.rest, now)
-}
-
-// pause waits for d, or until ctx has ended.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/wire"
 	graypb "github.com/gray-runtime/gray/proto"
 )
@@ -350,7 +351,7 @@ func (a *actorClient) serve() (again bool, err error) {
 	w := ids.ProcessID{Node: ids.NodeID(info.GetNode()), Number: info.GetProcess()}
 	conn, err := a.p.dialWorker(w, info.GetAddress(), 0)
 	if err != nil { // it has died since, or its node can't be reached just now: not the caller's to know
-		again = pause(a.p.ctx, redialDelay)
+		again = pause.For(a.p.ctx, redialDelay)
 		return again, nil //nolint:nilerr // looked for again
 	}
 	a.mu.Lock()

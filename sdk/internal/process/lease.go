@@ -1,7 +1,6 @@
 package process
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"sort"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/wire"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -367,25 +367,13 @@ func (lt *leaseTable) unreachable(l *lease) {
 	c.drop(l)
 	c.mu.Unlock()
 	lt.giveBack(l)
-	if !pause(lt.p.ctx, redialDelay) {
+	if !pause.For(lt.p.ctx, redialDelay) {
 		return
 	}
 	c.mu.Lock()
 	c.announced = 0
 	c.announce()
 	c.mu.Unlock()
-}
-
-// pause waits, and reports false when ctx ends meanwhile.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func (lt *leaseTable) isClosed() bool {

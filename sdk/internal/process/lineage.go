@@ -10,6 +10,7 @@ import (
 	"weak"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -203,7 +204,7 @@ func (p *Process) recoverBorrowed(o *Object, lost *content) {
 	o.content = nil
 	if !o.resolver {
 		o.resolver = true
-		p.spawn(func() { p.resolve(o, p.askFor(o, nodeNumbers(lost.nodes))) })
+		p.spawn(func() { p.resolve(o, p.askFor(o, ids.Numbers(lost.nodes))) })
 	}
 }
 
@@ -339,7 +340,7 @@ func (p *Process) recoverItem(l *lineage, o *Object, lost []ids.NodeID) {
 	}
 	p.spawn(func() {
 		for range deathPolls {
-			if p.allDead(lost) || !pause(p.ctx, deathPoll) {
+			if p.allDead(lost) || !pause.For(p.ctx, deathPoll) {
 				break
 			}
 		}

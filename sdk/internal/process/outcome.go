@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/wire"
 	graypb "github.com/gray-runtime/gray/proto"
 )
@@ -221,7 +222,7 @@ func (l *lease) readerEnded() {
 	l.ended = true
 	c.mu.Unlock()
 	l.bury()
-	if !l.orphaned() || !pause(c.p.ctx, brokenGrace) {
+	if !l.orphaned() || !pause.For(c.p.ctx, brokenGrace) {
 		return
 	}
 	if l.orphaned() {

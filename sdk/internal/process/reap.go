@@ -131,7 +131,7 @@ func (t *trace) state(c *content) *proto.ObjectState {
 	case c.err != nil:
 		s.Body = &proto.ObjectState_Error{Error: c.err}
 	case c.stored:
-		s.Body = &proto.ObjectState_Stored{Stored: &proto.Stored{Size: c.size, Nodes: nodeNumbers(c.nodes)}}
+		s.Body = &proto.ObjectState_Stored{Stored: &proto.Stored{Size: c.size, Nodes: ids.Numbers(c.nodes)}}
 	default:
 		s.Body = &proto.ObjectState_Value{Value: c.value}
 	}
@@ -140,14 +140,6 @@ func (t *trace) state(c *content) *proto.ObjectState {
 		s.Contains = append(s.Contains, o.id.Bytes())
 	}
 	return s
-}
-
-func nodeNumbers(nodes []ids.NodeID) []uint32 {
-	out := make([]uint32, len(nodes))
-	for i, n := range nodes {
-		out[i] = uint32(n)
-	}
-	return out
 }
 
 // reaper lets go of objects that the garbage collector found unreachable, in
@@ -322,7 +314,7 @@ func (p *Process) location(id ids.ObjectID, c *content) *proto.Location {
 	if !slices.Contains(nodes, p.self.Node) {
 		nodes = append(slices.Clone(nodes), p.self.Node)
 	}
-	return &proto.Location{Id: id.Bytes(), Nodes: nodeNumbers(nodes)}
+	return &proto.Location{Id: id.Bytes(), Nodes: ids.Numbers(nodes)}
 }
 
 func (p *Process) free(objects []*proto.Location) {

@@ -126,6 +126,6 @@ func (p *Process) freeUnless(o *Object, c *content) {
 	case !stands.stored:
 		p.free([]*proto.Location{p.location(o.id, c)})
 	case !slices.Contains(stands.nodes, c.nodes[0]):
-		p.free([]*proto.Location{{Id: o.id.Bytes(), Nodes: nodeNumbers(c.nodes)}})
+		p.free([]*proto.Location{{Id: o.id.Bytes(), Nodes: ids.Numbers(c.nodes)}})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/objectstore"
 	graypb "github.com/gray-runtime/gray/proto"
 )
@@ -245,10 +246,10 @@ const readPause = 100 * time.Millisecond
 // need be: however long that takes while a living node may have it.
 func (p *Process) readStored(ctx context.Context, id ids.ObjectID, size int64, nodes []ids.NodeID, d *Decoding, f func([]byte, *Decoding) error) error {
 	unpin := &graypb.ToNode{Body: &graypb.ToNode_UnpinObject{UnpinObject: &graypb.UnpinObject{Ids: [][]byte{id.Bytes()}}}}
-	fetch := &graypb.FetchObject{Id: id.Bytes(), Nodes: nodeNumbers(nodes), Size: size}
+	fetch := &graypb.FetchObject{Id: id.Bytes(), Nodes: ids.Numbers(nodes), Size: size}
 	place, err := p.place(ctx, &graypb.ToNode{Body: &graypb.ToNode_FetchObject{FetchObject: fetch}}, unpin)
 	for isKind(err, graypb.Error_UNAVAILABLE) {
-		if !pause(ctx, readPause) {
+		if !pause.For(ctx, readPause) {
 			return context.Cause(ctx)
 		}
 		place, err = p.place(ctx, &graypb.ToNode{Body: &graypb.ToNode_FetchObject{FetchObject: fetch}}, unpin)

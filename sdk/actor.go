@@ -96,22 +96,22 @@ func className[A any]() string { return reflect.TypeFor[A]().String() }
 
 // Handle names an actor whose type is A. Copies name the same actor; a Handle
 // may be part of any value that travels.
-type Handle[A any] struct{ id ids.ActorID }
+type Handle[A any] struct{ o *process.Object }
 
 // String returns the actor's id.
 func (h Handle[A]) String() string {
-	if h.id.IsZero() {
+	if h.o == nil {
 		return "<zero Handle>"
 	}
-	return h.id.String()
+	return ids.ActorID(h.o.ID()).String()
 }
 
 // MarshalGray implements codec.Marshaler.
 func (h Handle[A]) MarshalGray(e *codec.Encoder) error {
-	if h.id.IsZero() {
+	if h.o == nil {
 		return errZeroHandle
 	}
-	e.Ext(extHandle, h.id.Bytes())
+	e.Ext(extHandle, h.o.ID().Bytes())
 	return nil
 }
 
@@ -121,8 +121,16 @@ func (h *Handle[A]) UnmarshalGray(d *codec.Decoder) error {
 	if err != nil {
 		return err
 	}
-	h.id, err = ids.ActorIDFrom(payload)
-	return err
+	id, err := ids.ActorIDFrom(payload)
+	if err != nil {
+		return err
+	}
+	decoding, ok := d.Context().(*process.Decoding)
+	if !ok {
+		return errors.New("a handle can only be decoded in the cluster")
+	}
+	h.o = decoding.Actor(id)
+	return nil
 }
 
 var errZeroHandle = errors.New("a handle that names no actor (the zero Handle)")
@@ -152,12 +160,12 @@ func CallRef[A, In, Out any](ctx context.Context, h Handle[A], method func(*A, c
 
 func call[A, Out any](p *process.Process, h Handle[A], m *calledMethod, s process.Submission) Ref[Out] {
 	switch {
-	case h.id.IsZero():
+	case h.o == nil:
 		s.Err = encodingError(m.opts.Name, "call", errZeroHandle)
 	case m.err != nil:
 		s.Err = encodingError(m.opts.Name, "call", m.err)
 	}
-	return Ref[Out]{p.SubmitCall(h.id, s)}
+	return Ref[Out]{p.SubmitCall(h.o, s)}
 }
 
 // calledMethod is a method as callers name it, found once per function.
@@ -200,17 +208,17 @@ func GetActor[A any](ctx context.Context, name string, opts ...Option) (Handle[A
 	if err != nil {
 		return Handle[A]{}, fmt.Errorf("get actor %q: %w", name, err)
 	}
-	return Handle[A]{id}, nil
+	return Handle[A]{p.ActorObject(id)}, nil
 }
 
 // Kill ends an actor for good, whatever restarts it has left. Its pending calls
 // fail with ActorDiedError.
 func Kill[A any](ctx context.Context, h Handle[A]) error {
-	if h.id.IsZero() {
+	if h.o == nil {
 		return fmt.Errorf("kill: %w", errZeroHandle)
 	}
-	if err := processOf(ctx).KillActor(ctx, h.id); err != nil {
-		return typed(fmt.Errorf("kill actor %s: %w", h.id, err))
+	if err := processOf(ctx).KillActor(ctx, h.o); err != nil {
+		return typed(fmt.Errorf("kill actor %s: %w", h, err))
 	}
 	return nil
 }

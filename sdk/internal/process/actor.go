@@ -31,8 +31,9 @@ func (at *actorTable) init(p *Process) {
 // actorClient is this process's line to one actor: its calls in the order in
 // which they were made.
 type actorClient struct {
-	p  *Process
-	id ids.ActorID
+	p      *Process
+	id     ids.ActorID
+	object *Object // stands for the actor: handles refer to it
 
 	// Of an actor that this process created, constant.
 	created chan struct{} // closed when the head has acknowledged it, or it failed
@@ -60,10 +61,15 @@ func (at *actorTable) client(id ids.ActorID) *actorClient {
 	defer at.mu.Unlock()
 	a := at.m[id]
 	if a == nil {
-		a = &actorClient{p: at.p, id: id, wake: make(chan struct{}, 1)}
+		a = at.newClient(id)
 		at.m[id] = a
 	}
 	return a
+}
+
+func (at *actorTable) newClient(id ids.ActorID) *actorClient {
+	o := &Object{p: at.p, id: ids.ObjectID(id), borrowed: true, content: &content{}}
+	return &actorClient{p: at.p, id: id, object: o, wake: make(chan struct{}, 1)}
 }
 
 // actorName is a name in its namespace.
@@ -71,7 +77,8 @@ type actorName struct{ namespace, name string }
 
 // created returns the line to an actor that this process is about to create.
 func (at *actorTable) created(id ids.ActorID, name actorName) *actorClient {
-	a := &actorClient{p: at.p, id: id, wake: make(chan struct{}, 1), created: make(chan struct{}), name: name}
+	a := at.newClient(id)
+	a.created, a.name = make(chan struct{}), name
 	at.mu.Lock()
 	defer at.mu.Unlock()
 	at.m[id] = a
@@ -129,16 +136,21 @@ type Creation struct {
 	Submission Submission // the constructor's function and input
 }
 
-// CreateActor starts an actor and returns its id at once. What goes wrong is
-// told to its callers.
-func (p *Process) CreateActor(c Creation) ids.ActorID {
+// ActorObject returns the object that stands for an actor: handles refer to it.
+func (p *Process) ActorObject(id ids.ActorID) *Object {
+	return p.actors.client(id).object
+}
+
+// CreateActor starts an actor and returns the object that stands for it at once.
+// What goes wrong is told to its callers.
+func (p *Process) CreateActor(c Creation) *Object {
 	id := ids.ActorID(p.numbered(p.next.Add(1)))
 	a := p.actors.created(id, actorName{c.Spec.GetNamespace(), c.Spec.GetName()})
 	c.Spec.Id, c.Spec.Job, c.Spec.CreatorNode = id.Bytes(), uint32(p.job), uint32(p.self.Node)
 	if c.Submission.Err != nil {
 		a.die(c.Submission.Err)
 		close(a.created)
-		return id
+		return a.object
 	}
 	p.spawn(func() {
 		if err := a.create(c); err != nil {
@@ -149,7 +161,7 @@ func (p *Process) CreateActor(c Creation) ids.ActorID {
 			a.awaitDeath(p.ctx)
 		}
 	})
-	return id
+	return a.object
 }
 
 func (a *actorClient) holds() bool {
@@ -209,12 +221,12 @@ func (p *Process) FindActor(ctx context.Context, namespace, name string) (*grayp
 
 // KillActor ends an actor for good. Calls that this process makes later fail,
 // even while the actor's process is yet to go.
-func (p *Process) KillActor(ctx context.Context, id ids.ActorID) error {
-	a := p.actors.client(id)
+func (p *Process) KillActor(ctx context.Context, actor *Object) error {
+	a := p.actors.client(ids.ActorID(actor.id))
 	if err := a.awaitCreation(ctx); err != nil {
 		return err
 	}
-	request := &graypb.KillActorRequest{Id: id.Bytes(), Reason: "killed by gray.Kill"}
+	request := &graypb.KillActorRequest{Id: actor.id.Bytes(), Reason: "killed by gray.Kill"}
 	if err := p.HeadCall(ctx, "KillActor", request, &graypb.Ack{}); err != nil {
 		return err
 	}
@@ -224,24 +236,26 @@ func (p *Process) KillActor(ctx context.Context, id ids.ActorID) error {
 
 // SubmitCall calls an actor's method. Calls of one process to one actor run in
 // the order in which they were made.
-func (p *Process) SubmitCall(id ids.ActorID, s Submission) *Object {
-	a := p.actors.client(id)
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a, site: s.Options.sites.here(2)}
-	if s.Err == nil {
-		a.mu.Lock()
-		if a.dead != nil {
-			s.Err = a.deathFor(a.dead, t)
-		} else if s.Direct == nil && (s.Refs == nil || len(s.Refs.inputs) == 0) {
-			p.counts.submitted.Add(1)
-			t.obj.task = t
-			a.enqueueReady(t)
-			return t.obj
-		} else {
-			t.waiting.Store(1) // not ready: keeps its place
-			a.queue.push(t)
-		}
-		a.mu.Unlock()
+func (p *Process) SubmitCall(actor *Object, s Submission) *Object {
+	if s.Err != nil {
+		return p.submit(&Task{obj: p.newObject(), opts: s.Options}, s)
 	}
+	a := p.actors.client(ids.ActorID(actor.id))
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a, site: s.Options.sites.here(2)}
+	a.mu.Lock()
+	switch {
+	case a.dead != nil:
+		s.Err = a.deathFor(a.dead, t)
+	case s.Direct == nil && (s.Refs == nil || len(s.Refs.inputs) == 0):
+		p.counts.submitted.Add(1)
+		t.obj.task = t
+		a.enqueueReady(t)
+		return t.obj
+	default:
+		t.waiting.Store(1) // not ready: keeps its place
+		a.queue.push(t)
+	}
+	a.mu.Unlock()
 	return p.submit(t, s)
 }
 

@@ -312,6 +312,9 @@ func (d *Decoding) Reference(payload []byte) (*Object, error) {
 	return o, nil
 }
 
+// Actor returns the object that stands for an actor.
+func (d *Decoding) Actor(id ids.ActorID) *Object { return d.p.ActorObject(id) }
+
 // dependency finds what came with the input of a reference in it. The dependencies
 // have the order of the references, but for those that the reader skips.
 func (d *Decoding) dependency(id ids.ObjectID) *dependency {

@@ -47,6 +47,7 @@ var layers = []layer{
 	{path: "objectstore", may: []string{"internal"}, mayn: []string{"internal/embed"}, std: []string{"net", "net/http"},
 		cause: "arena, encoding, spill; no network"},
 	{path: "proto", cause: "what everybody speaks depends on nobody"},
+	{path: "sched/demand", may: []string{"sched", "proto"}, cause: "what a request says, in sched's terms; the one place that knows both"},
 	{path: "sched", std: []string{"net", "os", "os/exec", "math/rand", "math/rand/v2", "crypto/rand", "sync", "io"},
 		cause: "pure: no clock, no I/O, no goroutine; a frozen view and requests in, decisions and reasons out"},
 	{path: "e2e", cause: "it uses the program as users do"},

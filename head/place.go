@@ -6,6 +6,7 @@ import (
 
 	"github.com/gray-runtime/gray/proto"
 	"github.com/gray-runtime/gray/sched"
+	"github.com/gray-runtime/gray/sched/demand"
 )
 
 // maxReasons is how many nodes the reason of a wait names.
@@ -78,7 +79,9 @@ func (b *board) place(w wanted) decision {
 		}
 	}
 	b.l.seed++
-	d := sched.Place(s, demandOf(w), b.l.seed)
+	asked := demand.Of(w.resources.GetQuantity(), w.strategy)
+	asked.Local = sched.NodeID(w.local)
+	d := sched.Place(s, asked, b.l.seed)
 	if d.Fits {
 		return decision{node: uint32(d.Node), feasible: true}
 	}
@@ -93,20 +96,6 @@ func (b *board) take(node uint32, r *proto.Resources) {
 			b.snapshots[key] = s.With(n)
 		}
 	}
-}
-
-func demandOf(w wanted) sched.Demand {
-	d := sched.Demand{Resources: sched.FromUnits(w.resources.GetQuantity()), Local: sched.NodeID(w.local)}
-	switch w.strategy.GetKind() {
-	case proto.Strategy_SPREAD:
-		d.Strategy = sched.Spread
-	case proto.Strategy_AFFINITY:
-		d.Strategy, d.Node, d.Soft = sched.Affinity, sched.NodeID(w.strategy.Node), w.strategy.Soft
-	}
-	for _, l := range w.strategy.GetLabels() { // the operators' numbers are the same; one that's unknown is never met
-		d.Selector = append(d.Selector, sched.Selector{Key: l.Key, Op: sched.SelectorOp(l.Op), Values: l.Values})
-	}
-	return d
 }
 
 func sentence(reasons []sched.Reason, platforms []string) string {

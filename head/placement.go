@@ -2,9 +2,12 @@ package head
 
 import (
 	"container/heap"
+	"fmt"
 
 	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
+	"github.com/gray-runtime/gray/sched"
 )
 
 // unit is one of a resource, in the units of proto.Resources.
@@ -66,8 +69,11 @@ func (l *leader) waitsLocked() bool { return len(l.jobs) > 0 || l.actors.len() >
 // until one of them finds no place.
 func (l *leader) placeActors() {
 	var chosen []*fsm.PlaceActor
+	var lost []*fsm.KillActor
 	l.mu.Lock()
 	board := l.newBoard()
+	total := l.total()
+	l.actors.rank(l.levels(total))
 	for queues := l.actors.inOrder(); queues.Len() > 0; {
 		q := queues[0]
 		id := q.first().id
@@ -77,6 +83,12 @@ func (l *leader) placeActors() {
 			continue
 		}
 		d := board.place(q.want)
+		if d.node == 0 && l.gone(q.want.strategy) {
+			l.dropFirst(&queues)
+			lost = append(lost, &fsm.KillActor{Id: []byte(id), Reason: fmt.Sprintf(
+				"it must run on node %s, which is not in the cluster", ids.NodeID(q.want.strategy.Node))})
+			continue
+		}
 		if d.node == 0 {
 			q.reason, q.infeasible = d.reason, !d.feasible
 			heap.Pop(&queues)
@@ -87,12 +99,86 @@ func (l *leader) placeActors() {
 		l.holdLocked(&next)
 		board.take(d.node, q.want.resources)
 		l.dropFirst(&queues)
+		l.actors.served(&queues, q, largestPart(sched.FromUnits(q.want.resources.GetQuantity()), total))
 		chosen = append(chosen, &fsm.PlaceActor{Id: []byte(id), Incarnation: a.Incarnation, Node: d.node})
 	}
 	l.mu.Unlock()
 	commit(l.h, chosen, func(p *fsm.PlaceActor) fsm.Body { return &fsm.Command_PlaceActor{PlaceActor: p} },
 		func(p *fsm.PlaceActor) { l.again(string(p.Id)) })
+	commit(l.h, lost, func(k *fsm.KillActor) fsm.Body { return &fsm.Command_KillActor{KillActor: k} },
+		func(k *fsm.KillActor) { l.again(string(k.Id)) })
 }
+
+// gone reports whether a strategy names a node, and no other will do, that isn't in the cluster.
+func (l *leader) gone(s *proto.Strategy) (gone bool) {
+	if s.GetKind() != proto.Strategy_AFFINITY || s.Soft || len(s.Fallback) > 0 {
+		return false
+	}
+	l.h.replica.read(func(st *fsm.State) {
+		n := st.Node(s.Node)
+		gone = n == nil || !n.Info.Alive
+	})
+	return gone
+}
+
+// total is what all nodes have.
+func (l *leader) total() sched.Resources {
+	var sum sched.Resources
+	for _, m := range l.members {
+		sum = sum.Add(sched.FromUnits(m.info.GetTotal().GetQuantity()))
+	}
+	return sum
+}
+
+// largestPart is the largest part of a total that any of r is.
+func largestPart(r, total sched.Resources) float64 {
+	most := 0.0
+	for name, q := range r.All() {
+		if has := total.Get(name); has > 0 {
+			most = max(most, float64(q)/float64(has))
+		}
+	}
+	return most
+}
+
+// levels says how much of the cluster each job that waits has, by its weight.
+func (l *leader) levels(total sched.Resources) map[uint32]jobLevel {
+	used := map[uint32]sched.Resources{}
+	for _, m := range l.members {
+		for _, u := range m.info.Jobs {
+			used[u.Job] = used[u.Job].Add(sched.FromUnits(u.GetUsed().GetQuantity()))
+		}
+	}
+	levels := map[uint32]jobLevel{}
+	l.h.replica.read(func(s *fsm.State) {
+		for _, q := range l.actors.shapes {
+			if _, done := levels[q.job]; done {
+				continue
+			}
+			weight := 1.0
+			if j := s.Job(q.job); j != nil {
+				weight = float64(max(1, j.Spec.GetWeight()))
+			}
+			levels[q.job] = jobLevel{largestPart(used[q.job], total) / weight, weight}
+		}
+	})
+	return levels
+}
+
+// waitingLocked tells nodes which actors wait for room that leases take.
+func (l *leader) waitingLocked() []*proto.PendingDemand {
+	var out []*proto.PendingDemand
+	for q := l.actors.inOrder(); q.Len() > 0 && len(out) < maxWaiting; heap.Pop(&q) {
+		out = append(out, &proto.PendingDemand{
+			Resources: q[0].want.resources, Strategy: q[0].want.strategy, Count: uint32(q[0].order.Len()), Job: q[0].job,
+			Infeasible: q[0].infeasible, What: "actors", Weight: uint32(q[0].level.weight),
+		})
+	}
+	return out
+}
+
+// maxWaiting is how many shapes of waiting actors a view tells of.
+const maxWaiting = 64
 
 // dropFirst takes the first actor out of the first queue.
 func (l *leader) dropFirst(queues *firstCome) {
@@ -116,7 +202,7 @@ func (l *leader) queueLocked(id string, refusedBy uint32) {
 	if m := l.members[refusedBy]; m != nil {
 		w.refused = map[uint32]uint64{refusedBy: m.reports}
 	}
-	l.actors.add(id, w)
+	l.actors.add(id, a.Spec.Job, w)
 }
 
 // commit proposes placements, all before it waits for the first. Those that

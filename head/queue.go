@@ -26,10 +26,12 @@ type waiting struct {
 	element *list.Element
 }
 
-// shapeQueue holds the actors of one shape in the order of arrival. One that was
+// shapeQueue holds a job's actors of one shape in the order of arrival. One that was
 // refused by a node has a queue of its own.
 type shapeQueue struct {
 	key        string
+	job        uint32
+	level      jobLevel
 	want       wanted
 	order      *list.List // of *waiting
 	reason     string     // why the first waits, and so all
@@ -48,17 +50,17 @@ func newActorQueue() actorQueue {
 }
 
 // add appends an actor, unless it waits already.
-func (q *actorQueue) add(id string, want wanted) {
+func (q *actorQueue) add(id string, job uint32, want wanted) {
 	if q.byID[id] != nil {
 		return
 	}
-	key := shape(want.resources, want.strategy, want.platforms)
+	key := strconv.Itoa(int(job)) + "\x00" + shape(want.resources, want.strategy, want.platforms)
 	if len(want.refused) > 0 {
 		key += "\x00" + id
 	}
 	s := q.shapes[key]
 	if s == nil {
-		s = &shapeQueue{key: key, want: want, order: list.New()}
+		s = &shapeQueue{key: key, job: job, level: jobLevel{weight: 1}, want: want, order: list.New()}
 		q.shapes[key] = s
 	}
 	q.last++
@@ -88,7 +90,31 @@ func (q *actorQueue) reason(id string) string {
 
 func (q *actorQueue) len() int { return len(q.byID) }
 
-// inOrder returns the queues, the one whose first came first in front.
+// jobLevel is how much of the cluster a job has by its weight.
+type jobLevel struct{ level, weight float64 }
+
+// rank tells the queues how much their jobs have.
+func (q *actorQueue) rank(levels map[uint32]jobLevel) {
+	for _, s := range q.shapes {
+		s.level = levels[s.job]
+	}
+}
+
+// served counts an actor of a queue that got a place: its job has more by a part of the cluster.
+func (q *actorQueue) served(queues *firstCome, of *shapeQueue, part float64) {
+	if part == 0 {
+		return
+	}
+	for _, s := range q.shapes {
+		if s.job == of.job {
+			s.level.level += part / max(s.level.weight, 1)
+		}
+	}
+	heap.Init(queues)
+}
+
+// inOrder returns the queues: in front that of the job which has least of the cluster, among
+// equals that whose first came first.
 func (q *actorQueue) inOrder() firstCome {
 	out := make(firstCome, 0, len(q.shapes))
 	for _, s := range q.shapes {
@@ -103,10 +129,15 @@ func (q *shapeQueue) first() *waiting { return q.order.Front().Value.(*waiting) 
 // firstCome is a heap of queues that aren't empty.
 type firstCome []*shapeQueue
 
-func (f firstCome) Len() int           { return len(f) }
-func (f firstCome) Less(i, j int) bool { return f[i].first().number < f[j].first().number }
-func (f firstCome) Swap(i, j int)      { f[i], f[j] = f[j], f[i] }
-func (f *firstCome) Push(x any)        { *f = append(*f, x.(*shapeQueue)) }
+func (f firstCome) Len() int { return len(f) }
+func (f firstCome) Less(i, j int) bool {
+	if a, b := f[i].level.level, f[j].level.level; a != b {
+		return a < b
+	}
+	return f[i].first().number < f[j].first().number
+}
+func (f firstCome) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
+func (f *firstCome) Push(x any)   { *f = append(*f, x.(*shapeQueue)) }
 func (f *firstCome) Pop() any {
 	last := (*f)[len(*f)-1]
 	*f = (*f)[:len(*f)-1]

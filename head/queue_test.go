@@ -12,12 +12,12 @@ import (
 func TestActorsWaitInOrder(t *testing.T) {
 	q := newActorQueue()
 	small, large := wanted{resources: cpus(1)}, wanted{resources: cpus(2)}
-	q.add("a", small)
-	q.add("b", large)
-	q.add("c", small)
-	q.add("a", large) // waits already
-	q.add("d", wanted{resources: cpus(1), refused: map[uint32]uint64{1: 1}})
-	q.add("e", large)
+	q.add("a", 1, small)
+	q.add("b", 1, large)
+	q.add("c", 1, small)
+	q.add("a", 1, large) // waits already
+	q.add("d", 1, wanted{resources: cpus(1), refused: map[uint32]uint64{1: 1}})
+	q.add("e", 1, large)
 	var got []string
 	for queues := q.inOrder(); queues.Len() > 0; {
 		first := queues[0].first()
@@ -43,10 +43,33 @@ func TestActorsWaitInOrder(t *testing.T) {
 	}
 }
 
+func TestWaitingActorsOfJobs(t *testing.T) {
+	q := newActorQueue()
+	one := wanted{resources: cpus(1)}
+	for i := range 4 {
+		q.add(fmt.Sprint("a", i), 1, one)
+	}
+	q.add("b", 2, one)
+	q.add("c0", 3, one)
+	q.add("c1", 3, one)
+	q.rank(map[uint32]jobLevel{1: {0.1, 1}, 2: {0.2, 1}, 3: {0.1, 2}})
+	var got []string
+	l := &leader{actors: q}
+	for queues := l.actors.inOrder(); queues.Len() > 0; {
+		first := queues[0]
+		got = append(got, first.first().id)
+		l.dropFirst(&queues)
+		l.actors.served(&queues, first, 0.125)
+	}
+	if want := []string{"a0", "c0", "c1", "b", "a1", "a2", "a3"}; !slices.Equal(got, want) {
+		t.Errorf("the order is %v, want %v", got, want)
+	}
+}
+
 func BenchmarkWaitingActors(b *testing.B) {
 	q := newActorQueue()
 	for i := range 100_000 {
-		q.add(fmt.Sprint(i), wanted{resources: cpus(1)})
+		q.add(fmt.Sprint(i), 1, wanted{resources: cpus(1)})
 	}
 	for b.Loop() { // a pass in which nothing finds a place
 		for queues := q.inOrder(); queues.Len() > 0; {

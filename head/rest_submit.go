@@ -17,6 +17,9 @@ import (
 
 var submissionID = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.:@+-]{0,127}$`)
 
+// maxWeight bounds how much more of the cluster one job may get than another.
+const maxWeight = 1000
+
 const packageScheme = "gcs://"
 
 // postJob submits a job.
@@ -78,7 +81,10 @@ func jobSpec(raw json.RawMessage) (*proto.JobSpec, error) {
 	}
 	spec := &proto.JobSpec{
 		SubmissionId: r.SubmissionID, Entrypoint: r.Entrypoint, Env: r.RuntimeEnv.EnvVars, Metadata: r.Metadata,
-		RuntimeEnvJson: validUTF8(string(asSubmitted.RuntimeEnv)),
+		RuntimeEnvJson: validUTF8(string(asSubmitted.RuntimeEnv)), Weight: r.Weight,
+	}
+	if r.Weight > maxWeight {
+		return nil, badRequest("weight %d: want at most %d", r.Weight, maxWeight)
 	}
 	var err error
 	if spec.DriverResources, err = driverResources(&r); err != nil {

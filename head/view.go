@@ -40,7 +40,7 @@ func (l *leader) sendView(at time.Time) time.Duration {
 
 func (l *leader) viewOrderLocked() *proto.NodeOrder {
 	return &proto.NodeOrder{Body: &proto.NodeOrder_View{View: &proto.View{
-		Version: l.version, Nodes: l.infosLocked(), Heads: l.h.consensus.addresses(),
+		Version: l.version, Nodes: l.infosLocked(), Heads: l.h.consensus.addresses(), Waiting: l.waitingLocked(),
 	}}}
 }
 

@@ -1,91 +1,57 @@
 package node
 
 import (
-	"time"
+	"maps"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/node/account"
 	"github.com/gray-runtime/gray/proto"
 	"github.com/gray-runtime/gray/sched"
+	"github.com/gray-runtime/gray/sched/demand"
 )
 
-// choice is the node for a lease, or why there is none.
-type choice struct {
-	node   ids.NodeID // 0: none now
-	reason string
-	never  bool // no node of the cluster could ever
+// platformLabel is the label by which sched knows a node's platform; jobs select those
+// that they have a binary for.
+const platformLabel = "gray/platform"
+
+// labelsOf are a node's labels for sched; old, its last ones, if they are the same.
+func labelsOf(labels map[string]string, platform string, old map[string]string) map[string]string {
+	same := len(old) == len(labels)+1 && old[platformLabel] == platform
+	for k, v := range labels {
+		same = same && old[k] == v
+	}
+	if same {
+		return old
+	}
+	out := make(map[string]string, len(labels)+1)
+	maps.Copy(out, labels)
+	out[platformLabel] = platform
+	return out
 }
 
-// chooseLocked has sched pick a node for one lease of a job, the one near the inputs, if
-// there is such, before others.
-func (n *Node) chooseLocked(j *job, shape string, res account.Amounts, strategy *proto.Strategy, near ids.NodeID) choice {
-	d := demandOf(res, strategy)
+// placeOf is what a job's request for a lease is to sched; near is the node of its inputs, if
+// its process has decided that they are worth it.
+func placeOf(j *job, res account.Amounts, strategy *proto.Strategy, near ids.NodeID) sched.Demand {
+	d := demand.Of(res, strategy)
 	if near != 0 {
-		d.Inputs = []sched.Locality{{Node: sched.NodeID(near), Bytes: sched.LocalityBytes + 1}} // the process has decided that it's worth it
+		d.Inputs = []sched.Locality{{Node: sched.NodeID(near), Bytes: sched.LocalityBytes + 1}}
 	}
-	d.Local = sched.NodeID(n.id)
-	nodes, refused := n.candidatesLocked(j, shape)
-	n.lastSeed++
-	c := sched.Place(sched.NewSnapshot(nodes), d, n.lastSeed)
-	if c.Fits {
-		return choice{node: ids.NodeID(c.Node)}
-	}
-	return choice{reason: sched.Sentence(c.Reasons[:min(len(c.Reasons), maxReasons)]), never: !c.Feasible && refused == 0}
-}
-
-// maxReasons is how many nodes the reason of a wait names.
-const maxReasons = 5
-
-func demandOf(res account.Amounts, s *proto.Strategy) sched.Demand {
-	d := sched.Demand{Resources: sched.FromUnits(res)}
-	switch s.GetKind() {
-	case proto.Strategy_SPREAD:
-		d.Strategy = sched.Spread
-	case proto.Strategy_AFFINITY:
-		d.Strategy, d.Node, d.Soft = sched.Affinity, sched.NodeID(s.Node), s.Soft
-	}
-	for _, l := range s.GetLabels() { // the operators' numbers are the same; one that's unknown is never met
-		d.Selector = append(d.Selector, sched.Selector{Key: l.Key, Op: sched.SelectorOp(l.Op), Values: l.Values})
+	runs := sched.Selector{Key: platformLabel, Op: sched.In, Values: j.platforms()}
+	d.Selector = append(d.Selector, runs)
+	for i := range d.Fallback {
+		d.Fallback[i].Selector = append(d.Fallback[i].Selector, runs)
 	}
 	return d
 }
 
-// candidatesLocked are the nodes that could run the job, but those that refused
-// the shape just now.
-func (n *Node) candidatesLocked(j *job, shape string) (nodes []sched.Node, refused int) {
-	runs := j.runsOn()
-	if runs(platform) {
-		nodes = append(nodes, sched.Node{
-			ID: sched.NodeID(n.id), Total: n.totals, Labels: n.cfg.Labels, Available: sched.FromUnits(n.ledger.Left()),
-		})
-	}
-	at := time.Now()
-	for id, i := range n.view.nodes {
-		switch {
-		case id == n.id || !runs(i.Platform):
-		case n.view.refuses(id, shape, at):
-			refused++
-		default:
-			nodes = append(nodes, sched.Node{
-				ID: sched.NodeID(id), Total: sched.FromUnits(i.GetTotal().GetQuantity()), Labels: i.Labels,
-				Available: sched.FromUnits(i.GetAvailable().GetQuantity()),
-			})
-		}
-	}
-	return nodes, refused
-}
-
-// runsOn tells which platforms the job has a binary for.
-func (j *job) runsOn() func(string) bool {
+// platforms are those that the job has a binary for.
+func (j *job) platforms() []string {
 	if len(j.spec.GetBinaries()) == 0 { // its driver's own, which runs here or came from a node like this one
-		return func(p string) bool { return p == platform }
+		return []string{platform}
 	}
-	return func(p string) bool {
-		for _, b := range j.spec.Binaries {
-			if b.Platform == p {
-				return true
-			}
-		}
-		return false
+	var all []string
+	for _, b := range j.spec.Binaries {
+		all = append(all, b.Platform)
 	}
+	return all
 }

@@ -162,7 +162,8 @@ func (n *Node) nodeDead(id ids.NodeID, cause string) {
 	n.peers.bury(id)
 	n.streams.Bury(id)
 	n.mu.Lock()
-	n.view.bury(id)
+	delete(n.view.nodes, id)
+	n.book.Bury(id)
 	for _, l := range n.leases {
 		if l.remote != nil && l.remote.node == id {
 			n.leaseGoneLocked(l, &proto.WorkerDied{LastStarted: unknownTask, Error: nodeDied(id, "node %s died: %s", id, cause)})
@@ -175,6 +176,7 @@ func (n *Node) nodeDead(id ids.NodeID, cause string) {
 		}
 	}
 	n.scheduleLocked()
+	n.failLostLocked(false)
 	n.mu.Unlock()
 	except := n.refs.NodeDied(id)
 	n.dropNode(id, except)

@@ -64,7 +64,16 @@ func (n *Node) jobLocked(spec *proto.JobSpec, dir string) (*job, error) {
 	j := &job{id: id, spec: spec, dir: dir, processes: map[uint32]*process{}}
 	j.argv = append([]string{argv0(spec)}, spec.GetArgs()...)
 	n.jobs[id] = j
+	n.book.Weigh(id, j.weight())
 	return j, nil
+}
+
+// weight is the job's in the fair queue; that of a job that isn't known is 1.
+func (j *job) weight() uint32 {
+	if j == nil {
+		return 1
+	}
+	return max(1, j.spec.GetWeight())
 }
 
 func argv0(spec *proto.JobSpec) string {
@@ -180,6 +189,7 @@ func (n *Node) forgetJob(id ids.JobID) {
 	last := j != nil && j.ended && len(j.processes) == 0 && len(j.waiting) == 0 && j.submitted == nil
 	if last {
 		delete(n.jobs, id)
+		n.book.Weigh(id, 1)
 	}
 	n.mu.Unlock()
 	if last {

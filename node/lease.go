@@ -11,7 +11,9 @@ import (
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/node/lend"
 	"github.com/gray-runtime/gray/proto"
+	"github.com/gray-runtime/gray/sched"
 )
 
 const (
@@ -169,10 +171,14 @@ func (n *Node) leaseDemand(p *process, d *proto.LeaseDemand) error {
 		return fmt.Errorf("%w: demands of over %d classes", ErrBadFrame, maxClasses)
 	}
 	n.queue.Set(account.Demand{
-		Key: key, Job: p.job.id, Resources: res, Strategy: d.Strategy, Shape: shapeOf(res, d.Strategy), Near: ids.NodeID(d.Near),
-		Want: int(min(d.Want, 1<<20)), Backlog: int(d.Backlog),
+		Key: key, Job: p.job.id, Resources: res, Strategy: d.Strategy, Shape: shapeOf(res, d.Strategy),
+		Place: placeOf(p.job, res, d.Strategy, ids.NodeID(d.Near)),
+		Want:  int(min(d.Want, 1<<20)), Backlog: int(d.Backlog),
 	})
 	n.scheduleLocked()
+	if d.GetStrategy().GetKind() == proto.Strategy_AFFINITY {
+		n.failLostLocked(false)
+	}
 	return nil
 }
 
@@ -209,66 +215,56 @@ func (n *Node) scheduleLocked() {
 	if n.closing {
 		return
 	}
-	full := map[string]bool{} // shapes that found no place
-	n.queue.Visit(func(d *account.Demand) bool {
-		key := fmt.Sprintf("%d|%s", d.Job, d.Shape)
-		if full[key] {
-			return false
-		}
-		if n.placeLocked(d) {
-			return true
-		}
-		full[key] = true
-		return false
-	})
+	n.book.Schedule(time.Now(), lender{n})
 	n.reclaimLocked()
 }
 
-// placeLocked begins or grants one lease of the demand, if there is a place.
-func (n *Node) placeLocked(d *account.Demand) bool {
-	j, owner := n.jobs[d.Job], n.processes[d.Process.Number]
-	if j == nil || j.ended || owner == nil {
-		return false
+// failLostLocked fails demands that must be on a node that isn't in the cluster. One that no
+// view has shown yet may come with the next; unless shown says that it would have.
+func (n *Node) failLostLocked(shown bool) {
+	for _, d := range n.queue.Waiting() {
+		at := ids.NodeID(d.Place.Node)
+		if !d.Never || d.Place.Strategy != sched.Affinity || d.Place.Soft || len(d.Place.Fallback) > 0 || n.view.nodes[at] != nil || at == n.id {
+			continue
+		}
+		if !shown && !n.peers.gone(at) {
+			time.AfterFunc(viewWait, func() {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				if w := n.queue.Get(d.Key); w != nil && w.Place.Node == d.Place.Node && !n.closing {
+					n.failLostLocked(true)
+				}
+			})
+			continue
+		}
+		n.queue.Remove(d.Key)
+		if p := n.processes[d.Process.Number]; p != nil {
+			e := problem(proto.Error_UNSCHEDULABLE, "it must run on node %s, which is not in the cluster", at)
+			p.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Class: d.Class, Died: &proto.WorkerDied{Error: e}}}})
+		}
 	}
-	strategy, _ := d.Strategy.(*proto.Strategy)
-	if n.ledger.Capped(d.Job, d.Resources) {
-		d.Reason = "the job runs as many tasks without CPUs here as it may"
-		return false
-	}
-	c := n.chooseLocked(j, d.Shape, d.Resources, strategy, d.Near)
-	d.Reason, d.Never = c.reason, c.never
-	switch c.node {
-	case 0:
-		return false
-	case n.id:
-		return n.grantHereLocked(j, owner, d)
-	}
-	return n.askLocked(j, owner, d, c.node)
 }
 
-func (n *Node) grantHereLocked(j *job, owner *process, d *account.Demand) bool {
-	if len(j.idle) == 0 && len(n.processes) >= maxProcesses {
-		d.Reason = ErrTooManyProcesses.Error()
-		return false
+// lender carries out what the book decides. Its methods are called under Node.mu.
+type lender struct{ n *Node }
+
+func (l lender) Grant(d *account.Demand, hold account.HoldID) error {
+	j := l.n.jobs[d.Job]
+	switch {
+	case j == nil || j.ended || l.n.processes[d.Process.Number] == nil:
+		return lend.ErrNobody
+	case len(j.idle) == 0 && len(l.n.processes) >= maxProcesses:
+		return ErrTooManyProcesses
 	}
-	hold, ok := n.ledger.Take(d.Job, d.Resources)
-	if !ok {
-		return false
-	}
-	if len(j.idle) > 0 {
-		n.queue.Granted(d)
-		n.lendLocked(owner, d.Class, n.popIdleLocked(j), hold)
-		return true
-	}
-	n.queue.Begin(d)
-	n.awaitWorkerLocked(&ticket{job: j, hold: hold, key: d.Key})
-	return true
+	l.n.awaitWorkerLocked(&ticket{job: j, hold: hold, key: d.Key})
+	return nil
 }
 
-// reclaimLocked asks processes for leases that they don't use when somebody
-// else waits, now and again as long as that lasts.
+// reclaimLocked asks processes for leases when somebody else waits, now and again as
+// long as that lasts: for those that they don't use, and for some that they use if the
+// other's turn is before theirs.
 func (n *Node) reclaimLocked() {
-	if n.reclaiming || !n.queue.HasWaiting() {
+	if n.reclaiming || !n.queue.HasWaiting() && !n.book.Contended(0) {
 		return
 	}
 	if wait := reclaimEvery - time.Since(n.reclaimed); wait > 0 {
@@ -276,27 +272,38 @@ func (n *Node) reclaimLocked() {
 		return
 	}
 	waiting := n.queue.Waiting()
+	n.reclaimed = time.Now()
+	yields := map[ids.JobID]bool{}
 	asked := false
 	for _, p := range n.processes {
-		if len(p.held) > 0 && waitsForOthers(p, waiting) {
-			p.push(&proto.ToProcess{Body: &proto.ToProcess_ReclaimLeases{ReclaimLeases: &proto.ReclaimLeases{}}})
+		if len(p.held) == 0 {
+			continue
+		}
+		job := p.job.id
+		if _, known := yields[job]; !known {
+			yields[job] = n.book.Yields(job, n.reclaimed)
+		}
+		all, idle := yields[job], n.book.Contended(job)
+		for _, d := range waiting {
+			all = all || !d.Never && d.Job == job && servesOther(p, d)
+			idle = idle || !d.Never && d.Job != job
+		}
+		if all || idle {
+			p.push(&proto.ToProcess{Body: &proto.ToProcess_ReclaimLeases{ReclaimLeases: &proto.ReclaimLeases{Idle: !all}}})
 			asked = true
 		}
 	}
-	n.reclaimed = time.Now()
-	if asked {
+	if asked || !n.book.Held().IsZero() {
 		n.reclaimAfterLocked(reclaimEvery)
 	}
 }
 
-// waitsForOthers reports whether a lease held by p could serve a demand other
-// than the one it was granted for.
-func waitsForOthers(p *process, waiting []*account.Demand) bool {
+// servesOther reports whether a lease held by p could serve a demand of its job other
+// than the one that it was granted for.
+func servesOther(p *process, d *account.Demand) bool {
 	for _, l := range p.held {
-		for _, d := range waiting {
-			if !d.Never && (d.Process != p.id || d.Class != l.class) {
-				return true
-			}
+		if d.Process != p.id || d.Class != l.class {
+			return true
 		}
 	}
 	return false
@@ -308,7 +315,12 @@ func (n *Node) reclaimAfterLocked(wait time.Duration) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		n.reclaiming = false
-		if !n.closing {
+		if n.closing {
+			return
+		}
+		if held := n.book.Held(); !held.IsZero() && time.Since(held) >= lend.ClaimLife {
+			n.scheduleLocked()
+		} else {
 			n.reclaimLocked()
 		}
 	})

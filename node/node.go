@@ -22,12 +22,12 @@ import (
 	"github.com/gray-runtime/gray/internal/pki"
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/node/lend"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/transfer"
 	"github.com/gray-runtime/gray/objectstore"
 	"github.com/gray-runtime/gray/objectstore/spill"
 	"github.com/gray-runtime/gray/proto"
-	"github.com/gray-runtime/gray/sched"
 )
 
 // Config says what a node is and has. Everything without a default must be set.
@@ -105,16 +105,13 @@ type Node struct {
 	leases      map[uint64]*lease
 	actors      map[ids.ActorID]*actor
 	endedActors recent[ids.ActorID, *proto.ActorReport]
-	totals      sched.Resources // what ledger has in all
-	ledger      *account.Ledger
-	queue       *account.Queue
+	book        *lend.Book
+	ledger      *account.Ledger // the book's
+	queue       *account.Queue  // the book's
 	view        *view
-	asking      int // requests for leases on other nodes, not answered yet
-	remotes     int // streams of such leases
 	lastProcess uint32
 	lastLease   uint64
-	lastSeed    uint64 // of sched
-	reclaiming  bool   // a reclaim is due
+	reclaiming  bool // a reclaim is due
 	reclaimed   time.Time
 	pressing    bool // processes were asked for room in the store just now
 }
@@ -154,8 +151,10 @@ func newNode(cfg Config) (*Node, error) {
 		cfg: cfg, log: cfg.Logger, started: time.Now(), pid: os.Getpid(), instance: hex.EncodeToString(instance[:]),
 		done: make(chan struct{}), report: make(chan struct{}, 1), reports: map[reportKey][]func(context.Context) error{},
 		processes: map[uint32]*process{}, slots: map[uint32]bool{}, jobs: map[ids.JobID]*job{}, leases: map[uint64]*lease{},
-		actors: map[ids.ActorID]*actor{}, totals: sched.FromUnits(total), ledger: account.NewLedger(total), queue: account.NewQueue(), view: newView(),
+		actors: map[ids.ActorID]*actor{}, view: &view{},
+		book: lend.NewBook(total, labelsOf(cfg.Labels, platform, nil)),
 	}
+	n.ledger, n.queue = n.book.Ledger, n.book.Queue
 	n.fence, n.requests = newFence(), newRequests(n.instance)
 	n.hostname, _ = os.Hostname()
 	n.ctx, n.cancel = context.WithCancelCause(context.Background())
@@ -229,6 +228,7 @@ func (n *Node) enter(ctx context.Context) error {
 			return err
 		}
 		n.id, n.cluster = ids.NodeID(reply.Id), ids.ClusterID(reply.Cluster)
+		n.book.Is(n.id)
 		return nil
 	})
 	switch {

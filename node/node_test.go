@@ -47,6 +47,7 @@ func lonely(t testing.TB) *Node {
 		os.RemoveAll(dir)
 	})
 	n.id, n.cluster = 1, 1
+	n.book.Is(n.id)
 	if n.store, err = objectstore.Open(objectstore.Config{Capacity: n.cfg.StoreBytes}); err != nil {
 		t.Fatal(err)
 	}

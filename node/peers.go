@@ -133,6 +133,13 @@ func (p *peers) address(id ids.NodeID) (string, error) {
 	return p.addresses[id], nil
 }
 
+// gone reports whether a node is known to be dead.
+func (p *peers) gone(id ids.NodeID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead[id] || p.addresses[id] == "" && p.before(id)
+}
+
 // before reports whether a node that no view has shown died before this one joined:
 // it has a lower number, and would have shown by now.
 func (p *peers) before(id ids.NodeID) bool {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
+	"github.com/gray-runtime/gray/sched"
 )
 
 // TestPressure: processes are asked to collect before the store is full, not for every object.
@@ -72,13 +73,13 @@ func TestDemandNearInputs(t *testing.T) {
 	p := join(t, n, 1)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.view.replace(&proto.View{Version: 1, Nodes: []*proto.NodeInfo{other(2, 4, platform), other(3, 4, platform)}})
+	n.learnLocked(&proto.View{Version: 1, Nodes: []*proto.NodeInfo{other(2, 4, platform), other(3, 4, platform)}})
 	for near, want := range map[ids.NodeID]ids.NodeID{0: 1, 1: 1, 2: 2, 3: 3, 9: 1} {
-		if c := n.chooseLocked(p.job, "shape", amounts(1).Quantity, nil, near); c.node != want {
+		if c := n.choose(p.job, 1, nil, near); c.Node != sched.NodeID(want) {
 			t.Errorf("near n%d: %+v, want n%d", near, c, want)
 		}
 	}
-	if c := n.chooseLocked(p.job, "shape", amounts(4).Quantity, nil, 1); c.node == 1 || c.node == 0 {
+	if c := n.choose(p.job, 4, nil, 1); !c.Fits || c.Node == 1 {
 		t.Errorf("no room there: %+v", c)
 	}
 }

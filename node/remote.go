@@ -14,12 +14,12 @@ import (
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/node/lend"
 	"github.com/gray-runtime/gray/proto"
+	"github.com/gray-runtime/gray/sched"
 )
 
 const (
-	maxRemoteLeases = 4096 // streams held to other nodes
-	maxAsking       = 64   // of them, not answered yet
 	// grantTimeout bounds the wait for another node's answer: it may have to
 	// fetch the job's binary first.
 	grantTimeout = startTimeout + 60*time.Second
@@ -46,71 +46,60 @@ func (r *remote) giveBack() { r.once.Do(func() { close(r.returned) }) }
 // abandon ends it because the owner died: the worker is killed.
 func (r *remote) abandon() { r.cancel() }
 
-// askLocked asks node for one lease of the demand.
-func (n *Node) askLocked(j *job, owner *process, d *account.Demand, node ids.NodeID) bool {
-	if n.asking >= maxAsking || n.remotes >= maxRemoteLeases {
-		d.Reason = fmt.Sprintf("%s asks for or holds as many leases on other nodes as it may: %d and %d", n.id, maxAsking, maxRemoteLeases)
-		return false
-	}
+// Ask asks another node for one lease of the demand.
+func (l lender) Ask(d *account.Demand, a *lend.Ask) {
+	n := l.n
 	strategy, _ := d.Strategy.(*proto.Strategy)
 	req := &proto.LeaseRequest{
-		Job: uint32(j.id), OwnerNode: uint32(n.id), OwnerProcess: owner.id.Number,
+		Job: uint32(d.Job), OwnerNode: uint32(n.id), OwnerProcess: d.Process.Number,
 		Resources: &proto.Resources{Quantity: d.Resources}, Strategy: strategy,
-		Spec: n.specForLocked(j), DriverDir: j.dir,
 	}
-	n.asking++
-	n.remotes++
-	n.queue.Begin(d)
-	release := n.view.reserve(node, d.Resources)
+	if j := n.jobs[d.Job]; j != nil {
+		req.Spec, req.DriverDir = n.specForLocked(j), j.dir
+	}
 	ctx, cancel := context.WithCancel(n.ctx)
-	r := &remote{node: node, cancel: cancel, done: make(chan struct{}), returned: make(chan struct{})}
-	a := &ask{n: n, r: r, req: req, key: d.Key, shape: d.Shape, release: release}
+	r := &remote{node: a.Node, cancel: cancel, done: make(chan struct{}), returned: make(chan struct{})}
 	n.spawn(func() {
 		defer close(r.done)
 		defer cancel()
-		a.run(ctx)
+		(&ask{n: n, r: r, req: req, of: a}).run(ctx)
 	})
-	return true
 }
 
 // ask is one request for a lease and, when it was granted, its life.
 type ask struct {
-	n       *Node
-	r       *remote
-	req     *proto.LeaseRequest
-	key     account.Key
-	shape   string
-	release func()
+	n   *Node
+	r   *remote
+	req *proto.LeaseRequest
+	of  *lend.Ask
 }
 
 type leaseStream = grpc.BidiStreamingClient[proto.LeaseRequest, proto.LeaseReply]
 
 func (a *ask) run(ctx context.Context) {
 	n := a.n
-	defer func() {
-		n.mu.Lock()
-		n.remotes--
-		n.mu.Unlock()
-	}()
 	stream, reply, err := a.open(ctx)
 	granted := reply.GetGranted()
 	n.mu.Lock()
-	n.asking--
-	a.release()
-	owner := n.processes[a.key.Process.Number]
-	wanted := n.queue.Settle(a.key, granted != nil)
+	owner := n.processes[a.of.Key.Process.Number]
+	wanted := n.book.Answered(a.of, granted != nil)
 	if granted == nil {
 		a.refusedLocked(reply.GetRefused(), err)
 		n.mu.Unlock()
 		return
 	}
+	defer func() {
+		n.mu.Lock()
+		n.book.Ended(a.of)
+		n.mu.Unlock()
+	}()
 	if !wanted || owner == nil || n.closing {
 		n.mu.Unlock()
 		a.decline(stream)
 		return
 	}
 	l := n.newLeaseLocked()
-	l.owner, l.class, l.remote = owner, a.key.Class, a.r
+	l.owner, l.class, l.remote = owner, a.of.Key.Class, a.r
 	owner.held[l.id] = l
 	owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGrant{LeaseGrant: &proto.LeaseGrant{
 		Class: l.class, Lease: l.id, Node: granted.Node, Process: granted.Process, Address: granted.Address, Pid: granted.Pid,
@@ -123,18 +112,23 @@ func (a *ask) run(ctx context.Context) {
 // again. Workers that don't start there end the demand: they wouldn't elsewhere.
 func (a *ask) refusedLocked(r *proto.LeaseRefused, err error) {
 	n := a.n
-	n.view.refused(a.r.node, a.shape, r, time.Now())
+	var available *sched.Resources
+	if r.GetAvailable() != nil {
+		left := sched.FromUnits(r.Available.Quantity)
+		available = &left
+	}
+	n.book.Refused(a.of, available, time.Now())
 	if e := r.GetError(); err != nil || e != nil {
 		n.log.Info("no lease on another node", "node", a.r.node, "error", cmp.Or(err, errors.New(e.GetMessage())))
-		if owner := n.processes[a.key.Process.Number]; owner != nil && e.GetKind() == proto.Error_WORKER_CRASHED {
-			n.queue.Remove(a.key)
+		if owner := n.processes[a.of.Key.Process.Number]; owner != nil && e.GetKind() == proto.Error_WORKER_CRASHED {
+			n.queue.Remove(a.of.Key)
 			owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Died: &proto.WorkerDied{Error: e}}}})
 		}
 	} else {
 		n.log.Debug("no lease on another node", "node", a.r.node, "reason", r.GetReason())
 	}
 	n.scheduleLocked()
-	time.AfterFunc(refusalLife, func() {
+	time.AfterFunc(lend.RefusalLife, func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if n.queue.HasWaiting() {

@@ -1,10 +1,13 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc"
@@ -234,7 +237,11 @@ func (n *Node) infoLocked() *proto.NodeInfo {
 			info.Workers++
 		}
 	}
-	byShape := map[string]*proto.PendingDemand{}
+	for job, used := range n.ledger.ByJob() {
+		info.Jobs = append(info.Jobs, &proto.JobUse{Job: uint32(job), Used: &proto.Resources{Quantity: maps.Clone(used)}})
+	}
+	slices.SortFunc(info.Jobs, func(a, b *proto.JobUse) int { return cmp.Compare(a.Job, b.Job) })
+	byShape, now := map[string]*proto.PendingDemand{}, time.Now()
 	for _, d := range n.queue.Waiting() {
 		key := fmt.Sprintf("%d|%s", d.Job, d.Shape)
 		if m := byShape[key]; m != nil {
@@ -247,7 +254,7 @@ func (n *Node) infoLocked() *proto.NodeInfo {
 		s, _ := d.Strategy.(*proto.Strategy)
 		m := &proto.PendingDemand{
 			Resources: &proto.Resources{Quantity: d.Resources}, Strategy: s, Count: uint32(d.Open()), Job: uint32(d.Job),
-			Reason: d.Reason, Infeasible: d.Never, What: "tasks",
+			Reason: n.book.Why(d, now), Infeasible: d.Never, What: "tasks", Weight: n.jobs[d.Job].weight(),
 		}
 		byShape[key] = m
 		info.Pending = append(info.Pending, m)
@@ -261,9 +268,8 @@ func (n *Node) order(o *proto.NodeOrder) {
 	case *proto.NodeOrder_View:
 		n.learnHeads(b.View.GetHeads())
 		n.mu.Lock()
-		n.view.replace(b.View)
 		n.peers.learn(b.View.GetNodes())
-		n.scheduleLocked()
+		n.learnLocked(b.View)
 		n.mu.Unlock()
 	case *proto.NodeOrder_StartDriver:
 		if b.StartDriver.GetJob() != nil {

@@ -2,126 +2,87 @@ package node
 
 import (
 	"maps"
-	"time"
+	"slices"
 
 	"github.com/gray-runtime/gray/internal/ids"
-	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/node/lend"
 	"github.com/gray-runtime/gray/proto"
+	"github.com/gray-runtime/gray/sched"
+	"github.com/gray-runtime/gray/sched/demand"
 )
 
-// view is the cluster as the leader showed it last, and what this node learned
-// since. Guarded by Node.mu.
+// view is the cluster as the leader showed it last; what lending makes of it is the
+// book's. Guarded by Node.mu.
 type view struct {
 	version uint64
-	nodes   map[ids.NodeID]*proto.NodeInfo // but this one; available is our own to change
-	refusal map[refusalKey]time.Time       // nodes not to be asked for refusalLife or until they show anew
-	asked   map[uint64]asked               // requests not answered yet
-	last    uint64
+	nodes   map[ids.NodeID]*proto.NodeInfo
+	labels  map[ids.NodeID]map[string]string // for sched
 }
 
-// refusalLife is how long a node that refused a shape isn't asked for it again.
-const refusalLife = time.Second
-
-type refusalKey struct {
-	node  ids.NodeID
-	shape string
-}
-
-type asked struct {
-	node ids.NodeID
-	res  account.Amounts
-}
-
-func newView() *view {
-	return &view{nodes: map[ids.NodeID]*proto.NodeInfo{}, refusal: map[refusalKey]time.Time{}, asked: map[uint64]asked{}}
-}
-
-// replace takes a newer view. What is being asked for is taken off it again:
-// the leader doesn't know of it.
-func (v *view) replace(w *proto.View) {
+// replace takes a newer view. It reports whether it is one.
+func (v *view) replace(w *proto.View) bool {
 	if w.GetVersion() < v.version {
-		return
-	}
-	v.version = w.GetVersion()
-	old := v.nodes
-	v.nodes = make(map[ids.NodeID]*proto.NodeInfo, len(w.GetNodes()))
-	for _, i := range w.GetNodes() {
-		id := ids.NodeID(i.Id)
-		if !i.Alive {
-			continue
-		}
-		if i.Available == nil {
-			i.Available = &proto.Resources{}
-		}
-		if i.Available.Quantity == nil {
-			i.Available.Quantity = map[string]int64{}
-		}
-		v.nodes[id] = i
-	}
-	for k := range v.refusal {
-		if o, n := old[k.node], v.nodes[k.node]; n == nil || o == nil || !sameAmounts(o, n) {
-			delete(v.refusal, k)
-		}
-	}
-	for _, a := range v.asked {
-		v.take(a.node, a.res)
-	}
-}
-
-func (v *view) take(node ids.NodeID, res account.Amounts) {
-	if i := v.nodes[node]; i != nil {
-		for name, q := range res {
-			i.Available.Quantity[name] -= q
-		}
-	}
-}
-
-// reserve takes what is asked of a node off the view, until release and the next
-// view.
-func (v *view) reserve(node ids.NodeID, res account.Amounts) (release func()) {
-	v.last++
-	number := v.last
-	v.asked[number] = asked{node, res}
-	v.take(node, res)
-	return func() { delete(v.asked, number) }
-}
-
-// refused notes that a node has no room for a shape, or didn't answer (r is nil).
-func (v *view) refused(node ids.NodeID, shape string, r *proto.LeaseRefused, at time.Time) {
-	if i := v.nodes[node]; i != nil {
-		if r.GetAvailable() != nil {
-			i.Available = &proto.Resources{Quantity: maps.Clone(r.Available.Quantity)}
-			for _, a := range v.asked {
-				if a.node == node {
-					v.take(node, a.res)
-				}
-			}
-		}
-		v.refusal[refusalKey{node, shape}] = at
-	}
-}
-
-// refuses reports whether a node is not to be asked for a shape.
-func (v *view) refuses(node ids.NodeID, shape string, at time.Time) bool {
-	since, ok := v.refusal[refusalKey{node, shape}]
-	if ok && at.Sub(since) >= refusalLife {
-		delete(v.refusal, refusalKey{node, shape})
 		return false
 	}
-	return ok
+	v.version = w.GetVersion()
+	labels := v.labels
+	v.nodes = make(map[ids.NodeID]*proto.NodeInfo, len(w.GetNodes()))
+	v.labels = make(map[ids.NodeID]map[string]string, len(w.GetNodes()))
+	for _, i := range w.GetNodes() {
+		if id := ids.NodeID(i.Id); i.Alive {
+			v.nodes[id] = i
+			v.labels[id] = labelsOf(i.Labels, i.Platform, labels[id])
+		}
+	}
+	return true
 }
 
-// bury forgets a dead node.
-func (v *view) bury(node ids.NodeID) {
-	delete(v.nodes, node)
-	for k := range v.refusal {
-		if k.node == node {
-			delete(v.refusal, k)
+// cluster is the view for lending.
+func (v *view) cluster(self ids.NodeID, waiting []*proto.PendingDemand) lend.Cluster {
+	c := lend.Cluster{Used: map[ids.JobID]sched.Resources{}, Own: map[ids.JobID]sched.Resources{}, Weights: map[ids.JobID]uint32{}}
+	nodes := make([]sched.Node, 0, len(v.nodes))
+	for _, id := range slices.Sorted(maps.Keys(v.nodes)) {
+		i := v.nodes[id]
+		n := sched.Node{
+			ID: sched.NodeID(id), Total: sched.FromUnits(i.GetTotal().GetQuantity()),
+			Available: sched.FromUnits(i.GetAvailable().GetQuantity()), Labels: v.labels[id],
+		}
+		nodes = append(nodes, n)
+		c.Total = c.Total.Add(n.Total)
+		for _, u := range i.Jobs {
+			job, used := ids.JobID(u.Job), sched.FromUnits(u.GetUsed().GetQuantity())
+			c.Used[job] = c.Used[job].Add(used)
+			if id == self {
+				c.Own[job] = used
+			}
+		}
+		addRivals(&c, id, i.Pending)
+	}
+	addRivals(&c, 0, waiting)
+	c.Nodes = sched.NewSnapshot(nodes)
+	return c
+}
+
+// addRivals adds what waits on a node, or at the leader (0).
+func addRivals(c *lend.Cluster, at ids.NodeID, pending []*proto.PendingDemand) {
+	for _, p := range pending {
+		job := ids.JobID(p.Job)
+		if p.Weight > 1 {
+			c.Weights[job] = p.Weight
+		}
+		if !p.Infeasible {
+			res := p.GetResources().GetQuantity()
+			c.Waiting = append(c.Waiting, lend.Rival{
+				Node: at, Job: job, Shape: shapeOf(res, p.Strategy), Demand: demand.Of(res, p.Strategy), Count: int(p.Count),
+			})
 		}
 	}
 }
 
-func sameAmounts(a, b *proto.NodeInfo) bool {
-	return maps.Equal(a.GetAvailable().GetQuantity(), b.GetAvailable().GetQuantity()) &&
-		maps.Equal(a.GetTotal().GetQuantity(), b.GetTotal().GetQuantity())
+// learnLocked takes a view of the cluster from the leader.
+func (n *Node) learnLocked(w *proto.View) {
+	if n.view.replace(w) {
+		n.book.Learn(n.view.cluster(n.id, w.Waiting))
+	}
+	n.scheduleLocked()
 }

@@ -1270,10 +1270,12 @@ func (x *LeaseReturn) GetBroken() bool {
 	return false
 }
 
+// LeaseGone without a lease ends what is asked for: of one class, or of all (0).
 type LeaseGone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lease         uint64                 `protobuf:"varint,1,opt,name=lease,proto3" json:"lease,omitempty"`
 	Died          *WorkerDied            `protobuf:"bytes,2,opt,name=died,proto3" json:"died,omitempty"`
+	Class         uint32                 `protobuf:"varint,90,opt,name=class,proto3" json:"class,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1322,9 +1324,17 @@ func (x *LeaseGone) GetDied() *WorkerDied {
 	return nil
 }
 
+func (x *LeaseGone) GetClass() uint32 {
+	if x != nil {
+		return x.Class
+	}
+	return 0
+}
+
 // ReclaimLeases asks for leases without work: somebody else waits.
 type ReclaimLeases struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Idle          bool                   `protobuf:"varint,90,opt,name=idle,proto3" json:"idle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1357,6 +1367,13 @@ func (x *ReclaimLeases) ProtoReflect() protoreflect.Message {
 // Deprecated: Use ReclaimLeases.ProtoReflect.Descriptor instead.
 func (*ReclaimLeases) Descriptor() ([]byte, []int) {
 	return file_local_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReclaimLeases) GetIdle() bool {
+	if x != nil {
+		return x.Idle
+	}
+	return false
 }
 
 // Blocked tells that this process's only running task waits (its CPUs are lent
@@ -2506,11 +2523,13 @@ const file_local_proto_rawDesc = "" +
 	"\x03pid\x18\x06 \x01(\x05R\x03pid\";\n" +
 	"\vLeaseReturn\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12\x16\n" +
-	"\x06broken\x18\x02 \x01(\bR\x06broken\"J\n" +
+	"\x06broken\x18\x02 \x01(\bR\x06broken\"`\n" +
 	"\tLeaseGone\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12'\n" +
-	"\x04died\x18\x02 \x01(\v2\x13.gray.v1.WorkerDiedR\x04died\"\x0f\n" +
-	"\rReclaimLeases\"#\n" +
+	"\x04died\x18\x02 \x01(\v2\x13.gray.v1.WorkerDiedR\x04died\x12\x14\n" +
+	"\x05class\x18Z \x01(\rR\x05class\"#\n" +
+	"\rReclaimLeases\x12\x12\n" +
+	"\x04idle\x18Z \x01(\bR\x04idle\"#\n" +
 	"\aBlocked\x12\x18\n" +
 	"\ablocked\x18\x01 \x01(\bR\ablocked\"2\n" +
 	"\fCreateObject\x12\x0e\n" +

@@ -3,6 +3,7 @@ package sched
 import (
 	"math"
 	"slices"
+	"strings"
 )
 
 // chunkNodes is how many nodes a chunk has at most: what Snapshot.With copies.
@@ -127,6 +128,17 @@ func (a *ask) has(c *chunk) ([]Quantity, Quantity) {
 	return c.q[from : from+rows], a.dense[0].q
 }
 
+// AvoidPrefix begins the names of resources of which each node has one without being given it.
+const AvoidPrefix = "avoid/"
+
+// implied is how much of a resource each node has beside what it was given.
+func implied(name string) Quantity {
+	if strings.HasPrefix(name, AvoidPrefix) {
+		return Unit
+	}
+	return 0
+}
+
 // fits reports whether a node has what is asked available.
 func (a *ask) fits(c *chunk, i int) bool {
 	rows := len(c.nodes)
@@ -136,7 +148,7 @@ func (a *ask) fits(c *chunk, i int) bool {
 		}
 	}
 	for _, it := range a.sparse {
-		if c.nodes[i].Available.Get(it.name) < it.q {
+		if c.nodes[i].Available.Get(it.name)+implied(it.name) < it.q {
 			return false
 		}
 	}
@@ -152,7 +164,7 @@ func (a *ask) ever(c *chunk, i int) bool {
 		}
 	}
 	for _, it := range a.sparse {
-		if c.nodes[i].Total.Get(it.name) < it.q {
+		if c.nodes[i].Total.Get(it.name)+implied(it.name) < it.q {
 			return false
 		}
 	}

@@ -40,13 +40,22 @@ type Locality struct {
 	Bytes int64
 }
 
+// Fallback is where a demand may go if its own strategy finds no room now.
+type Fallback struct {
+	Strategy StrategyKind
+	Node     NodeID
+	Soft     bool
+	Selector []Selector
+}
+
 // Demand is what needs a node.
 type Demand struct {
 	Resources Resources
 	Strategy  StrategyKind
 	Node      NodeID     // for Affinity
-	Soft      bool       // for Affinity: another node will do where that one has no room
+	Soft      bool       // for Affinity: another node will do if that one isn't there or could never
 	Selector  []Selector // all must hold
+	Fallback  []Fallback // tried in order; it waits by the first strategy that could ever be met
 	Local     NodeID     // where it comes from; 0: no node is nearer than others
 
 	// LocalIfFits makes Pack take the local node whenever it has room, however far
@@ -55,6 +64,10 @@ type Demand struct {
 	LocalIfFits bool
 
 	Inputs []Locality // for Pack; of several for one node the largest counts
+
+	// Refused are nodes that have just refused it: they have no room for it now,
+	// whatever the Snapshot says.
+	Refused []NodeID
 }
 
 // Decision says where a demand goes.

@@ -12,7 +12,8 @@
 //
 // How a node is chosen ([Place]):
 //
-//   - Affinity: that node, if it has room. Soft: else as Pack.
+//   - Affinity: that node, if it has room. Soft: as Pack, if that node isn't there or
+//     could never run it.
 //   - Pack: the node that holds most of the inputs, if that's over [LocalityBytes]
 //     and it has room; else the local node, if it has room and is used below
 //     [PackThreshold]; else one of the best few, by the seed.
@@ -26,6 +27,10 @@
 // thousandth don't count, and among equals the local node is preferred by Pack,
 // otherwise the seed decides.
 //
+// A demand with fallbacks tries those in order where its own strategy finds no room. One
+// that names a resource beginning with [AvoidPrefix] finds one unit of it on every node:
+// so those that want a whole one are kept apart.
+//
 // A demand that fits nowhere now waits on a node that could ever run it: the one
 // that it has an affinity to, else that with the fewest leases waiting, the local
 // one among equals. A draining node takes nothing and counts as one that never could.
@@ -34,7 +39,8 @@
 //  1. Same snapshot, same demand, same seed: same answer, on every platform and
 //     whatever the order in which nodes were given.
 //  2. Fits: the node isn't draining, all selectors hold there, and every quantity
-//     is available. If there is such a node (the one, for a hard affinity), Fits is true.
+//     is available. If there is such a node that hasn't just refused it (the one, for an
+//     affinity that binds), Fits is true.
 //  3. Fits implies Feasible; Feasible if and only if Node isn't 0.
 //  4. Reasons aren't empty if and only if Fits is false; there are at most
 //     [MaxReasons] of them and one that counts the rest.

@@ -1,20 +1,85 @@
 package sched
 
+import "slices"
+
 // Place decides where a demand goes. The package's comment says how.
 func Place(s *Snapshot, d Demand, seed uint64) Decision {
-	var dense [8]denseAsk
-	q := query{s: s, d: &d, seed: seed, ask: s.askFor(d.Resources, dense[:0])}
-	if id := q.choose(); id != 0 {
+	if id := choose(s, &d, seed); id != 0 {
 		return Decision{Node: id, Fits: true, Feasible: true}
 	}
+	var dense [8]denseAsk
+	q := query{s: s, d: &d, seed: seed, ask: s.askFor(d.Resources, dense[:0])}
 	id := q.wait()
+	for i := 0; id == 0 && i < len(d.Fallback); i++ {
+		next := d.or(i)
+		other := query{s: s, d: &next, seed: seed, ask: q.ask}
+		id = other.wait()
+	}
 	return Decision{Node: id, Feasible: id != 0, Reasons: q.explain(true, nil)}
 }
 
+// Fit gives the node that Place would choose, if one has room now; 0: none has.
+func Fit(s *Snapshot, d Demand, seed uint64) NodeID { return choose(s, &d, seed) }
+
+// Feasible reports whether some node could ever run a demand, by what it has in all.
+func Feasible(s *Snapshot, d Demand) bool {
+	var dense [8]denseAsk
+	q := query{s: s, d: &d, ask: s.askFor(d.Resources, dense[:0])}
+	ok := q.feasible()
+	for i := 0; !ok && i < len(d.Fallback); i++ {
+		next := d.or(i)
+		other := query{s: s, d: &next, ask: q.ask}
+		ok = other.feasible()
+	}
+	return ok
+}
+
+func (q *query) feasible() bool {
+	if q.d.Strategy == Affinity && !q.d.Soft {
+		return q.wait() != 0
+	}
+	for _, c := range q.s.chunks {
+		for i := range c.ids {
+			if q.ever(c, i) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Takes reports whether a node, by itself, has room for a demand now.
+func Takes(n Node, d Demand) bool {
+	s := NewSnapshot([]Node{n})
+	return choose(s, &d, 0) != 0
+}
+
+// choose tries the demand as it is, then its fallbacks.
 func choose(s *Snapshot, d *Demand, seed uint64) NodeID {
 	var dense [8]denseAsk
 	q := query{s: s, d: d, seed: seed, ask: s.askFor(d.Resources, dense[:0])}
-	return q.choose()
+	if id := q.choose(); id != 0 || len(d.Fallback) == 0 {
+		return id
+	}
+	return q.fallBack()
+}
+
+func (q *query) fallBack() NodeID {
+	for i := range q.d.Fallback {
+		next := q.d.or(i)
+		other := query{s: q.s, d: &next, seed: q.seed, ask: q.ask}
+		if id := other.choose(); id != 0 {
+			return id
+		}
+	}
+	return 0
+}
+
+// or gives the demand with a fallback in the place of its own strategy.
+func (d *Demand) or(i int) Demand {
+	f, next := &d.Fallback[i], *d
+	next.Strategy, next.Node, next.Soft, next.Selector, next.Fallback = f.Strategy, f.Node, f.Soft, f.Selector, nil
+	return next
 }
 
 // query is one demand on one Snapshot.
@@ -25,7 +90,15 @@ type query struct {
 	ask  ask
 }
 
-func (q *query) hard() bool { return q.d.Strategy == Affinity && !q.d.Soft }
+// bound reports whether the demand is for one node only: it's a hard affinity, or a soft one
+// to a node that could run it at some time.
+func (q *query) bound() bool {
+	if q.d.Strategy != Affinity || !q.d.Soft {
+		return q.d.Strategy == Affinity
+	}
+	at, i, found := q.s.find(q.d.Node)
+	return found && q.ever(q.s.chunks[at], i)
+}
 
 // choose gives a node that has room now; 0: there is none.
 func (q *query) choose() NodeID {
@@ -33,7 +106,7 @@ func (q *query) choose() NodeID {
 	if d.Strategy == Affinity && q.hasRoom(d.Node) {
 		return d.Node
 	}
-	if q.hard() {
+	if q.bound() {
 		return 0
 	}
 	if d.Strategy == Spread {
@@ -58,12 +131,17 @@ func (q *query) choose() NodeID {
 
 // room reports whether a node could take the demand now.
 func (q *query) room(c *chunk, i int) bool {
-	return c.open(i) && q.ask.fits(c, i) && q.selected(c, i)
+	return c.open(i) && q.ask.fits(c, i) && q.willing(c, i)
 }
 
 func (q *query) hasRoom(id NodeID) bool {
 	at, i, found := q.s.find(id)
 	return found && q.room(q.s.chunks[at], i)
+}
+
+// willing reports whether a node, if it has room, would take the demand now.
+func (q *query) willing(c *chunk, i int) bool {
+	return q.selected(c, i) && (len(q.d.Refused) == 0 || !slices.Contains(q.d.Refused, c.ids[i]))
 }
 
 func (q *query) selected(c *chunk, i int) bool {
@@ -115,7 +193,7 @@ func (q *query) bestFew(local NodeID) NodeID {
 			if id != local {
 				key |= uint64(chance.of(id))
 			}
-			if (f.n < f.most || key < f.best[f.n-1].key) && q.selected(c, i) {
+			if (f.n < f.most || key < f.best[f.n-1].key) && q.willing(c, i) {
 				f.add(candidate{key, id})
 			}
 		}
@@ -172,7 +250,7 @@ func (q *query) wait() NodeID {
 		if at, i, found := q.s.find(q.d.Node); found && q.ever(q.s.chunks[at], i) {
 			return q.d.Node
 		}
-		if q.hard() {
+		if q.bound() {
 			return 0
 		}
 	}

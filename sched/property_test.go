@@ -57,9 +57,12 @@ func (c chancer) demand(ids int) Demand {
 func cpus(n float64) Resources { return FromUnits(map[string]int64{"CPU": int64(n * float64(Unit))}) }
 
 // could reports in plain words whether a node can take a demand, out of what it has.
-func could(n Node, d Demand, of Resources) bool {
+func could(s *Snapshot, n Node, d Demand, of Resources) bool {
 	_, not := unmet(d.Selector, n.Labels)
 	hard := d.Strategy == Affinity && !d.Soft
+	if target, ok := s.Node(d.Node); ok && d.Strategy == Affinity && d.Soft {
+		hard = could(s, target, Demand{Resources: d.Resources, Selector: d.Selector}, target.Total)
+	}
 	return !not && !n.Draining && d.Resources.Fits(of) && (!hard || n.ID == d.Node)
 }
 
@@ -72,30 +75,30 @@ func checkPlace(t *testing.T, s *Snapshot, d Demand, seed uint64) {
 	}
 	fits, feasible := false, false
 	for n := range s.All() {
-		fits = fits || could(n, d, n.Available)
-		feasible = feasible || could(n, d, n.Total)
+		fits = fits || could(s, n, d, n.Available)
+		feasible = feasible || could(s, n, d, n.Total)
 	}
 	n, there := s.Node(got.Node)
 	switch {
 	case got.Fits != fits:
 		t.Fatalf("%+v: Fits is %v", d, got.Fits)
-	case got.Fits && !could(n, d, n.Available):
+	case got.Fits && !could(s, n, d, n.Available):
 		t.Fatalf("%+v: placed on %+v", d, n)
 	case got.Feasible != (fits || feasible), got.Feasible != there:
 		t.Fatalf("%+v: %+v, feasible %v", d, got, feasible)
-	case !got.Fits && got.Feasible && !could(n, d, n.Total):
+	case !got.Fits && got.Feasible && !could(s, n, d, n.Total):
 		t.Fatalf("%+v: waits on %+v", d, n)
 	case got.Fits != (len(got.Reasons) == 0), len(got.Reasons) > MaxReasons+1:
 		t.Fatalf("%+v: %+v", d, got)
 	case !got.Fits && !reflect.DeepEqual(got.Reasons, Explain(s, d)):
 		t.Fatalf("%+v: Explain says something else", d)
 	case got.Fits && d.Strategy == Affinity && got.Node != d.Node:
-		if n, ok := s.Node(d.Node); ok && could(n, d, n.Available) {
+		if n, ok := s.Node(d.Node); ok && could(s, n, d, n.Available) {
 			t.Fatalf("%+v: placed on %v", d, got.Node)
 		}
 	}
 	for _, r := range Explain(s, d) {
-		if n, ok := s.Node(r.Node); ok && could(n, d, n.Available) {
+		if n, ok := s.Node(r.Node); ok && could(s, n, d, n.Available) {
 			t.Fatalf("%+v: %v, yet it has room", d, r)
 		}
 	}

@@ -1,6 +1,7 @@
 package sched
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,6 +16,7 @@ const (
 	Draining                         // it is about to leave
 	Label                            // its labels don't meet a selector
 	NotInCluster                     // the node of an affinity isn't there
+	Refused                          // it refused the demand just now
 	HasBundle                        // another bundle of a StrictSpread group is there
 	NoNodes                          // there is no node at all
 	More                             // so many other nodes refuse as well
@@ -63,6 +65,8 @@ func (r Reason) sentence() string {
 		return n + ": wants label " + r.Wants.String() + ", has " + strconv.Quote(*r.Label)
 	case NotInCluster:
 		return "node " + n + " is not in the cluster"
+	case Refused:
+		return n + ": refused it just now"
 	case HasBundle:
 		return n + ": has another bundle of the group"
 	case NoNodes:
@@ -108,7 +112,7 @@ func explain(s *Snapshot, d *Demand, taken map[NodeID]bool) []Reason {
 
 // explain is told whether it's known that all nodes refuse.
 func (q *query) explain(all bool, taken map[NodeID]bool) []Reason {
-	if q.hard() {
+	if q.bound() {
 		return q.explainOne()
 	}
 	if q.s.n == 0 {
@@ -170,15 +174,18 @@ func refusal(n *Node, d *Demand) Reason {
 		return Reason{Node: n.ID, Kind: Draining}
 	}
 	r := Reason{Node: n.ID, Kind: HasBundle} // if it lacks nothing
+	if slices.Contains(d.Refused, n.ID) {
+		r.Kind = Refused
+	}
 	for _, it := range d.Resources.items {
-		have, total := n.Available.Get(it.name), n.Total.Get(it.name)
+		have, total := n.Available.Get(it.name)+implied(it.name), n.Total.Get(it.name)+implied(it.name)
 		if it.q <= 0 || have >= it.q {
 			continue
 		}
 		if total < it.q {
 			return Reason{Node: n.ID, Kind: LacksTotal, Resource: it.name, Want: it.q, Have: total, Total: total}
 		}
-		if r.Kind == HasBundle {
+		if r.Kind != LacksAvailable {
 			r = Reason{Node: n.ID, Kind: LacksAvailable, Resource: it.name, Want: it.q, Have: have, Total: total}
 		}
 	}

@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of testdata
 //	bundles KIND BUNDLE / BUNDLE...       BUNDLE is NAME:AMOUNT...
 //
 // Options: spread; affinity ID; soft; local ID; iffits; input ID=BYTES; seed N;
-// in K=V,V; notin K=V,V; has K; hasnot K.
+// or OPTION... (a fallback); in K=V,V; notin K=V,V; has K; hasnot K.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -198,7 +198,13 @@ func (p *words) node() Node {
 }
 
 func (p *words) demand() (d Demand, seed uint64) {
-	d.Resources = p.resources()
+	resources := p.resources()
+	d, seed = p.demandOf()
+	d.Resources = resources
+	return d, seed
+}
+
+func (p *words) demandOf() (d Demand, seed uint64) {
 	for len(p.left) > 0 {
 		switch word := p.next(); word {
 		case "spread":
@@ -207,6 +213,13 @@ func (p *words) demand() (d Demand, seed uint64) {
 			d.Strategy, d.Node = Affinity, p.id()
 		case "soft":
 			d.Soft = true
+		case "or":
+			f, _ := (&words{left: p.left, err: p.err}).demandOf()
+			p.left = nil
+			d.Fallback = append(d.Fallback, Fallback{f.Strategy, f.Node, f.Soft, f.Selector})
+			for _, more := range f.Fallback {
+				d.Fallback = append(d.Fallback, more)
+			}
 		case "local":
 			d.Local = p.id()
 		case "iffits":

@@ -90,8 +90,8 @@ func (w *work) readNodes(s *Snapshot, names []string, seed uint64) {
 					free = append(free, c.q[dense*rows+i])
 					total = append(total, c.q[(len(s.columns)+dense)*rows+i])
 				} else {
-					free = append(free, c.nodes[i].Available.Get(name))
-					total = append(total, c.nodes[i].Total.Get(name))
+					free = append(free, c.nodes[i].Available.Get(name)+implied(name))
+					total = append(total, c.nodes[i].Total.Get(name)+implied(name))
 				}
 			}
 		}

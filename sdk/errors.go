@@ -119,6 +119,12 @@ type AlreadyExistsError struct{ Message string }
 
 func (e *AlreadyExistsError) Error() string { return e.Message }
 
+// UnschedulableError says that a task can't run anywhere: the node that it must be on
+// (OnNode) isn't in the cluster.
+type UnschedulableError struct{ Message string }
+
+func (e *UnschedulableError) Error() string { return e.Message }
+
 // SystemError says that the cluster itself could not do its part.
 type SystemError struct{ Message string }
 
@@ -189,6 +195,8 @@ func fromProto(e *proto.Error) error {
 		return &EncodingError{e.GetFunction(), e.GetMessage()}
 	case proto.Error_STORE_FULL:
 		return &StoreFullError{e.GetMessage()}
+	case proto.Error_UNSCHEDULABLE:
+		return &UnschedulableError{e.GetMessage()}
 	case proto.Error_NOT_REPLICATED:
 		return &NotReplicatedError{e.GetMessage()}
 	case proto.Error_NOT_FOUND:

@@ -118,19 +118,6 @@ func Detached() Option {
 	return func(o *options) { o.detached, o.actorOnly = true, "Detached" }
 }
 
-// OnNode places on the node with this number only; soft: elsewhere when that
-// one can't.
-func OnNode(node uint32, soft bool) Option {
-	return func(o *options) {
-		o.strategy = &proto.Strategy{Kind: proto.Strategy_AFFINITY, Node: node, Soft: soft}
-	}
-}
-
-// Spread places on the node with the least to do rather than filling one first.
-func Spread() Option {
-	return func(o *options) { o.strategy = &proto.Strategy{Kind: proto.Strategy_SPREAD} }
-}
-
 func (o *options) check(what string, actor bool) {
 	wrong := o.actorOnly
 	if actor {

@@ -160,6 +160,7 @@ type submission struct {
 	Args       []string
 	Env        map[string]string
 	Binaries   []binary
+	Weight     uint32
 }
 
 type binary struct {

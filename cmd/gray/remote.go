@@ -177,7 +177,7 @@ func (r *remote) Submit(ctx context.Context, s submission) (string, error) {
 		env.Binaries = append(env.Binaries, api.Binary{Platform: b.Platform, Package: b.Package, SHA256: b.SHA256, Size: b.Size})
 	}
 	out, err := r.Client.Submit(ctx, api.JobSubmitRequest{
-		Entrypoint: s.Entrypoint, SubmissionID: s.Name, RuntimeEnv: api.RuntimeEnv{EnvVars: s.Env, Gray: env},
+		Entrypoint: s.Entrypoint, SubmissionID: s.Name, RuntimeEnv: api.RuntimeEnv{EnvVars: s.Env, Gray: env}, Weight: s.Weight,
 	})
 	if err != nil {
 		return "", r.explain(err)

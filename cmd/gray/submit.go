@@ -48,6 +48,7 @@ func newSubmit(t *terminal) *cobra.Command {
 		},
 	}
 	s.target.register(c)
+	c.Flags().Uint32Var(&s.weight, "weight", 1, "how much more of the cluster than a job of weight 1 it's to get, while both wait, `N`")
 	c.Flags().BoolVar(&s.noWait, "no-wait", false, "print the job's name on standard output and don't wait for its end")
 	c.Flags().StringArrayVar(&s.env, "env", nil, "environment variable of the job's processes, `K=V`; may be given several times")
 	c.Flags().StringVar(&s.name, "name", "", "`ID` of the job, one that no other has had (default: a random one)")
@@ -61,6 +62,7 @@ type submitter struct {
 	noWait bool
 	env    []string
 	name   string
+	weight uint32
 	path   string
 	args   []string
 }
@@ -121,7 +123,7 @@ func (s *submitter) run(ctx context.Context) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, submitLimit)
 	defer cancel()
-	id, err := cluster.Submit(limited, submission{
+	id, err := cluster.Submit(limited, submission{Weight: s.weight,
 		Name: s.name, Entrypoint: shellLine(append([]string{s.path}, s.args...)), Args: s.args, Env: env, Binaries: binaries,
 	})
 	if err != nil {

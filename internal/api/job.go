@@ -46,6 +46,7 @@ type JobSubmitRequest struct {
 	SubmissionID        string             `json:"submission_id,omitempty"`
 	RuntimeEnv          RuntimeEnv         `json:"runtime_env"`
 	Metadata            map[string]string  `json:"metadata,omitempty"`
+	Weight              uint32             `json:"weight,omitempty"` // in the fair queue between jobs; 0: 1
 	EntrypointNumCPUs   float64            `json:"entrypoint_num_cpus,omitempty"`
 	EntrypointNumGPUs   float64            `json:"entrypoint_num_gpus,omitempty"`
 	EntrypointMemory    int64              `json:"entrypoint_memory,omitempty"`

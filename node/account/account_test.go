@@ -121,6 +121,9 @@ func TestTasksWithoutCPUAreBounded(t *testing.T) {
 
 func key(p, class uint32) Key { return Key{ids.ProcessID{Node: 1, Number: p}, class} }
 
+// inTurn prefers no job.
+func inTurn(_, _ ids.JobID) int { return 0 }
+
 func TestQueueJobsTakeTurns(t *testing.T) {
 	q := NewQueue()
 	q.Set(Demand{Key: key(1, 1), Job: 1, Want: 3})
@@ -128,7 +131,7 @@ func TestQueueJobsTakeTurns(t *testing.T) {
 	q.Set(Demand{Key: key(2, 1), Job: 2, Want: 2})
 	q.Set(Demand{Key: key(3, 1), Job: 3, Want: 1})
 	var got []Key
-	q.Visit(func(d *Demand) bool {
+	q.Visit(inTurn, func(d *Demand) bool {
 		got = append(got, d.Key)
 		q.Granted(d)
 		return true
@@ -147,7 +150,7 @@ func TestQueueSkipsWhatHasNoPlace(t *testing.T) {
 	q.Set(Demand{Key: key(1, 1), Job: 1, Want: 5, Shape: "big"})
 	q.Set(Demand{Key: key(1, 2), Job: 1, Want: 2, Shape: "small"})
 	big, small := 0, 0
-	q.Visit(func(d *Demand) bool {
+	q.Visit(inTurn, func(d *Demand) bool {
 		if d.Shape == "big" {
 			big++
 			return false
@@ -202,7 +205,7 @@ func TestQueueRandom(t *testing.T) {
 				q.Set(Demand{Key: k, Job: ids.JobID(k.Process.Number % 2), Want: r.IntN(4)})
 			case 2:
 				room := r.IntN(6)
-				q.Visit(func(d *Demand) bool {
+				q.Visit(inTurn, func(d *Demand) bool {
 					if d.Open() <= 0 {
 						t.Fatalf("seed %d: offered %+v", seed, d)
 					}
@@ -238,7 +241,7 @@ func TestQueueRandom(t *testing.T) {
 		for k := range pending {
 			q.Set(Demand{Key: k, Want: 0})
 		}
-		q.Visit(func(d *Demand) bool { q.Granted(d); return true })
+		q.Visit(inTurn, func(d *Demand) bool { q.Granted(d); return true })
 		for _, d := range q.demands {
 			if d.Want > 0 {
 				t.Fatalf("seed %d: left %+v", seed, d)

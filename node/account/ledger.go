@@ -3,8 +3,10 @@ package account
 import (
 	"fmt"
 	"maps"
+	"strings"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/sched"
 )
 
 // Unit is how many units of accounting one whole CPU, GPU or byte has.
@@ -30,10 +32,13 @@ type hold struct {
 type Ledger struct {
 	total  Amounts
 	used   Amounts
+	byJob  map[ids.JobID]Amounts // used, by job; none empty
 	holds  map[HoldID]*hold
 	last   HoldID
 	capped map[ids.JobID]int // running holds that need no CPU, by job
 	bound  int
+
+	version uint64
 }
 
 // NewLedger makes the account of a node that has total.
@@ -41,6 +46,7 @@ func NewLedger(total Amounts) *Ledger {
 	return &Ledger{
 		total:  maps.Clone(total),
 		used:   Amounts{},
+		byJob:  map[ids.JobID]Amounts{},
 		holds:  map[HoldID]*hold{},
 		capped: map[ids.JobID]int{},
 		bound:  max(16, 4*int(total[CPU]/Unit)),
@@ -58,10 +64,18 @@ func unbounded(a Amounts) bool {
 	return true
 }
 
+// implied is how much of a resource there is beside what the node was given.
+func implied(name string) int64 {
+	if strings.HasPrefix(name, sched.AvoidPrefix) {
+		return Unit
+	}
+	return 0
+}
+
 // Fits reports whether Take would succeed.
 func (l *Ledger) Fits(job ids.JobID, a Amounts) bool {
 	for name, n := range a {
-		if n > 0 && l.used[name]+n > l.total[name] {
+		if n > 0 && l.used[name]+n > l.total[name]+implied(name) {
 			return false
 		}
 	}
@@ -89,7 +103,7 @@ func (l *Ledger) Take(job ids.JobID, a Amounts) (HoldID, bool) {
 // without CPUs doesn't apply.
 func (l *Ledger) TakeForLife(job ids.JobID, a Amounts) (HoldID, bool) {
 	for name, n := range a {
-		if n > 0 && l.used[name]+n > l.total[name] {
+		if n > 0 && l.used[name]+n > l.total[name]+implied(name) {
 			return 0, false
 		}
 	}
@@ -103,10 +117,11 @@ func (l *Ledger) Force(job ids.JobID, a Amounts) HoldID {
 
 func (l *Ledger) put(h *hold) HoldID {
 	l.last++
+	l.version++
 	l.holds[l.last] = h
 	for name, n := range h.amounts {
 		if n > 0 {
-			l.used[name] += n
+			l.add(h.job, name, n)
 		}
 	}
 	return l.last
@@ -123,16 +138,31 @@ func (l *Ledger) Free(id HoldID) {
 		if n <= 0 || h.lent && name == CPU {
 			continue
 		}
-		l.sub(name, n)
+		l.sub(h.job, name, n)
 	}
 	if h.capped && !h.lent {
 		l.uncap(h.job)
 	}
 }
 
-func (l *Ledger) sub(name string, n int64) {
+func (l *Ledger) add(job ids.JobID, name string, n int64) {
+	l.used[name] += n
+	if l.byJob[job] == nil {
+		l.byJob[job] = Amounts{}
+	}
+	l.byJob[job][name] += n
+}
+
+func (l *Ledger) sub(job ids.JobID, name string, n int64) {
+	l.version++
 	if l.used[name] -= n; l.used[name] == 0 {
 		delete(l.used, name)
+	}
+	of := l.byJob[job]
+	if of[name] -= n; of[name] == 0 {
+		if delete(of, name); len(of) == 0 {
+			delete(l.byJob, job)
+		}
 	}
 }
 
@@ -151,7 +181,7 @@ func (l *Ledger) Lend(id HoldID) bool {
 	}
 	h.lent = true
 	if n := h.amounts[CPU]; n > 0 {
-		l.sub(CPU, n)
+		l.sub(h.job, CPU, n)
 	}
 	if h.capped {
 		l.uncap(h.job)
@@ -166,13 +196,17 @@ func (l *Ledger) Reclaim(id HoldID) {
 		return
 	}
 	h.lent = false
+	l.version++
 	if n := h.amounts[CPU]; n > 0 {
-		l.used[CPU] += n
+		l.add(h.job, CPU, n)
 	}
 	if h.capped {
 		l.capped[h.job]++
 	}
 }
+
+// Version changes whenever what is left does.
+func (l *Ledger) Version() uint64 { return l.version }
 
 // Total returns a copy of what the node has.
 func (l *Ledger) Total() Amounts { return maps.Clone(l.total) }
@@ -180,14 +214,23 @@ func (l *Ledger) Total() Amounts { return maps.Clone(l.total) }
 // Used returns a copy of what is held.
 func (l *Ledger) Used() Amounts { return maps.Clone(l.used) }
 
+// ByJob returns what is held by job. It's the ledger's own: not to be changed or kept.
+func (l *Ledger) ByJob() map[ids.JobID]Amounts { return l.byJob }
+
 // Holds returns how many holds there are.
 func (l *Ledger) Holds() int { return len(l.holds) }
 
-// Available returns what may still be taken, at least zero each.
+// Available returns what may still be taken, at least zero each; below zero by what is
+// held of which each node has some without being given it.
 func (l *Ledger) Available() Amounts {
 	out := make(Amounts, len(l.total))
 	for name, n := range l.total {
 		out[name] = max(0, n-l.used[name])
+	}
+	for name, n := range l.used {
+		if _, given := l.total[name]; !given && implied(name) > 0 {
+			out[name] = -n
+		}
 	}
 	return out
 }
@@ -204,10 +247,15 @@ func (l *Ledger) Left() Amounts {
 // Check verifies the invariants; its cost is the number of holds.
 func (l *Ledger) Check() error {
 	sum, capped := Amounts{}, map[ids.JobID]int{}
+	byJob := map[ids.JobID]Amounts{}
 	for _, h := range l.holds {
 		for name, n := range h.amounts {
 			if n > 0 && (!h.lent || name != CPU) {
 				sum[name] += n
+				if byJob[h.job] == nil {
+					byJob[h.job] = Amounts{}
+				}
+				byJob[h.job][name] += n
 			}
 		}
 		if h.capped && !h.lent {
@@ -221,6 +269,9 @@ func (l *Ledger) Check() error {
 	}
 	if !maps.Equal(sum, l.used) {
 		return fmt.Errorf("used %v, the holds' sum is %v", l.used, sum)
+	}
+	if !maps.EqualFunc(byJob, l.byJob, maps.Equal) {
+		return fmt.Errorf("by job %v, the holds' sum is %v", l.byJob, byJob)
 	}
 	if !maps.Equal(capped, l.capped) {
 		return fmt.Errorf("capped %v, the holds' sum is %v", l.capped, capped)

@@ -2,10 +2,12 @@ package account
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/sched"
 )
 
 // Key names a demand: one class of one process.
@@ -19,13 +21,13 @@ type Demand struct {
 	Key
 	Job       ids.JobID
 	Resources Amounts
-	Shape     string     // equal for demands that are placed alike
-	Strategy  any        // its user's
-	Near      ids.NodeID // that has its inputs; 0: none stands out
+	Shape     string       // equal for demands that are placed alike
+	Place     sched.Demand // as sched sees it
+	Strategy  any          // as its user does
 	Want      int
 	Pending   int // of Want: being started, or asked of another node
 	Backlog   int
-	Reason    string // why the last attempt found no place
+	Reason    string // why the last attempt found no place, if not for lack of room
 	Never     bool   // no node of the cluster could ever meet it
 
 	arrival uint64
@@ -35,11 +37,11 @@ type Demand struct {
 // Open is how many leases are to be looked for.
 func (d *Demand) Open() int { return d.Want - d.Pending }
 
-// Queue holds demands in order of arrival, jobs taking turns.
+// Queue holds demands by job, each job's in order of arrival.
 type Queue struct {
 	demands map[Key]*Demand
 	jobs    []*line // in order of their first demand
-	turn    int     // index of the job that is offered next
+	served  uint64
 	arrived uint64
 	visits  uint64
 }
@@ -47,6 +49,8 @@ type Queue struct {
 type line struct {
 	job     ids.JobID
 	demands []*Demand // in order of arrival
+	served  uint64    // when it last got a lease
+	passed  uint64    // the visit in which none of its demands found a place
 }
 
 // NewQueue makes an empty queue.
@@ -68,7 +72,7 @@ func (q *Queue) Set(d Demand) *Demand {
 		q.enter(old) // a new arrival
 	}
 	if d.Want > 0 {
-		old.Resources, old.Shape, old.Strategy, old.Near = d.Resources, d.Shape, d.Strategy, d.Near
+		old.Resources, old.Shape, old.Place, old.Strategy = d.Resources, d.Shape, d.Place, d.Strategy
 		old.Reason, old.Never = "", false
 	}
 	old.Want, old.Backlog = max(0, d.Want), d.Backlog
@@ -98,9 +102,6 @@ func (q *Queue) leave(d *Demand) {
 		l.demands = slices.DeleteFunc(l.demands, func(o *Demand) bool { return o == d })
 		if len(l.demands) == 0 {
 			q.jobs = slices.Delete(q.jobs, i, i+1)
-			if q.turn > i {
-				q.turn--
-			}
 		}
 		return
 	}
@@ -164,40 +165,64 @@ func (q *Queue) Remove(k Key) {
 }
 
 // Visit offers open demands to place, which says whether it met one lease of
-// the demand (having called Begin or Granted). Jobs take turns, a lease a turn;
-// within a job the earlier demand is first, and a later one is offered when
-// the earlier found no place. A demand that found none isn't offered again in
-// this visit: nothing is freed meanwhile.
-func (q *Queue) Visit(place func(*Demand) bool) {
+// the demand (having called Begin or Granted). The job that's first by order is
+// offered the next lease; among equals they take turns. Within a job the earlier
+// demand is first, and a later one is offered when the earlier found no place. A
+// demand that found none isn't offered again in this visit: nothing is freed meanwhile.
+func (q *Queue) Visit(order func(a, b ids.JobID) int, place func(*Demand) bool) {
 	q.visits++
-	for idle := 0; idle < len(q.jobs); {
-		if q.turn >= len(q.jobs) {
-			q.turn = 0
-		}
-		l := q.jobs[q.turn]
+	for l := q.next(order); l != nil; l = q.next(order) {
 		if q.offer(l, place) {
-			idle = 0
+			q.served++
+			l.served = q.served
 		} else {
-			idle++
-		}
-		// The job may have left with its last demand: then the next has moved here.
-		if q.turn < len(q.jobs) && q.jobs[q.turn] == l {
-			q.turn++
+			l.passed = q.visits
 		}
 	}
 }
 
+// next gives the job whose turn it is; nil: none finds a place.
+func (q *Queue) next(order func(a, b ids.JobID) int) *line {
+	var next *line
+	for _, l := range q.jobs {
+		if l.passed == q.visits {
+			continue
+		}
+		if next != nil {
+			if c := cmp.Or(order(l.job, next.job), cmp.Compare(l.served, next.served)); c >= 0 {
+				continue
+			}
+		}
+		next = l
+	}
+	return next
+}
+
 func (q *Queue) offer(l *line, place func(*Demand) bool) bool {
-	for _, d := range slices.Clone(l.demands) {
+	for at := 0; at < len(l.demands); at++ { // a place drops no demand but its own
+		d := l.demands[at]
 		if d.passed == q.visits || d.Open() <= 0 {
 			continue
 		}
 		if place(d) {
 			return true
 		}
-		d.passed = q.visits
+		if d.passed = q.visits; at < len(l.demands) && l.demands[at] != d {
+			at--
+		}
 	}
 	return false
+}
+
+// Jobs gives the jobs that have demands, in order of their first.
+func (q *Queue) Jobs() iter.Seq[ids.JobID] {
+	return func(yield func(ids.JobID) bool) {
+		for _, l := range q.jobs {
+			if !yield(l.job) {
+				return
+			}
+		}
+	}
 }
 
 // Waiting returns the demands that are open, in order of arrival.

@@ -425,9 +425,14 @@ func (p *Process) dialTunnel(w ids.ProcessID) (*wire.Conn, error) {
 	return conn, nil
 }
 
-// returnIdle gives back leases without work for at least the given time. Zero
-// means that others wait: then leases held for a turn are emptied, too.
-func (lt *leaseTable) returnIdle(idle time.Duration) {
+// returnIdle gives back leases without work for at least the given time.
+func (lt *leaseTable) returnIdle(idle time.Duration) { lt.giveBackIdle(idle, false) }
+
+// giveUp gives back leases without work because others wait; if it's their turn, leases
+// held for a turn are emptied, too.
+func (lt *leaseTable) giveUp(turn bool) { lt.giveBackIdle(0, turn) }
+
+func (lt *leaseTable) giveBackIdle(idle time.Duration, turn bool) {
 	now := time.Now()
 	for _, c := range lt.list() {
 		c.mu.Lock()
@@ -440,7 +445,7 @@ func (lt *leaseTable) returnIdle(idle time.Duration) {
 			case empty && c.backlog() == 0 && now.Sub(l.idle) >= idle:
 				back = append(back, l)
 				continue
-			case idle == 0 && !drained && now.Sub(l.since) > leaseTurn:
+			case turn && !drained && now.Sub(l.since) > leaseTurn:
 				l.draining, drained = true, true
 			}
 			kept = append(kept, l)

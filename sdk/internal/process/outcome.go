@@ -249,7 +249,7 @@ func (lt *leaseTable) gone(g *graypb.LeaseGone) {
 	lt.mu.Unlock()
 	if l == nil {
 		if g.GetLease() == 0 {
-			lt.failDemand(g.GetDied().GetError())
+			lt.failDemand(g.GetClass(), g.GetDied().GetError())
 		}
 		return
 	}
@@ -339,12 +339,16 @@ func (l *lease) bury() {
 	}
 }
 
-// failDemand fails every queued task: the node can't start workers for this job.
-func (lt *leaseTable) failDemand(e *graypb.Error) {
+// failDemand fails the queued tasks of a class, or of all (0): the node can't start workers
+// for this job, or there's no place for the class.
+func (lt *leaseTable) failDemand(number uint32, e *graypb.Error) {
 	if e == nil {
 		e = &graypb.Error{Kind: graypb.Error_WORKER_CRASHED, Message: "the node can't start workers for this job"}
 	}
 	for _, c := range lt.list() {
+		if number != 0 && c.number != number {
+			continue
+		}
 		var failed []*Task
 		c.mu.Lock()
 		for t := c.next(); t != nil; t = c.next() {

@@ -252,7 +252,7 @@ func (p *Process) dispatch(m *proto.ToProcess) {
 	case *proto.ToProcess_LeaseGone:
 		p.leases.gone(b.LeaseGone)
 	case *proto.ToProcess_ReclaimLeases:
-		p.leases.returnIdle(0)
+		p.leases.giveUp(!b.ReclaimLeases.GetIdle())
 	case *proto.ToProcess_WantedObject:
 		p.wanted(b.WantedObject)
 	case *proto.ToProcess_DropObjects:

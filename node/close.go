@@ -163,6 +163,7 @@ func (n *Node) nodeDead(id ids.NodeID, cause string) {
 	n.streams.Bury(id)
 	n.mu.Lock()
 	n.view.bury(id)
+	n.loseGroupsOnLocked(id)
 	for _, l := range n.leases {
 		if l.remote != nil && l.remote.node == id {
 			n.leaseGoneLocked(l, &proto.WorkerDied{LastStarted: unknownTask, Error: nodeDied(id, "node %s died: %s", id, cause)})

@@ -209,6 +209,8 @@ func (n *Node) scheduleLocked() {
 	if n.closing {
 		return
 	}
+	n.reserveWaitingLocked()
+	n.tellRoomLocked()
 	full := map[string]bool{} // shapes that found no place
 	n.queue.Visit(func(d *account.Demand) bool {
 		key := fmt.Sprintf("%d|%s", d.Job, d.Shape)
@@ -221,6 +223,7 @@ func (n *Node) scheduleLocked() {
 		full[key] = true
 		return false
 	})
+	n.failHopelessLocked()
 	n.reclaimLocked()
 }
 
@@ -231,27 +234,32 @@ func (n *Node) placeLocked(d *account.Demand) bool {
 		return false
 	}
 	strategy, _ := d.Strategy.(*proto.Strategy)
-	if n.ledger.Capped(d.Job, d.Resources) {
+	var c choice
+	switch {
+	case len(strategy.GetGroup()) > 0:
+		c = n.chooseBundleLocked(d, strategy)
+	case n.ledger.Capped(d.Job, d.Resources):
 		d.Reason = "the job runs as many tasks without CPUs here as it may"
 		return false
+	default:
+		c = n.chooseLocked(j, d.Shape, d.Resources, strategy, d.Near)
 	}
-	c := n.chooseLocked(j, d.Shape, d.Resources, strategy, d.Near)
 	d.Reason, d.Never = c.reason, c.never
 	switch c.node {
 	case 0:
 		return false
 	case n.id:
-		return n.grantHereLocked(j, owner, d)
+		return n.grantHereLocked(j, owner, d, strategy)
 	}
 	return n.askLocked(j, owner, d, c.node)
 }
 
-func (n *Node) grantHereLocked(j *job, owner *process, d *account.Demand) bool {
+func (n *Node) grantHereLocked(j *job, owner *process, d *account.Demand, strategy *proto.Strategy) bool {
 	if len(j.idle) == 0 && len(n.processes) >= maxProcesses {
 		d.Reason = ErrTooManyProcesses.Error()
 		return false
 	}
-	hold, ok := n.ledger.Take(d.Job, d.Resources)
+	hold, ok := n.takeLocked(d.Job, d.Resources, strategy)
 	if !ok {
 		return false
 	}

@@ -108,6 +108,9 @@ type Node struct {
 	totals      sched.Resources // what ledger has in all
 	ledger      *account.Ledger
 	queue       *account.Queue
+	bundles     bundles
+	groups      map[ids.GroupID]*group // that demands name
+	hopeless    []*hopeless            // demands that are to fail
 	view        *view
 	asking      int // requests for leases on other nodes, not answered yet
 	remotes     int // streams of such leases
@@ -155,6 +158,7 @@ func newNode(cfg Config) (*Node, error) {
 		done: make(chan struct{}), report: make(chan struct{}, 1), reports: map[reportKey][]func(context.Context) error{},
 		processes: map[uint32]*process{}, slots: map[uint32]bool{}, jobs: map[ids.JobID]*job{}, leases: map[uint64]*lease{},
 		actors: map[ids.ActorID]*actor{}, totals: sched.FromUnits(total), ledger: account.NewLedger(total), queue: account.NewQueue(), view: newView(),
+		bundles: newBundles(), groups: map[ids.GroupID]*group{},
 	}
 	n.fence, n.requests = newFence(), newRequests(n.instance)
 	n.hostname, _ = os.Hostname()

@@ -61,7 +61,7 @@ func (n *Node) askLocked(j *job, owner *process, d *account.Demand, node ids.Nod
 	n.asking++
 	n.remotes++
 	n.queue.Begin(d)
-	release := n.view.reserve(node, d.Resources)
+	release := n.view.reserve(node, ofNode(d.Resources, strategy))
 	ctx, cancel := context.WithCancel(n.ctx)
 	r := &remote{node: node, cancel: cancel, done: make(chan struct{}), returned: make(chan struct{})}
 	a := &ask{n: n, r: r, req: req, key: d.Key, shape: d.Shape, release: release}
@@ -124,6 +124,9 @@ func (a *ask) run(ctx context.Context) {
 func (a *ask) refusedLocked(r *proto.LeaseRefused, err error) {
 	n := a.n
 	n.view.refused(a.r.node, a.shape, r, time.Now())
+	if r.GetError().GetKind() == proto.Error_GROUP_REMOVED {
+		n.staleGroupLocked(a.req.GetStrategy(), a.r.node)
+	}
 	if e := r.GetError(); err != nil || e != nil {
 		n.log.Info("no lease on another node", "node", a.r.node, "error", cmp.Or(err, errors.New(e.GetMessage())))
 		if owner := n.processes[a.key.Process.Number]; owner != nil && e.GetKind() == proto.Error_WORKER_CRASHED {

@@ -47,6 +47,7 @@ const (
 	Error_UNAVAILABLE    Error_Kind = 17 // no leader, node unreachable: may be tried again
 	Error_OTHER_CLUSTER  Error_Kind = 18 // a reference was used outside of its cluster
 	Error_NOT_REPLICATED Error_Kind = 19 // fewer nodes than asked for could take an object
+	Error_GROUP_REMOVED  Error_Kind = 20 // the placement group in which it was to run isn't there any more
 )
 
 // Enum value maps for Error_Kind.
@@ -72,6 +73,7 @@ var (
 		17: "UNAVAILABLE",
 		18: "OTHER_CLUSTER",
 		19: "NOT_REPLICATED",
+		20: "GROUP_REMOVED",
 	}
 	Error_Kind_value = map[string]int32{
 		"INTERNAL":       0,
@@ -94,6 +96,7 @@ var (
 		"UNAVAILABLE":    17,
 		"OTHER_CLUSTER":  18,
 		"NOT_REPLICATED": 19,
+		"GROUP_REMOVED":  20,
 	}
 )
 
@@ -271,7 +274,7 @@ func (x DriverReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DriverReport_State.Descriptor instead.
 func (DriverReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{29, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{33, 0}
 }
 
 type ActorInfo_State int32
@@ -323,7 +326,7 @@ func (x ActorInfo_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorInfo_State.Descriptor instead.
 func (ActorInfo_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{33, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{37, 0}
 }
 
 type ActorReport_State int32
@@ -375,7 +378,111 @@ func (x ActorReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorReport_State.Descriptor instead.
 func (ActorReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{38, 0}
+}
+
+type GroupSpec_Strategy int32
+
+const (
+	GroupSpec_PACK          GroupSpec_Strategy = 0
+	GroupSpec_SPREAD        GroupSpec_Strategy = 1
+	GroupSpec_STRICT_PACK   GroupSpec_Strategy = 2
+	GroupSpec_STRICT_SPREAD GroupSpec_Strategy = 3
+)
+
+// Enum value maps for GroupSpec_Strategy.
+var (
+	GroupSpec_Strategy_name = map[int32]string{
+		0: "PACK",
+		1: "SPREAD",
+		2: "STRICT_PACK",
+		3: "STRICT_SPREAD",
+	}
+	GroupSpec_Strategy_value = map[string]int32{
+		"PACK":          0,
+		"SPREAD":        1,
+		"STRICT_PACK":   2,
+		"STRICT_SPREAD": 3,
+	}
+)
+
+func (x GroupSpec_Strategy) Enum() *GroupSpec_Strategy {
+	p := new(GroupSpec_Strategy)
+	*p = x
+	return p
+}
+
+func (x GroupSpec_Strategy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GroupSpec_Strategy) Descriptor() protoreflect.EnumDescriptor {
+	return file_cluster_proto_enumTypes[6].Descriptor()
+}
+
+func (GroupSpec_Strategy) Type() protoreflect.EnumType {
+	return &file_cluster_proto_enumTypes[6]
+}
+
+func (x GroupSpec_Strategy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GroupSpec_Strategy.Descriptor instead.
+func (GroupSpec_Strategy) EnumDescriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{43, 0}
+}
+
+type GroupInfo_State int32
+
+const (
+	GroupInfo_PENDING      GroupInfo_State = 0
+	GroupInfo_CREATED      GroupInfo_State = 1
+	GroupInfo_RESCHEDULING GroupInfo_State = 2
+	GroupInfo_REMOVED      GroupInfo_State = 3
+)
+
+// Enum value maps for GroupInfo_State.
+var (
+	GroupInfo_State_name = map[int32]string{
+		0: "PENDING",
+		1: "CREATED",
+		2: "RESCHEDULING",
+		3: "REMOVED",
+	}
+	GroupInfo_State_value = map[string]int32{
+		"PENDING":      0,
+		"CREATED":      1,
+		"RESCHEDULING": 2,
+		"REMOVED":      3,
+	}
+)
+
+func (x GroupInfo_State) Enum() *GroupInfo_State {
+	p := new(GroupInfo_State)
+	*p = x
+	return p
+}
+
+func (x GroupInfo_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GroupInfo_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_cluster_proto_enumTypes[7].Descriptor()
+}
+
+func (GroupInfo_State) Type() protoreflect.EnumType {
+	return &file_cluster_proto_enumTypes[7]
+}
+
+func (x GroupInfo_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GroupInfo_State.Descriptor instead.
+func (GroupInfo_State) EnumDescriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{45, 0}
 }
 
 // An Error that crosses processes. The SDK turns it into its typed errors.
@@ -548,11 +655,17 @@ func (x *Resources) GetQuantity() map[string]int64 {
 }
 
 type Strategy struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          Strategy_Kind          `protobuf:"varint,1,opt,name=kind,proto3,enum=gray.v1.Strategy_Kind" json:"kind,omitempty"`
-	Node          uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"` // AFFINITY
-	Soft          bool                   `protobuf:"varint,3,opt,name=soft,proto3" json:"soft,omitempty"`
-	Labels        []*LabelSelector       `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Kind   Strategy_Kind          `protobuf:"varint,1,opt,name=kind,proto3,enum=gray.v1.Strategy_Kind" json:"kind,omitempty"`
+	Node   uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"` // AFFINITY
+	Soft   bool                   `protobuf:"varint,3,opt,name=soft,proto3" json:"soft,omitempty"`
+	Labels []*LabelSelector       `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
+	// In a placement group: in its bundle with this index, or in any. Children without
+	// a strategy of their own are placed in any of its bundles, too, if it captures them.
+	Group         []byte `protobuf:"bytes,50,opt,name=group,proto3" json:"group,omitempty"`
+	Bundle        uint32 `protobuf:"varint,51,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	AnyBundle     bool   `protobuf:"varint,52,opt,name=any_bundle,json=anyBundle,proto3" json:"any_bundle,omitempty"`
+	Capture       bool   `protobuf:"varint,53,opt,name=capture,proto3" json:"capture,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -613,6 +726,34 @@ func (x *Strategy) GetLabels() []*LabelSelector {
 		return x.Labels
 	}
 	return nil
+}
+
+func (x *Strategy) GetGroup() []byte {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+func (x *Strategy) GetBundle() uint32 {
+	if x != nil {
+		return x.Bundle
+	}
+	return 0
+}
+
+func (x *Strategy) GetAnyBundle() bool {
+	if x != nil {
+		return x.AnyBundle
+	}
+	return false
+}
+
+func (x *Strategy) GetCapture() bool {
+	if x != nil {
+		return x.Capture
+	}
+	return false
 }
 
 type LabelSelector struct {
@@ -695,6 +836,8 @@ type NodeInfo struct {
 	Pending             []*PendingDemand       `protobuf:"bytes,16,rep,name=pending,proto3" json:"pending,omitempty"`
 	Workers             uint32                 `protobuf:"varint,17,opt,name=workers,proto3" json:"workers,omitempty"`
 	Pid                 int32                  `protobuf:"varint,18,opt,name=pid,proto3" json:"pid,omitempty"`
+	Bundled             *Resources             `protobuf:"bytes,50,opt,name=bundled,proto3" json:"bundled,omitempty"`                          // of what isn't available: held by bundles of placement groups
+	BundleRoom          uint64                 `protobuf:"varint,51,opt,name=bundle_room,json=bundleRoom,proto3" json:"bundle_room,omitempty"` // counts how often there was room again for an actor that a bundle had none for
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -851,6 +994,20 @@ func (x *NodeInfo) GetWorkers() uint32 {
 func (x *NodeInfo) GetPid() int32 {
 	if x != nil {
 		return x.Pid
+	}
+	return 0
+}
+
+func (x *NodeInfo) GetBundled() *Resources {
+	if x != nil {
+		return x.Bundled
+	}
+	return nil
+}
+
+func (x *NodeInfo) GetBundleRoom() uint64 {
+	if x != nil {
+		return x.BundleRoom
 	}
 	return 0
 }
@@ -1473,9 +1630,12 @@ type NodeReport struct {
 	Node  uint32                 `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
 	Info  *NodeInfo              `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"` // available, store use, pending, workers
 	// In the first report of a session: what runs here.
-	Jobs          []uint32    `protobuf:"varint,3,rep,packed,name=jobs,proto3" json:"jobs,omitempty"` // drivers
-	Actors        []*ActorRef `protobuf:"bytes,4,rep,name=actors,proto3" json:"actors,omitempty"`
-	Number        uint64      `protobuf:"varint,5,opt,name=number,proto3" json:"number,omitempty"` // of this report in its session: 1, 2, 3…
+	Jobs   []uint32    `protobuf:"varint,3,rep,packed,name=jobs,proto3" json:"jobs,omitempty"` // drivers
+	Actors []*ActorRef `protobuf:"bytes,4,rep,name=actors,proto3" json:"actors,omitempty"`
+	Number uint64      `protobuf:"varint,5,opt,name=number,proto3" json:"number,omitempty"` // of this report in its session: 1, 2, 3…
+	// In the first report of a session: all bundles that it holds. Later: what
+	// became of those that it was ordered to reserve.
+	Bundles       []*BundleReport `protobuf:"bytes,50,rep,name=bundles,proto3" json:"bundles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1545,6 +1705,134 @@ func (x *NodeReport) GetNumber() uint64 {
 	return 0
 }
 
+func (x *NodeReport) GetBundles() []*BundleReport {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+type BundleRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         []byte                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Bundle        uint32                 `protobuf:"varint,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Generation    uint32                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BundleRef) Reset() {
+	*x = BundleRef{}
+	mi := &file_cluster_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BundleRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BundleRef) ProtoMessage() {}
+
+func (x *BundleRef) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BundleRef.ProtoReflect.Descriptor instead.
+func (*BundleRef) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *BundleRef) GetGroup() []byte {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+func (x *BundleRef) GetBundle() uint32 {
+	if x != nil {
+		return x.Bundle
+	}
+	return 0
+}
+
+func (x *BundleRef) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+// BundleReport: the node holds it, or refuses.
+type BundleReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bundle        *BundleRef             `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Refused       bool                   `protobuf:"varint,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BundleReport) Reset() {
+	*x = BundleReport{}
+	mi := &file_cluster_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BundleReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BundleReport) ProtoMessage() {}
+
+func (x *BundleReport) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BundleReport.ProtoReflect.Descriptor instead.
+func (*BundleReport) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BundleReport) GetBundle() *BundleRef {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
+func (x *BundleReport) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
+func (x *BundleReport) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type ActorRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1555,7 +1843,7 @@ type ActorRef struct {
 
 func (x *ActorRef) Reset() {
 	*x = ActorRef{}
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1855,7 @@ func (x *ActorRef) String() string {
 func (*ActorRef) ProtoMessage() {}
 
 func (x *ActorRef) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +1868,7 @@ func (x *ActorRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRef.ProtoReflect.Descriptor instead.
 func (*ActorRef) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{17}
+	return file_cluster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ActorRef) GetId() []byte {
@@ -1609,6 +1897,8 @@ type NodeOrder struct {
 	//	*NodeOrder_StopActor
 	//	*NodeOrder_NodeDead
 	//	*NodeOrder_LeaseRenewed
+	//	*NodeOrder_ReserveBundle
+	//	*NodeOrder_ReleaseBundle
 	Body          isNodeOrder_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1616,7 +1906,7 @@ type NodeOrder struct {
 
 func (x *NodeOrder) Reset() {
 	*x = NodeOrder{}
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1918,7 @@ func (x *NodeOrder) String() string {
 func (*NodeOrder) ProtoMessage() {}
 
 func (x *NodeOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1931,7 @@ func (x *NodeOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeOrder.ProtoReflect.Descriptor instead.
 func (*NodeOrder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{18}
+	return file_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *NodeOrder) GetBody() isNodeOrder_Body {
@@ -1723,6 +2013,24 @@ func (x *NodeOrder) GetLeaseRenewed() *LeaseRenewed {
 	return nil
 }
 
+func (x *NodeOrder) GetReserveBundle() *ReserveBundle {
+	if x != nil {
+		if x, ok := x.Body.(*NodeOrder_ReserveBundle); ok {
+			return x.ReserveBundle
+		}
+	}
+	return nil
+}
+
+func (x *NodeOrder) GetReleaseBundle() *ReleaseBundle {
+	if x != nil {
+		if x, ok := x.Body.(*NodeOrder_ReleaseBundle); ok {
+			return x.ReleaseBundle
+		}
+	}
+	return nil
+}
+
 type isNodeOrder_Body interface {
 	isNodeOrder_Body()
 }
@@ -1759,6 +2067,14 @@ type NodeOrder_LeaseRenewed struct {
 	LeaseRenewed *LeaseRenewed `protobuf:"bytes,8,opt,name=lease_renewed,json=leaseRenewed,proto3,oneof"`
 }
 
+type NodeOrder_ReserveBundle struct {
+	ReserveBundle *ReserveBundle `protobuf:"bytes,50,opt,name=reserve_bundle,json=reserveBundle,proto3,oneof"`
+}
+
+type NodeOrder_ReleaseBundle struct {
+	ReleaseBundle *ReleaseBundle `protobuf:"bytes,51,opt,name=release_bundle,json=releaseBundle,proto3,oneof"`
+}
+
 func (*NodeOrder_View) isNodeOrder_Body() {}
 
 func (*NodeOrder_StartDriver) isNodeOrder_Body() {}
@@ -1775,6 +2091,116 @@ func (*NodeOrder_NodeDead) isNodeOrder_Body() {}
 
 func (*NodeOrder_LeaseRenewed) isNodeOrder_Body() {}
 
+func (*NodeOrder_ReserveBundle) isNodeOrder_Body() {}
+
+func (*NodeOrder_ReleaseBundle) isNodeOrder_Body() {}
+
+type ReserveBundle struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bundle        *BundleRef             `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Resources     *Resources             `protobuf:"bytes,2,opt,name=resources,proto3" json:"resources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReserveBundle) Reset() {
+	*x = ReserveBundle{}
+	mi := &file_cluster_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReserveBundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReserveBundle) ProtoMessage() {}
+
+func (x *ReserveBundle) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReserveBundle.ProtoReflect.Descriptor instead.
+func (*ReserveBundle) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ReserveBundle) GetBundle() *BundleRef {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
+func (x *ReserveBundle) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+// ReleaseBundle has a node end what runs in a bundle of up to this generation, with
+// the cause, and free it.
+type ReleaseBundle struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bundle        *BundleRef             `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Cause         *Error                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseBundle) Reset() {
+	*x = ReleaseBundle{}
+	mi := &file_cluster_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseBundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseBundle) ProtoMessage() {}
+
+func (x *ReleaseBundle) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseBundle.ProtoReflect.Descriptor instead.
+func (*ReleaseBundle) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReleaseBundle) GetBundle() *BundleRef {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
+func (x *ReleaseBundle) GetCause() *Error {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
 // LeaseRenewed comes after each report, within a second: a majority of heads
 // held the sender for the leader after it had that report. A node's lease is
 // lease_ms long from when it sent the report.
@@ -1787,7 +2213,7 @@ type LeaseRenewed struct {
 
 func (x *LeaseRenewed) Reset() {
 	*x = LeaseRenewed{}
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +2225,7 @@ func (x *LeaseRenewed) String() string {
 func (*LeaseRenewed) ProtoMessage() {}
 
 func (x *LeaseRenewed) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +2238,7 @@ func (x *LeaseRenewed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRenewed.ProtoReflect.Descriptor instead.
 func (*LeaseRenewed) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{19}
+	return file_cluster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LeaseRenewed) GetReport() uint64 {
@@ -1834,7 +2260,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1846,7 +2272,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1859,7 +2285,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{20}
+	return file_cluster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *View) GetVersion() uint64 {
@@ -1892,7 +2318,7 @@ type StartDriver struct {
 
 func (x *StartDriver) Reset() {
 	*x = StartDriver{}
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2330,7 @@ func (x *StartDriver) String() string {
 func (*StartDriver) ProtoMessage() {}
 
 func (x *StartDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2343,7 @@ func (x *StartDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartDriver.ProtoReflect.Descriptor instead.
 func (*StartDriver) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{21}
+	return file_cluster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StartDriver) GetJob() *JobSpec {
@@ -1937,7 +2363,7 @@ type StopDriver struct {
 
 func (x *StopDriver) Reset() {
 	*x = StopDriver{}
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1949,7 +2375,7 @@ func (x *StopDriver) String() string {
 func (*StopDriver) ProtoMessage() {}
 
 func (x *StopDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1962,7 +2388,7 @@ func (x *StopDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopDriver.ProtoReflect.Descriptor instead.
 func (*StopDriver) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{22}
+	return file_cluster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StopDriver) GetJob() uint32 {
@@ -1988,7 +2414,7 @@ type JobEnded struct {
 
 func (x *JobEnded) Reset() {
 	*x = JobEnded{}
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2426,7 @@ func (x *JobEnded) String() string {
 func (*JobEnded) ProtoMessage() {}
 
 func (x *JobEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2439,7 @@ func (x *JobEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobEnded.ProtoReflect.Descriptor instead.
 func (*JobEnded) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{23}
+	return file_cluster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *JobEnded) GetJob() uint32 {
@@ -2035,7 +2461,7 @@ type StartActor struct {
 
 func (x *StartActor) Reset() {
 	*x = StartActor{}
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2473,7 @@ func (x *StartActor) String() string {
 func (*StartActor) ProtoMessage() {}
 
 func (x *StartActor) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2486,7 @@ func (x *StartActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartActor.ProtoReflect.Descriptor instead.
 func (*StartActor) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{24}
+	return file_cluster_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StartActor) GetActor() *ActorSpec {
@@ -2095,7 +2521,7 @@ type StopActor struct {
 
 func (x *StopActor) Reset() {
 	*x = StopActor{}
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2533,7 @@ func (x *StopActor) String() string {
 func (*StopActor) ProtoMessage() {}
 
 func (x *StopActor) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2546,7 @@ func (x *StopActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopActor.ProtoReflect.Descriptor instead.
 func (*StopActor) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{25}
+	return file_cluster_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StopActor) GetId() []byte {
@@ -2154,7 +2580,7 @@ type NodeDead struct {
 
 func (x *NodeDead) Reset() {
 	*x = NodeDead{}
-	mi := &file_cluster_proto_msgTypes[26]
+	mi := &file_cluster_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2592,7 @@ func (x *NodeDead) String() string {
 func (*NodeDead) ProtoMessage() {}
 
 func (x *NodeDead) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[26]
+	mi := &file_cluster_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2605,7 @@ func (x *NodeDead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeDead.ProtoReflect.Descriptor instead.
 func (*NodeDead) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{26}
+	return file_cluster_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *NodeDead) GetNode() uint32 {
@@ -2215,7 +2641,7 @@ type JobSpec struct {
 
 func (x *JobSpec) Reset() {
 	*x = JobSpec{}
-	mi := &file_cluster_proto_msgTypes[27]
+	mi := &file_cluster_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2653,7 @@ func (x *JobSpec) String() string {
 func (*JobSpec) ProtoMessage() {}
 
 func (x *JobSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[27]
+	mi := &file_cluster_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2666,7 @@ func (x *JobSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSpec.ProtoReflect.Descriptor instead.
 func (*JobSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{27}
+	return file_cluster_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *JobSpec) GetId() uint32 {
@@ -2332,7 +2758,7 @@ type Binary struct {
 
 func (x *Binary) Reset() {
 	*x = Binary{}
-	mi := &file_cluster_proto_msgTypes[28]
+	mi := &file_cluster_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2344,7 +2770,7 @@ func (x *Binary) String() string {
 func (*Binary) ProtoMessage() {}
 
 func (x *Binary) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[28]
+	mi := &file_cluster_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2357,7 +2783,7 @@ func (x *Binary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binary.ProtoReflect.Descriptor instead.
 func (*Binary) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{28}
+	return file_cluster_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Binary) GetPlatform() string {
@@ -2403,7 +2829,7 @@ type DriverReport struct {
 
 func (x *DriverReport) Reset() {
 	*x = DriverReport{}
-	mi := &file_cluster_proto_msgTypes[29]
+	mi := &file_cluster_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2415,7 +2841,7 @@ func (x *DriverReport) String() string {
 func (*DriverReport) ProtoMessage() {}
 
 func (x *DriverReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[29]
+	mi := &file_cluster_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2428,7 +2854,7 @@ func (x *DriverReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverReport.ProtoReflect.Descriptor instead.
 func (*DriverReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{29}
+	return file_cluster_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DriverReport) GetJob() uint32 {
@@ -2495,7 +2921,7 @@ type RegisterDriverRequest struct {
 
 func (x *RegisterDriverRequest) Reset() {
 	*x = RegisterDriverRequest{}
-	mi := &file_cluster_proto_msgTypes[30]
+	mi := &file_cluster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2933,7 @@ func (x *RegisterDriverRequest) String() string {
 func (*RegisterDriverRequest) ProtoMessage() {}
 
 func (x *RegisterDriverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[30]
+	mi := &file_cluster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2946,7 @@ func (x *RegisterDriverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriverRequest.ProtoReflect.Descriptor instead.
 func (*RegisterDriverRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{30}
+	return file_cluster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RegisterDriverRequest) GetNode() uint32 {
@@ -2582,7 +3008,7 @@ type RegisterDriverReply struct {
 
 func (x *RegisterDriverReply) Reset() {
 	*x = RegisterDriverReply{}
-	mi := &file_cluster_proto_msgTypes[31]
+	mi := &file_cluster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +3020,7 @@ func (x *RegisterDriverReply) String() string {
 func (*RegisterDriverReply) ProtoMessage() {}
 
 func (x *RegisterDriverReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[31]
+	mi := &file_cluster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +3033,7 @@ func (x *RegisterDriverReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriverReply.ProtoReflect.Descriptor instead.
 func (*RegisterDriverReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{31}
+	return file_cluster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RegisterDriverReply) GetJob() uint32 {
@@ -2645,7 +3071,7 @@ type ActorSpec struct {
 
 func (x *ActorSpec) Reset() {
 	*x = ActorSpec{}
-	mi := &file_cluster_proto_msgTypes[32]
+	mi := &file_cluster_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2657,7 +3083,7 @@ func (x *ActorSpec) String() string {
 func (*ActorSpec) ProtoMessage() {}
 
 func (x *ActorSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[32]
+	mi := &file_cluster_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2670,7 +3096,7 @@ func (x *ActorSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorSpec.ProtoReflect.Descriptor instead.
 func (*ActorSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{32}
+	return file_cluster_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ActorSpec) GetId() []byte {
@@ -2777,7 +3203,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2789,7 +3215,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2802,7 +3228,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{33}
+	return file_cluster_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ActorInfo) GetSpec() *ActorSpec {
@@ -2905,7 +3331,7 @@ type ActorReport struct {
 
 func (x *ActorReport) Reset() {
 	*x = ActorReport{}
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +3343,7 @@ func (x *ActorReport) String() string {
 func (*ActorReport) ProtoMessage() {}
 
 func (x *ActorReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +3356,7 @@ func (x *ActorReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorReport.ProtoReflect.Descriptor instead.
 func (*ActorReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34}
+	return file_cluster_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ActorReport) GetId() []byte {
@@ -2999,7 +3425,7 @@ type CreateActorRequest struct {
 
 func (x *CreateActorRequest) Reset() {
 	*x = CreateActorRequest{}
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3437,7 @@ func (x *CreateActorRequest) String() string {
 func (*CreateActorRequest) ProtoMessage() {}
 
 func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3450,7 @@ func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorRequest.ProtoReflect.Descriptor instead.
 func (*CreateActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{35}
+	return file_cluster_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CreateActorRequest) GetSpec() *ActorSpec {
@@ -3052,7 +3478,7 @@ type FindActorRequest struct {
 
 func (x *FindActorRequest) Reset() {
 	*x = FindActorRequest{}
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3490,7 @@ func (x *FindActorRequest) String() string {
 func (*FindActorRequest) ProtoMessage() {}
 
 func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3503,7 @@ func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindActorRequest.ProtoReflect.Descriptor instead.
 func (*FindActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{36}
+	return file_cluster_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FindActorRequest) GetNamespace() string {
@@ -3112,7 +3538,7 @@ type WaitActorRequest struct {
 
 func (x *WaitActorRequest) Reset() {
 	*x = WaitActorRequest{}
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3124,7 +3550,7 @@ func (x *WaitActorRequest) String() string {
 func (*WaitActorRequest) ProtoMessage() {}
 
 func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3137,7 +3563,7 @@ func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitActorRequest.ProtoReflect.Descriptor instead.
 func (*WaitActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{37}
+	return file_cluster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *WaitActorRequest) GetId() []byte {
@@ -3165,7 +3591,7 @@ type KillActorRequest struct {
 
 func (x *KillActorRequest) Reset() {
 	*x = KillActorRequest{}
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3177,7 +3603,7 @@ func (x *KillActorRequest) String() string {
 func (*KillActorRequest) ProtoMessage() {}
 
 func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3190,7 +3616,7 @@ func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorRequest.ProtoReflect.Descriptor instead.
 func (*KillActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{38}
+	return file_cluster_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *KillActorRequest) GetId() []byte {
@@ -3214,6 +3640,459 @@ func (x *KillActorRequest) GetReason() string {
 	return ""
 }
 
+// GroupSpec is a placement group as its creator wants it.
+type GroupSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Job           uint32                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Namespace     string                 `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Strategy      GroupSpec_Strategy     `protobuf:"varint,5,opt,name=strategy,proto3,enum=gray.v1.GroupSpec_Strategy" json:"strategy,omitempty"`
+	Bundles       []*Bundle              `protobuf:"bytes,6,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	Detached      bool                   `protobuf:"varint,7,opt,name=detached,proto3" json:"detached,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupSpec) Reset() {
+	*x = GroupSpec{}
+	mi := &file_cluster_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupSpec) ProtoMessage() {}
+
+func (x *GroupSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupSpec.ProtoReflect.Descriptor instead.
+func (*GroupSpec) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *GroupSpec) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *GroupSpec) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *GroupSpec) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GroupSpec) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GroupSpec) GetStrategy() GroupSpec_Strategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return GroupSpec_PACK
+}
+
+func (x *GroupSpec) GetBundles() []*Bundle {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+func (x *GroupSpec) GetDetached() bool {
+	if x != nil {
+		return x.Detached
+	}
+	return false
+}
+
+type Bundle struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Resources     *Resources             `protobuf:"bytes,1,opt,name=resources,proto3" json:"resources,omitempty"`
+	Labels        []*LabelSelector       `protobuf:"bytes,2,rep,name=labels,proto3" json:"labels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bundle) Reset() {
+	*x = Bundle{}
+	mi := &file_cluster_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bundle) ProtoMessage() {}
+
+func (x *Bundle) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
+func (*Bundle) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *Bundle) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *Bundle) GetLabels() []*LabelSelector {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+type GroupInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Spec          *GroupSpec             `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	State         GroupInfo_State        `protobuf:"varint,2,opt,name=state,proto3,enum=gray.v1.GroupInfo_State" json:"state,omitempty"`
+	Generation    uint32                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"` // counts placements
+	Nodes         []uint32               `protobuf:"varint,4,rep,packed,name=nodes,proto3" json:"nodes,omitempty"`    // of each bundle; 0: it has none
+	PendingReason string                 `protobuf:"bytes,5,opt,name=pending_reason,json=pendingReason,proto3" json:"pending_reason,omitempty"`
+	Cause         *Error                 `protobuf:"bytes,6,opt,name=cause,proto3" json:"cause,omitempty"` // of its removal
+	CreatedUnixMs int64                  `protobuf:"varint,7,opt,name=created_unix_ms,json=createdUnixMs,proto3" json:"created_unix_ms,omitempty"`
+	RemovedUnixMs int64                  `protobuf:"varint,8,opt,name=removed_unix_ms,json=removedUnixMs,proto3" json:"removed_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupInfo) Reset() {
+	*x = GroupInfo{}
+	mi := &file_cluster_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupInfo) ProtoMessage() {}
+
+func (x *GroupInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
+func (*GroupInfo) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *GroupInfo) GetSpec() *GroupSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *GroupInfo) GetState() GroupInfo_State {
+	if x != nil {
+		return x.State
+	}
+	return GroupInfo_PENDING
+}
+
+func (x *GroupInfo) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *GroupInfo) GetNodes() []uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *GroupInfo) GetPendingReason() string {
+	if x != nil {
+		return x.PendingReason
+	}
+	return ""
+}
+
+func (x *GroupInfo) GetCause() *Error {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *GroupInfo) GetCreatedUnixMs() int64 {
+	if x != nil {
+		return x.CreatedUnixMs
+	}
+	return 0
+}
+
+func (x *GroupInfo) GetRemovedUnixMs() int64 {
+	if x != nil {
+		return x.RemovedUnixMs
+	}
+	return 0
+}
+
+type CreateGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Spec          *GroupSpec             `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateGroupRequest) Reset() {
+	*x = CreateGroupRequest{}
+	mi := &file_cluster_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateGroupRequest) ProtoMessage() {}
+
+func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateGroupRequest.ProtoReflect.Descriptor instead.
+func (*CreateGroupRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *CreateGroupRequest) GetSpec() *GroupSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+type FindGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Id            []byte                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindGroupRequest) Reset() {
+	*x = FindGroupRequest{}
+	mi := &file_cluster_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindGroupRequest) ProtoMessage() {}
+
+func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindGroupRequest.ProtoReflect.Descriptor instead.
+func (*FindGroupRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *FindGroupRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *FindGroupRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FindGroupRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+type WaitGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	After         uint32                 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	LimitMs       int64                  `protobuf:"varint,3,opt,name=limit_ms,json=limitMs,proto3" json:"limit_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitGroupRequest) Reset() {
+	*x = WaitGroupRequest{}
+	mi := &file_cluster_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitGroupRequest) ProtoMessage() {}
+
+func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitGroupRequest.ProtoReflect.Descriptor instead.
+func (*WaitGroupRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *WaitGroupRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *WaitGroupRequest) GetAfter() uint32 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *WaitGroupRequest) GetLimitMs() int64 {
+	if x != nil {
+		return x.LimitMs
+	}
+	return 0
+}
+
+type RemoveGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveGroupRequest) Reset() {
+	*x = RemoveGroupRequest{}
+	mi := &file_cluster_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveGroupRequest) ProtoMessage() {}
+
+func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveGroupRequest.ProtoReflect.Descriptor instead.
+func (*RemoveGroupRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *RemoveGroupRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
 type PutKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -3226,7 +4105,7 @@ type PutKeyRequest struct {
 
 func (x *PutKeyRequest) Reset() {
 	*x = PutKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3238,7 +4117,7 @@ func (x *PutKeyRequest) String() string {
 func (*PutKeyRequest) ProtoMessage() {}
 
 func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3251,7 +4130,7 @@ func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyRequest.ProtoReflect.Descriptor instead.
 func (*PutKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{39}
+	return file_cluster_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PutKeyRequest) GetNamespace() string {
@@ -3291,7 +4170,7 @@ type PutKeyReply struct {
 
 func (x *PutKeyReply) Reset() {
 	*x = PutKeyReply{}
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3303,7 +4182,7 @@ func (x *PutKeyReply) String() string {
 func (*PutKeyReply) ProtoMessage() {}
 
 func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3316,7 +4195,7 @@ func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyReply.ProtoReflect.Descriptor instead.
 func (*PutKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{40}
+	return file_cluster_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PutKeyReply) GetExisted() bool {
@@ -3336,7 +4215,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3348,7 +4227,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3361,7 +4240,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{41}
+	return file_cluster_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *GetKeyRequest) GetNamespace() string {
@@ -3388,7 +4267,7 @@ type GetKeyReply struct {
 
 func (x *GetKeyReply) Reset() {
 	*x = GetKeyReply{}
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3400,7 +4279,7 @@ func (x *GetKeyReply) String() string {
 func (*GetKeyReply) ProtoMessage() {}
 
 func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3413,7 +4292,7 @@ func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyReply.ProtoReflect.Descriptor instead.
 func (*GetKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{42}
+	return file_cluster_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetKeyReply) GetValue() []byte {
@@ -3440,7 +4319,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3452,7 +4331,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3465,7 +4344,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{43}
+	return file_cluster_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *DeleteKeyRequest) GetNamespace() string {
@@ -3491,7 +4370,7 @@ type DeleteKeyReply struct {
 
 func (x *DeleteKeyReply) Reset() {
 	*x = DeleteKeyReply{}
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3503,7 +4382,7 @@ func (x *DeleteKeyReply) String() string {
 func (*DeleteKeyReply) ProtoMessage() {}
 
 func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3516,7 +4395,7 @@ func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyReply.ProtoReflect.Descriptor instead.
 func (*DeleteKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{44}
+	return file_cluster_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DeleteKeyReply) GetExisted() bool {
@@ -3536,7 +4415,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3548,7 +4427,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3561,7 +4440,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{45}
+	return file_cluster_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ListKeysRequest) GetNamespace() string {
@@ -3587,7 +4466,7 @@ type ListKeysReply struct {
 
 func (x *ListKeysReply) Reset() {
 	*x = ListKeysReply{}
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3599,7 +4478,7 @@ func (x *ListKeysReply) String() string {
 func (*ListKeysReply) ProtoMessage() {}
 
 func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3612,7 +4491,7 @@ func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysReply.ProtoReflect.Descriptor instead.
 func (*ListKeysReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{46}
+	return file_cluster_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListKeysReply) GetKeys() []string {
@@ -3630,7 +4509,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3642,7 +4521,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3655,7 +4534,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{47}
+	return file_cluster_proto_rawDescGZIP(), []int{58}
 }
 
 type ListNodesReply struct {
@@ -3667,7 +4546,7 @@ type ListNodesReply struct {
 
 func (x *ListNodesReply) Reset() {
 	*x = ListNodesReply{}
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +4558,7 @@ func (x *ListNodesReply) String() string {
 func (*ListNodesReply) ProtoMessage() {}
 
 func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +4571,7 @@ func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesReply.ProtoReflect.Descriptor instead.
 func (*ListNodesReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{48}
+	return file_cluster_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ListNodesReply) GetNodes() []*NodeInfo {
@@ -3712,7 +4591,7 @@ type FetchPackageRequest struct {
 
 func (x *FetchPackageRequest) Reset() {
 	*x = FetchPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3724,7 +4603,7 @@ func (x *FetchPackageRequest) String() string {
 func (*FetchPackageRequest) ProtoMessage() {}
 
 func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3737,7 +4616,7 @@ func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPackageRequest.ProtoReflect.Descriptor instead.
 func (*FetchPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{49}
+	return file_cluster_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *FetchPackageRequest) GetName() string {
@@ -3766,7 +4645,7 @@ type AddHeadRequest struct {
 
 func (x *AddHeadRequest) Reset() {
 	*x = AddHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +4657,7 @@ func (x *AddHeadRequest) String() string {
 func (*AddHeadRequest) ProtoMessage() {}
 
 func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +4670,7 @@ func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddHeadRequest.ProtoReflect.Descriptor instead.
 func (*AddHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{50}
+	return file_cluster_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *AddHeadRequest) GetId() string {
@@ -3831,7 +4710,7 @@ type DescribeHeadRequest struct {
 
 func (x *DescribeHeadRequest) Reset() {
 	*x = DescribeHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3843,7 +4722,7 @@ func (x *DescribeHeadRequest) String() string {
 func (*DescribeHeadRequest) ProtoMessage() {}
 
 func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3856,7 +4735,7 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{51}
+	return file_cluster_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DescribeHeadRequest) GetDisk() bool {
@@ -3891,7 +4770,7 @@ type HeadInfo struct {
 
 func (x *HeadInfo) Reset() {
 	*x = HeadInfo{}
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3903,7 +4782,7 @@ func (x *HeadInfo) String() string {
 func (*HeadInfo) ProtoMessage() {}
 
 func (x *HeadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3916,7 +4795,7 @@ func (x *HeadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadInfo.ProtoReflect.Descriptor instead.
 func (*HeadInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{52}
+	return file_cluster_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *HeadInfo) GetId() string {
@@ -4048,7 +4927,7 @@ type PackageChunk struct {
 
 func (x *PackageChunk) Reset() {
 	*x = PackageChunk{}
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4060,7 +4939,7 @@ func (x *PackageChunk) String() string {
 func (*PackageChunk) ProtoMessage() {}
 
 func (x *PackageChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4073,7 +4952,7 @@ func (x *PackageChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageChunk.ProtoReflect.Descriptor instead.
 func (*PackageChunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{53}
+	return file_cluster_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *PackageChunk) GetSha256() string {
@@ -4099,7 +4978,7 @@ type ReadPackageRequest struct {
 
 func (x *ReadPackageRequest) Reset() {
 	*x = ReadPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4111,7 +4990,7 @@ func (x *ReadPackageRequest) String() string {
 func (*ReadPackageRequest) ProtoMessage() {}
 
 func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4124,7 +5003,7 @@ func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPackageRequest.ProtoReflect.Descriptor instead.
 func (*ReadPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{54}
+	return file_cluster_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ReadPackageRequest) GetSha256() string {
@@ -4149,7 +5028,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4161,7 +5040,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4174,7 +5053,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{55}
+	return file_cluster_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *LeaseRequest) GetJob() uint32 {
@@ -4240,7 +5119,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4252,7 +5131,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4265,7 +5144,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{56}
+	return file_cluster_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -4336,7 +5215,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +5227,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +5240,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{57}
+	return file_cluster_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -4403,7 +5282,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4415,7 +5294,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4428,7 +5307,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{58}
+	return file_cluster_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -4464,7 +5343,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4476,7 +5355,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4489,7 +5368,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{59}
+	return file_cluster_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -4518,7 +5397,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4530,7 +5409,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4543,7 +5422,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{60}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -4577,7 +5456,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4589,7 +5468,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4602,7 +5481,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{61}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -4636,7 +5515,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4648,7 +5527,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4661,7 +5540,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{62}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -4744,7 +5623,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4756,7 +5635,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4769,7 +5648,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{63}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -4796,7 +5675,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4808,7 +5687,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4821,7 +5700,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{64}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -4849,7 +5728,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4861,7 +5740,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4874,7 +5753,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{65}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -4914,7 +5793,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4926,7 +5805,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4939,7 +5818,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -4986,7 +5865,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4998,7 +5877,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5011,7 +5890,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -5032,7 +5911,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5044,7 +5923,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5057,7 +5936,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -5076,7 +5955,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5088,7 +5967,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5101,7 +5980,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -5122,7 +6001,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5134,7 +6013,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5147,7 +6026,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -5171,7 +6050,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5183,7 +6062,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5196,7 +6075,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -5252,7 +6131,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5264,7 +6143,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5277,7 +6156,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -5321,7 +6200,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5333,7 +6212,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5346,7 +6225,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -5445,7 +6324,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5457,7 +6336,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5470,7 +6349,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -5512,7 +6391,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5524,7 +6403,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5537,7 +6416,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -5582,7 +6461,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5594,7 +6473,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5607,7 +6486,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -5708,7 +6587,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5720,7 +6599,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5733,7 +6612,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -5790,7 +6669,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5802,7 +6681,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5815,7 +6694,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -5856,7 +6735,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5868,7 +6747,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5881,7 +6760,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -5956,7 +6835,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5968,7 +6847,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5981,7 +6860,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -6003,7 +6882,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6015,7 +6894,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6028,7 +6907,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -6076,7 +6955,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6088,7 +6967,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6101,7 +6980,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -6169,7 +7048,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6181,7 +7060,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6194,7 +7073,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -6258,7 +7137,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6270,7 +7149,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6283,7 +7162,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -6318,7 +7197,7 @@ var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xe7\x04\n" +
+	"\rcluster.proto\x12\agray.v1\"\xfa\x04\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -6331,7 +7210,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\rR\aattempt\x12\x19\n" +
 	"\blog_tail\x18\n" +
 	" \x01(\tR\alogTail\x12\x14\n" +
-	"\x05actor\x18\v \x01(\fR\x05actor\"\xc2\x02\n" +
+	"\x05actor\x18\v \x01(\fR\x05actor\"\xd5\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -6356,17 +7235,23 @@ const file_cluster_proto_rawDesc = "" +
 	"\rOUT_OF_MEMORY\x10\x10\x12\x0f\n" +
 	"\vUNAVAILABLE\x10\x11\x12\x11\n" +
 	"\rOTHER_CLUSTER\x10\x12\x12\x12\n" +
-	"\x0eNOT_REPLICATED\x10\x13\"\x86\x01\n" +
+	"\x0eNOT_REPLICATED\x10\x13\x12\x11\n" +
+	"\rGROUP_REMOVED\x10\x14\"\x86\x01\n" +
 	"\tResources\x12<\n" +
 	"\bquantity\x18\x01 \x03(\v2 .gray.v1.Resources.QuantityEntryR\bquantity\x1a;\n" +
 	"\rQuantityEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xba\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xa1\x02\n" +
 	"\bStrategy\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.gray.v1.Strategy.KindR\x04kind\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x12\n" +
 	"\x04soft\x18\x03 \x01(\bR\x04soft\x12.\n" +
-	"\x06labels\x18\x04 \x03(\v2\x16.gray.v1.LabelSelectorR\x06labels\"*\n" +
+	"\x06labels\x18\x04 \x03(\v2\x16.gray.v1.LabelSelectorR\x06labels\x12\x14\n" +
+	"\x05group\x182 \x01(\fR\x05group\x12\x16\n" +
+	"\x06bundle\x183 \x01(\rR\x06bundle\x12\x1d\n" +
+	"\n" +
+	"any_bundle\x184 \x01(\bR\tanyBundle\x12\x18\n" +
+	"\acapture\x185 \x01(\bR\acapture\"*\n" +
 	"\x04Kind\x12\b\n" +
 	"\x04PACK\x10\x00\x12\n" +
 	"\n" +
@@ -6383,7 +7268,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x06EXISTS\x10\x02\x12\x0e\n" +
 	"\n" +
-	"NOT_EXISTS\x10\x03\"\x9f\x05\n" +
+	"NOT_EXISTS\x10\x03\"\xee\x05\n" +
 	"\bNodeInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12(\n" +
@@ -6404,7 +7289,10 @@ const file_cluster_proto_rawDesc = "" +
 	"deathCause\x120\n" +
 	"\apending\x18\x10 \x03(\v2\x16.gray.v1.PendingDemandR\apending\x12\x18\n" +
 	"\aworkers\x18\x11 \x01(\rR\aworkers\x12\x10\n" +
-	"\x03pid\x18\x12 \x01(\x05R\x03pid\x1a9\n" +
+	"\x03pid\x18\x12 \x01(\x05R\x03pid\x12,\n" +
+	"\abundled\x182 \x01(\v2\x12.gray.v1.ResourcesR\abundled\x12\x1f\n" +
+	"\vbundle_room\x183 \x01(\x04R\n" +
+	"bundleRoom\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe4\x01\n" +
@@ -6447,17 +7335,28 @@ const file_cluster_proto_rawDesc = "" +
 	"\blease_ms\x18\x04 \x01(\x03R\aleaseMs\":\n" +
 	"\x10LeaveNodeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x9e\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xcf\x01\n" +
 	"\n" +
 	"NodeReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12%\n" +
 	"\x04info\x18\x02 \x01(\v2\x11.gray.v1.NodeInfoR\x04info\x12\x12\n" +
 	"\x04jobs\x18\x03 \x03(\rR\x04jobs\x12)\n" +
 	"\x06actors\x18\x04 \x03(\v2\x11.gray.v1.ActorRefR\x06actors\x12\x16\n" +
-	"\x06number\x18\x05 \x01(\x04R\x06number\"<\n" +
+	"\x06number\x18\x05 \x01(\x04R\x06number\x12/\n" +
+	"\abundles\x182 \x03(\v2\x15.gray.v1.BundleReportR\abundles\"Y\n" +
+	"\tBundleRef\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\fR\x05group\x12\x16\n" +
+	"\x06bundle\x18\x02 \x01(\rR\x06bundle\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\rR\n" +
+	"generation\"l\n" +
+	"\fBundleReport\x12*\n" +
+	"\x06bundle\x18\x01 \x01(\v2\x12.gray.v1.BundleRefR\x06bundle\x12\x18\n" +
+	"\arefused\x18\x02 \x01(\bR\arefused\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"<\n" +
 	"\bActorRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\xba\x03\n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\xbc\x04\n" +
 	"\tNodeOrder\x12#\n" +
 	"\x04view\x18\x01 \x01(\v2\r.gray.v1.ViewH\x00R\x04view\x129\n" +
 	"\fstart_driver\x18\x02 \x01(\v2\x14.gray.v1.StartDriverH\x00R\vstartDriver\x126\n" +
@@ -6469,8 +7368,16 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"stop_actor\x18\x06 \x01(\v2\x12.gray.v1.StopActorH\x00R\tstopActor\x120\n" +
 	"\tnode_dead\x18\a \x01(\v2\x11.gray.v1.NodeDeadH\x00R\bnodeDead\x12<\n" +
-	"\rlease_renewed\x18\b \x01(\v2\x15.gray.v1.LeaseRenewedH\x00R\fleaseRenewedB\x06\n" +
-	"\x04body\"&\n" +
+	"\rlease_renewed\x18\b \x01(\v2\x15.gray.v1.LeaseRenewedH\x00R\fleaseRenewed\x12?\n" +
+	"\x0ereserve_bundle\x182 \x01(\v2\x16.gray.v1.ReserveBundleH\x00R\rreserveBundle\x12?\n" +
+	"\x0erelease_bundle\x183 \x01(\v2\x16.gray.v1.ReleaseBundleH\x00R\rreleaseBundleB\x06\n" +
+	"\x04body\"m\n" +
+	"\rReserveBundle\x12*\n" +
+	"\x06bundle\x18\x01 \x01(\v2\x12.gray.v1.BundleRefR\x06bundle\x120\n" +
+	"\tresources\x18\x02 \x01(\v2\x12.gray.v1.ResourcesR\tresources\"a\n" +
+	"\rReleaseBundle\x12*\n" +
+	"\x06bundle\x18\x01 \x01(\v2\x12.gray.v1.BundleRefR\x06bundle\x12$\n" +
+	"\x05cause\x18\x02 \x01(\v2\x0e.gray.v1.ErrorR\x05cause\"&\n" +
 	"\fLeaseRenewed\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\x04R\x06report\"_\n" +
 	"\x04View\x12\x18\n" +
@@ -6614,7 +7521,52 @@ const file_cluster_proto_rawDesc = "" +
 	"\x10KillActorRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\arestart\x18\x02 \x01(\bR\arestart\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"i\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xa5\x02\n" +
+	"\tGroupSpec\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\rR\x03job\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1c\n" +
+	"\tnamespace\x18\x04 \x01(\tR\tnamespace\x127\n" +
+	"\bstrategy\x18\x05 \x01(\x0e2\x1b.gray.v1.GroupSpec.StrategyR\bstrategy\x12)\n" +
+	"\abundles\x18\x06 \x03(\v2\x0f.gray.v1.BundleR\abundles\x12\x1a\n" +
+	"\bdetached\x18\a \x01(\bR\bdetached\"D\n" +
+	"\bStrategy\x12\b\n" +
+	"\x04PACK\x10\x00\x12\n" +
+	"\n" +
+	"\x06SPREAD\x10\x01\x12\x0f\n" +
+	"\vSTRICT_PACK\x10\x02\x12\x11\n" +
+	"\rSTRICT_SPREAD\x10\x03\"j\n" +
+	"\x06Bundle\x120\n" +
+	"\tresources\x18\x01 \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12.\n" +
+	"\x06labels\x18\x02 \x03(\v2\x16.gray.v1.LabelSelectorR\x06labels\"\xf8\x02\n" +
+	"\tGroupInfo\x12&\n" +
+	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\x12.\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x18.gray.v1.GroupInfo.StateR\x05state\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\rR\n" +
+	"generation\x12\x14\n" +
+	"\x05nodes\x18\x04 \x03(\rR\x05nodes\x12%\n" +
+	"\x0epending_reason\x18\x05 \x01(\tR\rpendingReason\x12$\n" +
+	"\x05cause\x18\x06 \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12&\n" +
+	"\x0fcreated_unix_ms\x18\a \x01(\x03R\rcreatedUnixMs\x12&\n" +
+	"\x0fremoved_unix_ms\x18\b \x01(\x03R\rremovedUnixMs\"@\n" +
+	"\x05State\x12\v\n" +
+	"\aPENDING\x10\x00\x12\v\n" +
+	"\aCREATED\x10\x01\x12\x10\n" +
+	"\fRESCHEDULING\x10\x02\x12\v\n" +
+	"\aREMOVED\x10\x03\"<\n" +
+	"\x12CreateGroupRequest\x12&\n" +
+	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\"T\n" +
+	"\x10FindGroupRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\fR\x02id\"S\n" +
+	"\x10WaitGroupRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\rR\x05after\x12\x19\n" +
+	"\blimit_ms\x18\x03 \x01(\x03R\alimitMs\"$\n" +
+	"\x12RemoveGroupRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\"i\n" +
 	"\rPutKeyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -6840,7 +7792,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\x80\t\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index2\xf2\n" +
+	"\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -6860,6 +7813,10 @@ const file_cluster_proto_rawDesc = "" +
 	"\tDeleteKey\x12\x19.gray.v1.DeleteKeyRequest\x1a\x17.gray.v1.DeleteKeyReply\x12<\n" +
 	"\bListKeys\x12\x18.gray.v1.ListKeysRequest\x1a\x16.gray.v1.ListKeysReply\x12?\n" +
 	"\tListNodes\x12\x19.gray.v1.ListNodesRequest\x1a\x17.gray.v1.ListNodesReply\x12>\n" +
+	"\vCreateGroup\x12\x1b.gray.v1.CreateGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
+	"\tFindGroup\x12\x19.gray.v1.FindGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
+	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x128\n" +
+	"\vRemoveGroup\x12\x1b.gray.v1.RemoveGroupRequest\x1a\f.gray.v1.Ack\x12>\n" +
 	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xf4\x01\n" +
 	"\x05Heads\x125\n" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
@@ -6895,8 +7852,8 @@ func file_cluster_proto_rawDescGZIP() []byte {
 	return file_cluster_proto_rawDescData
 }
 
-var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
+var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -6904,240 +7861,278 @@ var file_cluster_proto_goTypes = []any{
 	(DriverReport_State)(0),       // 3: gray.v1.DriverReport.State
 	(ActorInfo_State)(0),          // 4: gray.v1.ActorInfo.State
 	(ActorReport_State)(0),        // 5: gray.v1.ActorReport.State
-	(*Error)(nil),                 // 6: gray.v1.Error
-	(*Resources)(nil),             // 7: gray.v1.Resources
-	(*Strategy)(nil),              // 8: gray.v1.Strategy
-	(*LabelSelector)(nil),         // 9: gray.v1.LabelSelector
-	(*NodeInfo)(nil),              // 10: gray.v1.NodeInfo
-	(*PendingDemand)(nil),         // 11: gray.v1.PendingDemand
-	(*Ack)(nil),                   // 12: gray.v1.Ack
-	(*Chunk)(nil),                 // 13: gray.v1.Chunk
-	(*JoinRequest)(nil),           // 14: gray.v1.JoinRequest
-	(*RenewRequest)(nil),          // 15: gray.v1.RenewRequest
-	(*JoinReply)(nil),             // 16: gray.v1.JoinReply
-	(*JoinHeadRequest)(nil),       // 17: gray.v1.JoinHeadRequest
-	(*JoinHeadReply)(nil),         // 18: gray.v1.JoinHeadReply
-	(*RegisterNodeRequest)(nil),   // 19: gray.v1.RegisterNodeRequest
-	(*RegisterNodeReply)(nil),     // 20: gray.v1.RegisterNodeReply
-	(*LeaveNodeRequest)(nil),      // 21: gray.v1.LeaveNodeRequest
-	(*NodeReport)(nil),            // 22: gray.v1.NodeReport
-	(*ActorRef)(nil),              // 23: gray.v1.ActorRef
-	(*NodeOrder)(nil),             // 24: gray.v1.NodeOrder
-	(*LeaseRenewed)(nil),          // 25: gray.v1.LeaseRenewed
-	(*View)(nil),                  // 26: gray.v1.View
-	(*StartDriver)(nil),           // 27: gray.v1.StartDriver
-	(*StopDriver)(nil),            // 28: gray.v1.StopDriver
-	(*JobEnded)(nil),              // 29: gray.v1.JobEnded
-	(*StartActor)(nil),            // 30: gray.v1.StartActor
-	(*StopActor)(nil),             // 31: gray.v1.StopActor
-	(*NodeDead)(nil),              // 32: gray.v1.NodeDead
-	(*JobSpec)(nil),               // 33: gray.v1.JobSpec
-	(*Binary)(nil),                // 34: gray.v1.Binary
-	(*DriverReport)(nil),          // 35: gray.v1.DriverReport
-	(*RegisterDriverRequest)(nil), // 36: gray.v1.RegisterDriverRequest
-	(*RegisterDriverReply)(nil),   // 37: gray.v1.RegisterDriverReply
-	(*ActorSpec)(nil),             // 38: gray.v1.ActorSpec
-	(*ActorInfo)(nil),             // 39: gray.v1.ActorInfo
-	(*ActorReport)(nil),           // 40: gray.v1.ActorReport
-	(*CreateActorRequest)(nil),    // 41: gray.v1.CreateActorRequest
-	(*FindActorRequest)(nil),      // 42: gray.v1.FindActorRequest
-	(*WaitActorRequest)(nil),      // 43: gray.v1.WaitActorRequest
-	(*KillActorRequest)(nil),      // 44: gray.v1.KillActorRequest
-	(*PutKeyRequest)(nil),         // 45: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 46: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 47: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 48: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 49: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 50: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 51: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 52: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 53: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 54: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 55: gray.v1.FetchPackageRequest
-	(*AddHeadRequest)(nil),        // 56: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 57: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 58: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 59: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 60: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 61: gray.v1.LeaseRequest
-	(*LeaseReply)(nil),            // 62: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 63: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 64: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 65: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 66: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 67: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 68: gray.v1.ObjectState
-	(*Stored)(nil),                // 69: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 70: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 71: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 72: gray.v1.ReplicateRequest
-	(*HeirsRequest)(nil),          // 73: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 74: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 75: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 76: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 77: gray.v1.LogLines
-	(*ListRequest)(nil),           // 78: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 79: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 80: gray.v1.TaskCount
-	(*TaskList)(nil),              // 81: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 82: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 83: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 84: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 85: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 86: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 87: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 88: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 89: gray.v1.Pull
-	(*StreamReply)(nil),           // 90: gray.v1.StreamReply
-	nil,                           // 91: gray.v1.Resources.QuantityEntry
-	nil,                           // 92: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 93: gray.v1.JobSpec.EnvEntry
-	nil,                           // 94: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 95: gray.v1.RegisterDriverRequest.EnvEntry
+	(GroupSpec_Strategy)(0),       // 6: gray.v1.GroupSpec.Strategy
+	(GroupInfo_State)(0),          // 7: gray.v1.GroupInfo.State
+	(*Error)(nil),                 // 8: gray.v1.Error
+	(*Resources)(nil),             // 9: gray.v1.Resources
+	(*Strategy)(nil),              // 10: gray.v1.Strategy
+	(*LabelSelector)(nil),         // 11: gray.v1.LabelSelector
+	(*NodeInfo)(nil),              // 12: gray.v1.NodeInfo
+	(*PendingDemand)(nil),         // 13: gray.v1.PendingDemand
+	(*Ack)(nil),                   // 14: gray.v1.Ack
+	(*Chunk)(nil),                 // 15: gray.v1.Chunk
+	(*JoinRequest)(nil),           // 16: gray.v1.JoinRequest
+	(*RenewRequest)(nil),          // 17: gray.v1.RenewRequest
+	(*JoinReply)(nil),             // 18: gray.v1.JoinReply
+	(*JoinHeadRequest)(nil),       // 19: gray.v1.JoinHeadRequest
+	(*JoinHeadReply)(nil),         // 20: gray.v1.JoinHeadReply
+	(*RegisterNodeRequest)(nil),   // 21: gray.v1.RegisterNodeRequest
+	(*RegisterNodeReply)(nil),     // 22: gray.v1.RegisterNodeReply
+	(*LeaveNodeRequest)(nil),      // 23: gray.v1.LeaveNodeRequest
+	(*NodeReport)(nil),            // 24: gray.v1.NodeReport
+	(*BundleRef)(nil),             // 25: gray.v1.BundleRef
+	(*BundleReport)(nil),          // 26: gray.v1.BundleReport
+	(*ActorRef)(nil),              // 27: gray.v1.ActorRef
+	(*NodeOrder)(nil),             // 28: gray.v1.NodeOrder
+	(*ReserveBundle)(nil),         // 29: gray.v1.ReserveBundle
+	(*ReleaseBundle)(nil),         // 30: gray.v1.ReleaseBundle
+	(*LeaseRenewed)(nil),          // 31: gray.v1.LeaseRenewed
+	(*View)(nil),                  // 32: gray.v1.View
+	(*StartDriver)(nil),           // 33: gray.v1.StartDriver
+	(*StopDriver)(nil),            // 34: gray.v1.StopDriver
+	(*JobEnded)(nil),              // 35: gray.v1.JobEnded
+	(*StartActor)(nil),            // 36: gray.v1.StartActor
+	(*StopActor)(nil),             // 37: gray.v1.StopActor
+	(*NodeDead)(nil),              // 38: gray.v1.NodeDead
+	(*JobSpec)(nil),               // 39: gray.v1.JobSpec
+	(*Binary)(nil),                // 40: gray.v1.Binary
+	(*DriverReport)(nil),          // 41: gray.v1.DriverReport
+	(*RegisterDriverRequest)(nil), // 42: gray.v1.RegisterDriverRequest
+	(*RegisterDriverReply)(nil),   // 43: gray.v1.RegisterDriverReply
+	(*ActorSpec)(nil),             // 44: gray.v1.ActorSpec
+	(*ActorInfo)(nil),             // 45: gray.v1.ActorInfo
+	(*ActorReport)(nil),           // 46: gray.v1.ActorReport
+	(*CreateActorRequest)(nil),    // 47: gray.v1.CreateActorRequest
+	(*FindActorRequest)(nil),      // 48: gray.v1.FindActorRequest
+	(*WaitActorRequest)(nil),      // 49: gray.v1.WaitActorRequest
+	(*KillActorRequest)(nil),      // 50: gray.v1.KillActorRequest
+	(*GroupSpec)(nil),             // 51: gray.v1.GroupSpec
+	(*Bundle)(nil),                // 52: gray.v1.Bundle
+	(*GroupInfo)(nil),             // 53: gray.v1.GroupInfo
+	(*CreateGroupRequest)(nil),    // 54: gray.v1.CreateGroupRequest
+	(*FindGroupRequest)(nil),      // 55: gray.v1.FindGroupRequest
+	(*WaitGroupRequest)(nil),      // 56: gray.v1.WaitGroupRequest
+	(*RemoveGroupRequest)(nil),    // 57: gray.v1.RemoveGroupRequest
+	(*PutKeyRequest)(nil),         // 58: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 59: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 60: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 61: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 62: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 63: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 64: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 65: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 66: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 67: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 68: gray.v1.FetchPackageRequest
+	(*AddHeadRequest)(nil),        // 69: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 70: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 71: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 72: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 73: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 74: gray.v1.LeaseRequest
+	(*LeaseReply)(nil),            // 75: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 76: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 77: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 78: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 79: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 80: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 81: gray.v1.ObjectState
+	(*Stored)(nil),                // 82: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 83: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 84: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 85: gray.v1.ReplicateRequest
+	(*HeirsRequest)(nil),          // 86: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 87: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 88: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 89: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 90: gray.v1.LogLines
+	(*ListRequest)(nil),           // 91: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 92: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 93: gray.v1.TaskCount
+	(*TaskList)(nil),              // 94: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 95: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 96: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 97: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 98: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 99: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 100: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 101: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 102: gray.v1.Pull
+	(*StreamReply)(nil),           // 103: gray.v1.StreamReply
+	nil,                           // 104: gray.v1.Resources.QuantityEntry
+	nil,                           // 105: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 106: gray.v1.JobSpec.EnvEntry
+	nil,                           // 107: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 108: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
-	0,  // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	91, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
-	1,  // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
-	9,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
-	2,  // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
-	7,  // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
-	7,  // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	92, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	11, // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	7,  // 9: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	8,  // 10: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	10, // 11: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	10, // 12: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	23, // 13: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	26, // 14: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	27, // 15: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	28, // 16: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	29, // 17: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	30, // 18: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	31, // 19: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	32, // 20: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	25, // 21: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	10, // 22: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	33, // 23: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	38, // 24: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	33, // 25: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	34, // 26: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	93, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	94, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	7,  // 29: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
-	3,  // 30: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	95, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	7,  // 32: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	8,  // 33: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	38, // 34: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
-	4,  // 35: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	6,  // 36: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
-	5,  // 37: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	6,  // 38: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	38, // 39: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
-	10, // 40: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	7,  // 41: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	8,  // 42: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	33, // 43: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	63, // 44: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	64, // 45: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	65, // 46: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	7,  // 47: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	6,  // 48: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	6,  // 49: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	69, // 50: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	6,  // 51: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	75, // 52: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	79, // 53: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	80, // 54: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	83, // 55: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	82, // 56: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	82, // 57: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	85, // 58: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	89, // 59: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	6,  // 60: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	14, // 61: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	15, // 62: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	17, // 63: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	19, // 64: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	22, // 65: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	21, // 66: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	35, // 67: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	40, // 68: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	36, // 69: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	41, // 70: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	42, // 71: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	43, // 72: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	44, // 73: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	45, // 74: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	47, // 75: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	49, // 76: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	51, // 77: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	53, // 78: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	55, // 79: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	56, // 80: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	57, // 81: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	59, // 82: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	60, // 83: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	61, // 84: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	66, // 85: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	66, // 86: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	67, // 87: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	70, // 88: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	71, // 89: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	72, // 90: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	73, // 91: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	76, // 92: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	77, // 93: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	55, // 94: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	78, // 95: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	78, // 96: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	78, // 97: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	87, // 98: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	16, // 99: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	16, // 100: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	18, // 101: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	20, // 102: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	24, // 103: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	12, // 104: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	12, // 105: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	12, // 106: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	37, // 107: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	12, // 108: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	39, // 109: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	39, // 110: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	12, // 111: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	46, // 112: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	48, // 113: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	50, // 114: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	52, // 115: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	54, // 116: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	13, // 117: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	58, // 118: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	58, // 119: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	12, // 120: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	13, // 121: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	62, // 122: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	12, // 123: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	12, // 124: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	68, // 125: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	12, // 126: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	12, // 127: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	12, // 128: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	74, // 129: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	12, // 130: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	12, // 131: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	13, // 132: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	81, // 133: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	84, // 134: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	86, // 135: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	13, // 136: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	99, // [99:137] is the sub-list for method output_type
-	61, // [61:99] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
+	104, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	1,   // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
+	11,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
+	2,   // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
+	9,   // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
+	9,   // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
+	105, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	13,  // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	9,   // 9: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
+	9,   // 10: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	10,  // 11: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	12,  // 12: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	12,  // 13: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	27,  // 14: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	26,  // 15: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
+	25,  // 16: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
+	32,  // 17: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	33,  // 18: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	34,  // 19: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	35,  // 20: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	36,  // 21: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	37,  // 22: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	38,  // 23: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	31,  // 24: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	29,  // 25: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
+	30,  // 26: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
+	25,  // 27: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
+	9,   // 28: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
+	25,  // 29: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
+	8,   // 30: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
+	12,  // 31: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	39,  // 32: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	44,  // 33: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	39,  // 34: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	40,  // 35: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	106, // 36: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	107, // 37: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	9,   // 38: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	3,   // 39: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
+	108, // 40: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	9,   // 41: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	10,  // 42: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	44,  // 43: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	4,   // 44: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
+	8,   // 45: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	5,   // 46: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
+	8,   // 47: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	44,  // 48: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	6,   // 49: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
+	52,  // 50: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
+	9,   // 51: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
+	11,  // 52: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
+	51,  // 53: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
+	7,   // 54: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
+	8,   // 55: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
+	51,  // 56: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
+	12,  // 57: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	9,   // 58: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	10,  // 59: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	39,  // 60: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	76,  // 61: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	77,  // 62: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	78,  // 63: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	9,   // 64: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	8,   // 65: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	8,   // 66: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	82,  // 67: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	8,   // 68: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	88,  // 69: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	92,  // 70: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	93,  // 71: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	96,  // 72: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	95,  // 73: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	95,  // 74: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	98,  // 75: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	102, // 76: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	8,   // 77: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	16,  // 78: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	17,  // 79: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	19,  // 80: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	21,  // 81: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	24,  // 82: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	23,  // 83: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	41,  // 84: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	46,  // 85: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	42,  // 86: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	47,  // 87: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	48,  // 88: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	49,  // 89: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	50,  // 90: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	58,  // 91: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	60,  // 92: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	62,  // 93: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	64,  // 94: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	66,  // 95: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	54,  // 96: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
+	55,  // 97: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	56,  // 98: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	57,  // 99: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
+	68,  // 100: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	69,  // 101: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	70,  // 102: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	72,  // 103: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	73,  // 104: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	74,  // 105: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	79,  // 106: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	79,  // 107: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	80,  // 108: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	83,  // 109: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	84,  // 110: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	85,  // 111: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	86,  // 112: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	89,  // 113: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	90,  // 114: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	68,  // 115: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	91,  // 116: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	91,  // 117: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	91,  // 118: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	100, // 119: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	18,  // 120: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	18,  // 121: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	20,  // 122: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	22,  // 123: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	28,  // 124: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	14,  // 125: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	14,  // 126: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	14,  // 127: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	43,  // 128: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	14,  // 129: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	45,  // 130: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	45,  // 131: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	14,  // 132: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	59,  // 133: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	61,  // 134: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	63,  // 135: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	65,  // 136: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	67,  // 137: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	53,  // 138: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
+	53,  // 139: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	53,  // 140: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	14,  // 141: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
+	15,  // 142: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	71,  // 143: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	71,  // 144: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	14,  // 145: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	15,  // 146: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	75,  // 147: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	14,  // 148: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	14,  // 149: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	81,  // 150: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	14,  // 151: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	14,  // 152: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	14,  // 153: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	87,  // 154: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	14,  // 155: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	14,  // 156: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	15,  // 157: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	94,  // 158: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	97,  // 159: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	99,  // 160: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	15,  // 161: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	120, // [120:162] is the sub-list for method output_type
+	78,  // [78:120] is the sub-list for method input_type
+	78,  // [78:78] is the sub-list for extension type_name
+	78,  // [78:78] is the sub-list for extension extendee
+	0,   // [0:78] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -7145,7 +8140,7 @@ func file_cluster_proto_init() {
 	if File_cluster_proto != nil {
 		return
 	}
-	file_cluster_proto_msgTypes[18].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[20].OneofWrappers = []any{
 		(*NodeOrder_View)(nil),
 		(*NodeOrder_StartDriver)(nil),
 		(*NodeOrder_StopDriver)(nil),
@@ -7154,18 +8149,20 @@ func file_cluster_proto_init() {
 		(*NodeOrder_StopActor)(nil),
 		(*NodeOrder_NodeDead)(nil),
 		(*NodeOrder_LeaseRenewed)(nil),
+		(*NodeOrder_ReserveBundle)(nil),
+		(*NodeOrder_ReleaseBundle)(nil),
 	}
-	file_cluster_proto_msgTypes[56].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[67].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[62].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[73].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[82].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[93].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -7174,8 +8171,8 @@ func file_cluster_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   90,
+			NumEnums:      8,
+			NumMessages:   101,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -1270,10 +1270,12 @@ func (x *LeaseReturn) GetBroken() bool {
 	return false
 }
 
+// LeaseGone without a lease: no more leases come, of any class or of this one.
 type LeaseGone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lease         uint64                 `protobuf:"varint,1,opt,name=lease,proto3" json:"lease,omitempty"`
 	Died          *WorkerDied            `protobuf:"bytes,2,opt,name=died,proto3" json:"died,omitempty"`
+	Class         uint32                 `protobuf:"varint,50,opt,name=class,proto3" json:"class,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1320,6 +1322,13 @@ func (x *LeaseGone) GetDied() *WorkerDied {
 		return x.Died
 	}
 	return nil
+}
+
+func (x *LeaseGone) GetClass() uint32 {
+	if x != nil {
+		return x.Class
+	}
+	return 0
 }
 
 // ReclaimLeases asks for leases without work: somebody else waits.
@@ -2506,10 +2515,11 @@ const file_local_proto_rawDesc = "" +
 	"\x03pid\x18\x06 \x01(\x05R\x03pid\";\n" +
 	"\vLeaseReturn\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12\x16\n" +
-	"\x06broken\x18\x02 \x01(\bR\x06broken\"J\n" +
+	"\x06broken\x18\x02 \x01(\bR\x06broken\"`\n" +
 	"\tLeaseGone\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12'\n" +
-	"\x04died\x18\x02 \x01(\v2\x13.gray.v1.WorkerDiedR\x04died\"\x0f\n" +
+	"\x04died\x18\x02 \x01(\v2\x13.gray.v1.WorkerDiedR\x04died\x12\x14\n" +
+	"\x05class\x182 \x01(\rR\x05class\"\x0f\n" +
 	"\rReclaimLeases\"#\n" +
 	"\aBlocked\x12\x18\n" +
 	"\ablocked\x18\x01 \x01(\bR\ablocked\"2\n" +

@@ -24,6 +24,9 @@ type hold struct {
 	amounts Amounts
 	lent    bool
 	capped  bool // counts against its job's bound of tasks without CPUs
+
+	inside *Ledger // of a bundle
+	freed  bool    // a bundle that goes with the last hold in it
 }
 
 // Ledger is the account of one node's resources.
@@ -34,6 +37,11 @@ type Ledger struct {
 	last   HoldID
 	capped map[ids.JobID]int // running holds that need no CPU, by job
 	bound  int
+
+	bundled Amounts            // what bundles hold
+	within  map[HoldID]*Ledger // holds in bundles
+	parent  *Ledger            // of a bundle's; nil for the node's
+	self    HoldID             // the bundle
 }
 
 // NewLedger makes the account of a node that has total.
@@ -44,6 +52,9 @@ func NewLedger(total Amounts) *Ledger {
 		holds:  map[HoldID]*hold{},
 		capped: map[ids.JobID]int{},
 		bound:  max(16, 4*int(total[CPU]/Unit)),
+
+		bundled: Amounts{},
+		within:  map[HoldID]*Ledger{},
 	}
 }
 
@@ -102,20 +113,24 @@ func (l *Ledger) Force(job ids.JobID, a Amounts) HoldID {
 }
 
 func (l *Ledger) put(h *hold) HoldID {
-	l.last++
-	l.holds[l.last] = h
+	id := l.number()
+	l.holds[id] = h
 	for name, n := range h.amounts {
 		if n > 0 {
 			l.used[name] += n
 		}
 	}
-	return l.last
+	return id
 }
 
 // Free ends a hold in whichever state. Freeing twice, or zero, does nothing.
 func (l *Ledger) Free(id HoldID) {
 	h := l.holds[id]
 	if h == nil {
+		l.freeWithin(id)
+		return
+	}
+	if l.freeBundle(h) {
 		return
 	}
 	delete(l.holds, id)
@@ -145,6 +160,9 @@ func (l *Ledger) uncap(job ids.JobID) {
 // Lend gives back a hold's CPUs until Reclaim. It reports whether anything
 // changed.
 func (l *Ledger) Lend(id HoldID) bool {
+	if in := l.within[id]; in != nil {
+		return in.Lend(id)
+	}
 	h := l.holds[id]
 	if h == nil || h.lent {
 		return false
@@ -161,6 +179,10 @@ func (l *Ledger) Lend(id HoldID) bool {
 
 // Reclaim takes a lent hold's CPUs again, even over the total.
 func (l *Ledger) Reclaim(id HoldID) {
+	if in := l.within[id]; in != nil {
+		in.Reclaim(id)
+		return
+	}
 	h := l.holds[id]
 	if h == nil || !h.lent {
 		return
@@ -225,5 +247,5 @@ func (l *Ledger) Check() error {
 	if !maps.Equal(capped, l.capped) {
 		return fmt.Errorf("capped %v, the holds' sum is %v", l.capped, capped)
 	}
-	return nil
+	return l.checkBundles()
 }

@@ -39,6 +39,7 @@ func (l *lease) read() {
 		pushed := c.refill(l)
 		if l.inflight.len() == 0 {
 			l.idle = time.Now()
+			c.returnSoon()
 		}
 		back := l.draining && l.inflight.len() == 0
 		if back {
@@ -249,7 +250,7 @@ func (lt *leaseTable) gone(g *graypb.LeaseGone) {
 	lt.mu.Unlock()
 	if l == nil {
 		if g.GetLease() == 0 {
-			lt.failDemand(g.GetDied().GetError())
+			lt.failDemand(g.GetClass(), g.GetDied().GetError())
 		}
 		return
 	}
@@ -307,7 +308,7 @@ func (l *lease) bury() {
 			cancelled = append(cancelled, t)
 		case i > begun:
 			again = append(again, t)
-		case t.mayRetry():
+		case t.mayRetry() && l.gone.GetError().GetKind() != graypb.Error_GROUP_REMOVED:
 			t.attempt++
 			again = append(again, t)
 		default:
@@ -339,12 +340,16 @@ func (l *lease) bury() {
 	}
 }
 
-// failDemand fails every queued task: the node can't start workers for this job.
-func (lt *leaseTable) failDemand(e *graypb.Error) {
+// failDemand fails every queued task of a class, or of all if that is 0: the node
+// can't start workers for this job, or the class's placement group is gone.
+func (lt *leaseTable) failDemand(number uint32, e *graypb.Error) {
 	if e == nil {
 		e = &graypb.Error{Kind: graypb.Error_WORKER_CRASHED, Message: "the node can't start workers for this job"}
 	}
 	for _, c := range lt.list() {
+		if number != 0 && c.number != number {
+			continue
+		}
 		var failed []*Task
 		c.mu.Lock()
 		for t := c.next(); t != nil; t = c.next() {

@@ -1,0 +1,187 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/proto"
+)
+
+const (
+	maxGroups = 4096 // that a node keeps in mind
+	// groupRetry is how long after a head's refusal a group is asked for again.
+	groupRetry = time.Second
+	// groupPatience is how long a head is asked for a group at a time: demands that
+	// still name it ask again.
+	groupPatience = 10 * time.Second
+)
+
+// group is what a node knows of a placement group that a demand named. Guarded by
+// Node.mu.
+type group struct {
+	info   *proto.GroupInfo // when it was last created, or that it's removed; nil: not known yet
+	asking bool
+	after  uint32 // the generation that is over, at least
+}
+
+// hopeless is a shape of demands that can never be met any more.
+type hopeless struct {
+	shape string
+	why   *proto.Error
+}
+
+// chooseBundleLocked finds a node with room in a bundle that a demand may use, this
+// one first.
+func (n *Node) chooseBundleLocked(d *account.Demand, s *proto.Strategy) choice {
+	id, err := ids.GroupIDFrom(s.Group)
+	if err != nil {
+		n.hopeless = append(n.hopeless, &hopeless{d.Shape, problem(proto.Error_INVALID, "placement group: %v", err)})
+		return choice{}
+	}
+	for l := range n.bundlesOfLocked(s) {
+		if l.Fits(d.Job, d.Resources) {
+			return choice{node: n.id}
+		}
+	}
+	info := n.groupLocked(id).info
+	switch {
+	case info == nil:
+		return choice{reason: fmt.Sprintf("waits for placement group %s to be created", id)}
+	case info.State == proto.GroupInfo_REMOVED:
+		n.hopeless = append(n.hopeless, &hopeless{d.Shape, info.Cause})
+		return choice{reason: info.Cause.GetMessage()}
+	}
+	if why := info.Spec.Misfit(s, &proto.Resources{Quantity: d.Resources}); why != "" {
+		n.hopeless = append(n.hopeless, &hopeless{d.Shape, problem(proto.Error_INVALID, "%s", why)})
+		return choice{reason: why}
+	}
+	nodes := info.Nodes
+	if !s.AnyBundle {
+		nodes = nodes[s.Bundle:][:1]
+	}
+	at := time.Now()
+	n.lastSeed++
+	for i := range nodes {
+		to := ids.NodeID(nodes[(i+int(n.lastSeed%uint64(len(nodes))))%len(nodes)])
+		if to != n.id && !n.view.refuses(to, d.Shape, at) {
+			return choice{node: to}
+		}
+	}
+	if s.AnyBundle {
+		return choice{reason: fmt.Sprintf("the bundles of placement group %s are full", id)}
+	}
+	return choice{reason: fmt.Sprintf("bundle %d of placement group %s, on %s, is full", s.Bundle, id, ids.NodeID(nodes[0]))}
+}
+
+// failHopelessLocked ends demands that can never be met: who stated them hears why.
+func (n *Node) failHopelessLocked() {
+	for _, h := range n.hopeless {
+		for _, d := range n.queue.Waiting() {
+			if d.Shape != h.shape {
+				continue
+			}
+			n.queue.Remove(d.Key)
+			if p := n.processes[d.Process.Number]; p != nil {
+				p.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{
+					Class: d.Class, Died: &proto.WorkerDied{Error: h.why},
+				}}})
+			}
+		}
+	}
+	n.hopeless = nil
+}
+
+// groupLocked returns what is known of a group, and asks for it if nothing is.
+func (n *Node) groupLocked(id ids.GroupID) *group {
+	g := n.groups[id]
+	if g == nil {
+		g = &group{}
+		for old := range n.groups {
+			if len(n.groups) < maxGroups {
+				break
+			}
+			delete(n.groups, old) // it's asked for again if it's needed
+		}
+		n.groups[id] = g
+	}
+	if g.info == nil {
+		n.askGroupLocked(id, g, g.after)
+	}
+	return g
+}
+
+// askGroupLocked has the head say where a group is once it's created with a
+// generation above after.
+func (n *Node) askGroupLocked(id ids.GroupID, g *group, after uint32) {
+	if g.asking {
+		return
+	}
+	g.asking, g.info = true, nil
+	n.spawn(func() {
+		r := &proto.WaitGroupRequest{Id: id.Bytes(), After: after, LimitMs: groupPatience.Milliseconds()}
+		info, err := n.head.control.WaitGroup(n.ctx, r, grpc.WaitForReady(true))
+		if status.Code(err) == codes.NotFound {
+			info, err = &proto.GroupInfo{State: proto.GroupInfo_REMOVED, Cause: problem(proto.Error_GROUP_REMOVED, "placement group %s doesn't exist", id)}, nil
+		}
+		if err != nil && n.ctx.Err() == nil {
+			n.log.Warn("where a placement group is", "group", id, "error", err)
+			if !n.pause(groupRetry) {
+				return
+			}
+		}
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		g.asking, g.after = false, after
+		if s := info.GetState(); s == proto.GroupInfo_REMOVED || s == proto.GroupInfo_CREATED && info.Generation > after {
+			g.info = info
+		}
+		n.scheduleLocked()
+	})
+}
+
+// staleGroupLocked: node says that it doesn't hold what a strategy names.
+func (n *Node) staleGroupLocked(s *proto.Strategy, node ids.NodeID) {
+	id, err := ids.GroupIDFrom(s.GetGroup())
+	if err != nil {
+		return
+	}
+	if g := n.groups[id]; g != nil && slices.Contains(g.info.GetNodes(), uint32(node)) {
+		n.askGroupLocked(id, g, g.info.Generation)
+	}
+}
+
+// loseGroupsOnLocked: bundles on a dead node will be elsewhere.
+func (n *Node) loseGroupsOnLocked(node ids.NodeID) {
+	for id, g := range n.groups {
+		if slices.Contains(g.info.GetNodes(), uint32(node)) {
+			n.askGroupLocked(id, g, g.info.Generation)
+		}
+	}
+}
+
+// strangerLocked is the refusal of a strategy whose bundle isn't here; nil: it is,
+// or none is named.
+func (n *Node) strangerLocked(s *proto.Strategy) *proto.Error {
+	if len(s.GetGroup()) == 0 {
+		return nil
+	}
+	for range n.bundlesOfLocked(s) {
+		return nil
+	}
+	return problem(proto.Error_GROUP_REMOVED, "%s holds no such bundle", n.id)
+}
+
+// ofNode is what resources take of a node: nothing if they lie in a bundle.
+func ofNode(res account.Amounts, s *proto.Strategy) account.Amounts {
+	if len(s.GetGroup()) > 0 {
+		return nil
+	}
+	return res
+}

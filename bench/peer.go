@@ -40,6 +40,10 @@ var comparisons = []comparison{
 	{"actor_create_one_until_first_reply", "actor_create_one_until_first_reply", true, 0, 0},
 	{"chain_1000_dependent_tasks", "chain_1000_dependent_tasks", true, 10, 30},
 	{"queue_100k_total", "queue_100k_total", true, 20, 80},
+	{"pg_1_bundle_create_wait_remove_per_s", "pg_1_bundle_create_wait_remove_per_s", false, 10, 50},
+	{"pg_2_bundles_create_wait_remove_per_s", "pg_2_bundles_create_wait_remove_per_s", false, 10, 50},
+	{"pg_create_wait_remove_resources_to_spare_per_s", "pg_create_wait_remove_resources_to_spare_per_s", false, 0, 0},
+	{"pg_100_at_once_create_wait_remove", "pg_100_at_once_create_wait_remove", false, 10, 50},
 	{"cold_start_head_command", "cold_ray_start_head_command", true, 5, 10},
 	{"cold_start_head_to_first_task_result", "cold_ray_start_head_to_first_task_result", true, 5, 11},
 	{"init_local_process_start_to_first_task", "ray_init_local_process_start_to_first_task", true, 0, 0},
@@ -66,7 +70,7 @@ var comparisons = []comparison{
 
 // raySections are those of the script that have what a section here has.
 var raySections = map[string][]string{
-	"tasks": {"tasks"}, "actors": {"actors"}, "scale": {"scale"}, "cold": {"cold"}, "submit": {"jobs"},
+	"tasks": {"tasks"}, "actors": {"actors"}, "scale": {"scale"}, "groups": {"scale"}, "cold": {"cold"}, "submit": {"jobs"},
 	"objects": {"objects", "scale"}, "transfer": {"xnode"}, "spill": {"spill"},
 }
 

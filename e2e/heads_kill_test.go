@@ -26,6 +26,7 @@ func TestLeaderKilled(t *testing.T) {
 	atThreeHeads(t, []part{
 		{"tasks in flight", killedAmongTasks},
 		{"actors being created", killedAmongActors},
+		{"groups being made and removed", killedAmongGroups},
 		{"jobs being stopped", killedAtStop},
 		{"the control plane answers again", failover},
 	})

@@ -46,6 +46,8 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/v0/tasks":   h.listTasks,
 		"GET /api/v0/objects": h.listObjects,
 		"GET /api/v0/workers": h.listWorkers,
+
+		"GET /api/v0/placement_groups": h.listGroups,
 	}
 }
 

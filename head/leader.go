@@ -8,6 +8,7 @@ import (
 	"github.com/gray-runtime/gray/head/fsm"
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
+	"github.com/gray-runtime/gray/sched"
 )
 
 const (
@@ -29,6 +30,7 @@ type leader struct {
 	jobs     []waitingJob
 	placed   map[string]uint32
 	missing  []missing
+	groups   groups
 	seed     uint64 // of decisions
 	version  uint64 // of the view
 	dirty    bool   // the view has changed since it was sent
@@ -45,10 +47,11 @@ type member struct {
 	dying   bool // its death is being committed: nothing renews its lease
 	session *session
 	held    map[string]*proto.Resources // for actors that were placed and aren't there yet
+	bundled sched.Resources             // of the bundles that are, or are to be, there
 }
 
 func newLeader(h *Head) *leader {
-	return &leader{h: h, wake: make(chan struct{}, 1), actors: newActorQueue()}
+	return &leader{h: h, wake: make(chan struct{}, 1), actors: newActorQueue(), groups: newGroups()}
 }
 
 // begin takes over: everybody who was alive has a lease to come back.
@@ -58,7 +61,7 @@ func (l *leader) begin() {
 	l.hangUpLocked(asStatus(ErrNoLeader)) // an end that came and went unnoticed
 	start := time.Now()
 	l.leads, l.members, l.placed = true, map[uint32]*member{}, map[string]uint32{}
-	l.actors, l.jobs, l.missing = newActorQueue(), nil, nil
+	l.actors, l.jobs, l.missing, l.groups = newActorQueue(), nil, nil, newGroups()
 	l.version, l.dirty, l.lastTick = uint64(start.UnixNano()), true, start
 	l.h.replica.takeEvents() // the state has it all
 	var waits []string
@@ -81,6 +84,7 @@ func (l *leader) begin() {
 			}
 		}
 	})
+	l.beginGroupsLocked()
 	for _, id := range waits {
 		l.queueLocked(id, 0)
 	}
@@ -95,8 +99,18 @@ func (l *leader) end(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leads = false
+	l.h.replica.watch.notify(lead{})
 	l.hangUpLocked(asStatus(why))
-	l.members, l.jobs, l.missing, l.actors = nil, nil, nil, newActorQueue()
+	l.members, l.jobs, l.missing, l.actors, l.groups = nil, nil, nil, newActorQueue(), newGroups()
+}
+
+// lead is the key of watchers who wait for the leader's end.
+type lead struct{}
+
+func (l *leader) isLeading() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.leads
 }
 
 // hangUpLocked ends all sessions: their nodes come again.
@@ -139,6 +153,7 @@ func (l *leader) run(ctx context.Context) {
 			l.handle(e)
 		}
 		l.placeJobs()
+		l.placeGroups()
 		l.placeActors()
 		if wait := l.sendView(time.Now()); wait > 0 {
 			view.Reset(wait)
@@ -170,6 +185,8 @@ func (l *leader) handle(e fsm.Event) {
 		l.orderLocked(e.Node, jobEnded(e.Job))
 	case fsm.ActorWaits, fsm.ActorPlaced, fsm.ActorStops, fsm.ActorChanged:
 		l.handleActorLocked(e)
+	case fsm.GroupWaits, fsm.GroupPlaced, fsm.BundleReleased, fsm.GroupChanged:
+		l.handleGroupLocked(e)
 	}
 }
 
@@ -186,6 +203,7 @@ func (l *leader) handleActorLocked(e fsm.Event) {
 		if a := l.actorRecord(e.Actor); a == nil || a.Alive() || a.Dead() {
 			l.releaseLocked(e.Actor)
 			l.actors.drop(e.Actor)
+			delete(l.groups.refused, e.Actor)
 		}
 	}
 }

@@ -57,6 +57,7 @@ func (b *board) snapshot(platforms []string) *sched.Snapshot {
 // node is a member as sched sees it: what it reported, less what is on its way.
 func (m *member) node() sched.Node {
 	free := sched.FromUnits(m.info.GetAvailable().GetQuantity())
+	free = free.Add(sched.FromUnits(m.info.GetBundled().GetQuantity())).Sub(m.bundled) // as ordered, whether it was done yet or not
 	for _, r := range m.held {
 		free = free.Sub(sched.FromUnits(r.GetQuantity()))
 	}
@@ -72,6 +73,9 @@ func (m *member) node() sched.Node {
 
 // place finds a node that has room now.
 func (b *board) place(w wanted) decision {
+	if len(w.strategy.GetGroup()) > 0 {
+		return b.l.placeInGroupLocked(w)
+	}
 	s := b.snapshot(w.platforms)
 	for id, at := range w.refused {
 		if m := b.l.members[id]; m != nil && m.reports == at { // nothing has changed there since

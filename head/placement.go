@@ -38,7 +38,7 @@ func (l *leader) chooseLocked(spec *proto.ActorSpec) uint32 {
 	}
 	d := l.newBoard().place(wanted{resources: spec.Resources, strategy: spec.Strategy, platforms: l.platformsOf(job.Spec), local: spec.CreatorNode})
 	if d.node != 0 {
-		l.members[d.node].held[string(spec.Id)] = spec.Resources
+		l.members[d.node].held[string(spec.Id)] = ofNode(spec)
 		l.placed[string(spec.Id)] = d.node
 	}
 	return d.node
@@ -49,7 +49,7 @@ func (l *leader) holdLocked(a *fsm.Actor) {
 	id := string(a.Spec.Id)
 	if m := l.members[a.Node]; m != nil {
 		l.releaseLocked(id)
-		m.held[id] = a.Spec.Resources
+		m.held[id] = ofNode(a.Spec)
 		l.placed[id] = a.Node
 	}
 }
@@ -63,7 +63,9 @@ func (l *leader) releaseLocked(id string) {
 }
 
 // waitsLocked reports whether somebody waits for a place.
-func (l *leader) waitsLocked() bool { return len(l.jobs) > 0 || l.actors.len() > 0 }
+func (l *leader) waitsLocked() bool {
+	return len(l.jobs) > 0 || l.actors.len() > 0 || len(l.groups.waiting) > 0
+}
 
 // placeActors tries to place all that wait, in order; those of one shape only
 // until one of them finds no place.
@@ -97,7 +99,7 @@ func (l *leader) placeActors() {
 		next := *a
 		next.Node = d.node
 		l.holdLocked(&next)
-		board.take(d.node, q.want.resources)
+		board.take(d.node, ofNode(a.Spec))
 		l.dropFirst(&queues)
 		l.actors.served(&queues, q, largestPart(sched.FromUnits(q.want.resources.GetQuantity()), total))
 		chosen = append(chosen, &fsm.PlaceActor{Id: []byte(id), Incarnation: a.Incarnation, Node: d.node})
@@ -201,6 +203,9 @@ func (l *leader) queueLocked(id string, refusedBy uint32) {
 	w := wanted{resources: a.Spec.Resources, strategy: a.Spec.Strategy, platforms: l.platformsOf(job.Spec)}
 	if m := l.members[refusedBy]; m != nil {
 		w.refused = map[uint32]uint64{refusedBy: m.reports}
+		if len(w.strategy.GetGroup()) > 0 {
+			w.refused = l.groups.refuse(id, refusedBy, m.reports)
+		}
 	}
 	l.actors.add(id, a.Spec.Job, w)
 }

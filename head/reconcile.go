@@ -36,6 +36,7 @@ func (l *leader) reconcileLocked(m *member, first *proto.NodeReport) {
 		l.reconcileActorsLocked(s, m, first)
 		l.repeatEndsLocked(s, m)
 	})
+	l.reconcileBundlesLocked(m, first)
 }
 
 func (l *leader) reconcileJobsLocked(s *fsm.State, m *member, first *proto.NodeReport) {

@@ -57,6 +57,8 @@ func (r *replica) Apply(l *raft.Log) any {
 		switch e.Kind {
 		case fsm.ActorChanged:
 			r.watch.notify(e.Actor)
+		case fsm.GroupChanged:
+			r.watch.notify(e.Group)
 		case fsm.JobChanged, fsm.JobPlaced, fsm.JobOver:
 			r.watch.notify(e.Job)
 		}

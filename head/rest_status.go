@@ -74,6 +74,7 @@ func (l *leader) demands() []api.Demand {
 				})
 			}
 		}
+		out = append(out, l.groups.demands(s)...)
 		for q := l.actors.inOrder(); q.Len() > 0; heap.Pop(&q) {
 			out = append(out, q[0].demands(s)...)
 		}

@@ -192,6 +192,7 @@ func (l *leader) report(s *session, r *proto.NodeReport) {
 	if l.reportLocked(m, r) {
 		l.poke()
 	}
+	l.bundlesReportedLocked(m, r.Bundles)
 }
 
 // unanswered returns the sessions with reports that weren't answered, and the

@@ -2,7 +2,8 @@ package head
 
 import "sync"
 
-// watchers wake those who wait for a change of an actor (string) or job (uint32).
+// watchers wake those who wait for a change of an actor or group (string) or job
+// (uint32), or for the end of the lead.
 type watchers struct {
 	mu sync.Mutex
 	m  map[any]*watched

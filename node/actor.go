@@ -52,9 +52,10 @@ func (n *Node) startActor(o *proto.StartActor) {
 	}
 	hold, ok := account.HoldID(0), len(j.idle) > 0 || len(n.processes) < maxProcesses
 	if ok {
-		hold, ok = n.ledger.TakeForLife(j.id, spec.GetResources().GetQuantity())
+		hold, ok = n.takeForLifeLocked(j.id, spec.GetResources().GetQuantity(), spec.GetStrategy())
 	}
 	if !ok {
+		n.refuseInBundleLocked(spec)
 		n.reportActorLocked(n.actorReport(a, proto.ActorReport_REFUSED, problem(proto.Error_UNAVAILABLE, "no room on %s", n.id)))
 		return
 	}

@@ -164,6 +164,7 @@ func (n *Node) nodeDead(id ids.NodeID, cause string) {
 	n.mu.Lock()
 	delete(n.view.nodes, id)
 	n.book.Bury(id)
+	n.loseGroupsOnLocked(id)
 	for _, l := range n.leases {
 		if l.remote != nil && l.remote.node == id {
 			n.leaseGoneLocked(l, &proto.WorkerDied{LastStarted: unknownTask, Error: nodeDied(id, "node %s died: %s", id, cause)})

@@ -24,6 +24,10 @@ var forwarded = map[string]struct {
 	"FindActor":   {proto.Control_FindActor_FullMethodName, false},
 	"WaitActor":   {proto.Control_WaitActor_FullMethodName, false},
 	"KillActor":   {proto.Control_KillActor_FullMethodName, true},
+	"CreateGroup": {proto.Control_CreateGroup_FullMethodName, true},
+	"FindGroup":   {proto.Control_FindGroup_FullMethodName, false},
+	"WaitGroup":   {proto.Control_WaitGroup_FullMethodName, false},
+	"RemoveGroup": {proto.Control_RemoveGroup_FullMethodName, true},
 	"PutKey":      {proto.Control_PutKey_FullMethodName, true},
 	"GetKey":      {proto.Control_GetKey_FullMethodName, false},
 	"DeleteKey":   {proto.Control_DeleteKey_FullMethodName, true},
@@ -39,11 +43,15 @@ func (n *Node) headCall(ctx context.Context, p *process, h *proto.HeadCall) *pro
 		return &proto.HeadResult{Error: problem(proto.Error_INVALID, "%q is not a call for processes", h.Method)}
 	}
 	body := h.Body
-	if h.Method == "CreateActor" {
-		var err error
-		if body, err = n.ownActor(p, body); err != nil {
-			return &proto.HeadResult{Error: problem(proto.Error_INVALID, "CreateActor: %v", err)}
-		}
+	var err error
+	switch h.Method {
+	case "CreateActor":
+		body, err = n.ownActor(p, body)
+	case "CreateGroup":
+		body, err = ownGroup(p, body)
+	}
+	if err != nil {
+		return &proto.HeadResult{Error: problem(proto.Error_INVALID, "%s: %v", h.Method, err)}
 	}
 	if err := n.awaitLease(ctx); err != nil {
 		return &proto.HeadResult{Error: asProblem(err)}
@@ -58,7 +66,7 @@ func (n *Node) headCall(ctx context.Context, p *process, h *proto.HeadCall) *pro
 		ctx = metadata.AppendToOutgoingContext(ctx, proto.RequestKey, name)
 	}
 	var reply rawMessage
-	err := n.head.Invoke(ctx, method.name, &rawMessage{body}, &reply, grpc.ForceCodecV2(rawCodec{}), grpc.WaitForReady(true))
+	err = n.head.Invoke(ctx, method.name, &rawMessage{body}, &reply, grpc.ForceCodecV2(rawCodec{}), grpc.WaitForReady(true))
 	if err != nil {
 		return &proto.HeadResult{Error: asProblem(err)}
 	}
@@ -81,6 +89,19 @@ func (n *Node) ownActor(p *process, body []byte) ([]byte, error) {
 	n.mu.Lock()
 	p.reach = true
 	n.mu.Unlock()
+	return protobuf.Marshal(&r)
+}
+
+// ownGroup sees to it that a process creates groups of its own job only.
+func ownGroup(p *process, body []byte) ([]byte, error) {
+	var r proto.CreateGroupRequest
+	if err := protobuf.Unmarshal(body, &r); err != nil {
+		return nil, err
+	}
+	if r.Spec == nil {
+		return nil, ErrBadFrame
+	}
+	r.Spec.Job = uint32(p.job.id)
 	return protobuf.Marshal(&r)
 }
 

@@ -171,7 +171,7 @@ func (n *Node) leaseDemand(p *process, d *proto.LeaseDemand) error {
 		return fmt.Errorf("%w: demands of over %d classes", ErrBadFrame, maxClasses)
 	}
 	n.queue.Set(account.Demand{
-		Key: key, Job: p.job.id, Resources: res, Strategy: d.Strategy, Shape: shapeOf(res, d.Strategy),
+		Key: key, Job: p.job.id, Resources: res, Strategy: d.Strategy, Shape: shapeOf(res, d.Strategy), InGroup: len(d.GetStrategy().GetGroup()) > 0,
 		Place: placeOf(p.job, res, d.Strategy, ids.NodeID(d.Near)),
 		Want:  int(min(d.Want, 1<<20)), Backlog: int(d.Backlog),
 	})
@@ -215,7 +215,10 @@ func (n *Node) scheduleLocked() {
 	if n.closing {
 		return
 	}
+	n.reserveWaitingLocked()
+	n.tellRoomLocked()
 	n.book.Schedule(time.Now(), lender{n})
+	n.failHopelessLocked()
 	n.reclaimLocked()
 }
 
@@ -237,11 +240,15 @@ func (n *Node) failLostLocked(shown bool) {
 			})
 			continue
 		}
-		n.queue.Remove(d.Key)
-		if p := n.processes[d.Process.Number]; p != nil {
-			e := problem(proto.Error_UNSCHEDULABLE, "it must run on node %s, which is not in the cluster", at)
-			p.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Class: d.Class, Died: &proto.WorkerDied{Error: e}}}})
-		}
+		n.failDemandLocked(d, problem(proto.Error_UNSCHEDULABLE, "it must run on node %s, which is not in the cluster", at))
+	}
+}
+
+// failDemandLocked ends a demand that can't be met: who stated it hears why.
+func (n *Node) failDemandLocked(d *account.Demand, why *proto.Error) {
+	n.queue.Remove(d.Key)
+	if p := n.processes[d.Process.Number]; p != nil {
+		p.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Class: d.Class, Died: &proto.WorkerDied{Error: why}}}})
 	}
 }
 

@@ -108,6 +108,10 @@ type Node struct {
 	book        *lend.Book
 	ledger      *account.Ledger // the book's
 	queue       *account.Queue  // the book's
+	bundles     bundles
+	groups      map[ids.GroupID]*group // that demands name
+	hopeless    []*hopeless            // demands that are to fail
+	lastBundle  int                    // that was asked for, so that they take turns
 	view        *view
 	lastProcess uint32
 	lastLease   uint64
@@ -152,7 +156,8 @@ func newNode(cfg Config) (*Node, error) {
 		done: make(chan struct{}), report: make(chan struct{}, 1), reports: map[reportKey][]func(context.Context) error{},
 		processes: map[uint32]*process{}, slots: map[uint32]bool{}, jobs: map[ids.JobID]*job{}, leases: map[uint64]*lease{},
 		actors: map[ids.ActorID]*actor{}, view: &view{},
-		book: lend.NewBook(total, labelsOf(cfg.Labels, platform, nil)),
+		book:    lend.NewBook(total, labelsOf(cfg.Labels, platform, nil)),
+		bundles: newBundles(), groups: map[ids.GroupID]*group{},
 	}
 	n.ledger, n.queue = n.book.Ledger, n.book.Queue
 	n.fence, n.requests = newFence(), newRequests(n.instance)

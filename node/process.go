@@ -65,6 +65,7 @@ type process struct {
 	idleEnd  *time.Timer  // ends a worker that nobody needs
 	killed   string       // why the node killed it, for the report
 	startErr *proto.Error // why it couldn't be started
+	cause    *proto.Error // of its end, for those that it served, if it's another than its death
 }
 
 // name is how people call it: n1.p3.
@@ -194,6 +195,9 @@ func (n *Node) causeOf(p *process) *proto.Error {
 	}
 	if p.killed != "" {
 		e.Message += ": " + p.killed
+	}
+	if p.cause != nil {
+		e.Kind, e.Message = p.cause.Kind, p.cause.Message
 	}
 	e.Node = uint32(n.id)
 	if e.Pid == 0 {

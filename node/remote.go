@@ -118,6 +118,9 @@ func (a *ask) refusedLocked(r *proto.LeaseRefused, err error) {
 		available = &left
 	}
 	n.book.Refused(a.of, available, time.Now())
+	if r.GetError().GetKind() == proto.Error_GROUP_REMOVED {
+		n.staleGroupLocked(a.req.GetStrategy(), a.r.node)
+	}
 	if e := r.GetError(); err != nil || e != nil {
 		n.log.Info("no lease on another node", "node", a.r.node, "error", cmp.Or(err, errors.New(e.GetMessage())))
 		if owner := n.processes[a.of.Key.Process.Number]; owner != nil && e.GetKind() == proto.Error_WORKER_CRASHED {

@@ -127,9 +127,9 @@ func (n *Node) reserve(req *proto.LeaseRequest, v *served) *proto.LeaseRefused {
 	if len(j.idle) == 0 && len(n.processes) >= maxProcesses {
 		return n.refusalLocked(ErrTooManyProcesses.Error(), nil)
 	}
-	hold, ok := n.ledger.Take(j.id, res)
+	hold, ok := n.takeLocked(j.id, res, req.GetStrategy())
 	if !ok {
-		return n.refusalLocked("no room", nil)
+		return n.refusalLocked("no room", n.strangerLocked(req.GetStrategy()))
 	}
 	n.changed()
 	n.awaitWorkerLocked(&ticket{job: j, hold: hold, served: v})

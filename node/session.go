@@ -179,6 +179,7 @@ func (n *Node) sendReports(
 	delay := time.NewTimer(time.Hour)
 	defer delay.Stop()
 	var last *proto.NodeInfo
+	changed := n.report // nil while a report is on its way
 	for {
 		due := false
 		select {
@@ -186,13 +187,21 @@ func (n *Node) sendReports(
 			return
 		case <-tick.C:
 			due = true
-		case <-n.report:
+		case <-changed:
 			delay.Reset(reportDelay)
-			select {
-			case <-ctx.Done():
+			changed = nil
+			continue
+		case <-delay.C:
+			changed = n.report
+		case <-n.bundles.answered: // at once: a placement group waits
+			n.mu.Lock()
+			r := &proto.NodeReport{Node: uint32(n.id), Bundles: n.takeBundleAnswersLocked()}
+			n.mu.Unlock()
+			r.Number = sent.next()
+			if stream.Send(r) != nil {
 				return
-			case <-delay.C:
 			}
+			continue
 		}
 		n.mu.Lock()
 		r := &proto.NodeReport{Node: uint32(n.id), Info: n.infoLocked()}
@@ -221,6 +230,7 @@ func (n *Node) firstReport() *proto.NodeReport {
 	for id, a := range n.actors {
 		r.Actors = append(r.Actors, &proto.ActorRef{Id: id.Bytes(), Incarnation: a.incarnation})
 	}
+	r.Bundles = n.heldBundlesLocked()
 	return r
 }
 
@@ -231,6 +241,7 @@ func (n *Node) infoLocked() *proto.NodeInfo {
 		Available: &proto.Resources{Quantity: n.ledger.Available()}, Labels: n.cfg.Labels, Hostname: n.hostname, Ip: n.cfg.IP,
 		Alive: true, Head: n.cfg.IsHead, Platform: platform, ObjectStoreCapacity: n.cfg.StoreBytes,
 		ObjectStoreUsed: n.store.Usage().Used, StartedUnixMs: n.started.UnixMilli(), Pid: int32(n.pid),
+		Bundled: &proto.Resources{Quantity: n.ledger.Bundled()}, BundleRoom: n.bundles.room,
 	}
 	for _, p := range n.processes {
 		if p.worker {
@@ -283,6 +294,10 @@ func (n *Node) order(o *proto.NodeOrder) {
 		n.startActor(b.StartActor)
 	case *proto.NodeOrder_StopActor:
 		n.stopActor(b.StopActor)
+	case *proto.NodeOrder_ReserveBundle:
+		n.reserveBundle(b.ReserveBundle)
+	case *proto.NodeOrder_ReleaseBundle:
+		n.releaseBundle(b.ReleaseBundle)
 	case *proto.NodeOrder_NodeDead:
 		n.nodeDead(ids.NodeID(b.NodeDead.GetNode()), b.NodeDead.GetCause())
 	}

@@ -70,7 +70,7 @@ func addRivals(c *lend.Cluster, at ids.NodeID, pending []*proto.PendingDemand) {
 		if p.Weight > 1 {
 			c.Weights[job] = p.Weight
 		}
-		if !p.Infeasible {
+		if !p.Infeasible && len(p.GetStrategy().GetGroup()) == 0 {
 			res := p.GetResources().GetQuantity()
 			c.Waiting = append(c.Waiting, lend.Rival{
 				Node: at, Job: job, Shape: shapeOf(res, p.Strategy), Demand: demand.Of(res, p.Strategy), Count: int(p.Count),

@@ -48,6 +48,7 @@ const (
 	Error_OTHER_CLUSTER  Error_Kind = 18 // a reference was used outside of its cluster
 	Error_NOT_REPLICATED Error_Kind = 19 // fewer nodes than asked for could take an object
 	Error_UNSCHEDULABLE  Error_Kind = 22 // the node that it must be on isn't there
+	Error_GROUP_REMOVED  Error_Kind = 20 // the placement group in which it was to run isn't there any more
 )
 
 // Enum value maps for Error_Kind.
@@ -74,6 +75,7 @@ var (
 		18: "OTHER_CLUSTER",
 		19: "NOT_REPLICATED",
 		22: "UNSCHEDULABLE",
+		20: "GROUP_REMOVED",
 	}
 	Error_Kind_value = map[string]int32{
 		"INTERNAL":       0,
@@ -97,6 +99,7 @@ var (
 		"OTHER_CLUSTER":  18,
 		"NOT_REPLICATED": 19,
 		"UNSCHEDULABLE":  22,
+		"GROUP_REMOVED":  20,
 	}
 )
 
@@ -274,7 +277,7 @@ func (x DriverReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DriverReport_State.Descriptor instead.
 func (DriverReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{30, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{34, 0}
 }
 
 type ActorInfo_State int32
@@ -326,7 +329,7 @@ func (x ActorInfo_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorInfo_State.Descriptor instead.
 func (ActorInfo_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{38, 0}
 }
 
 type ActorReport_State int32
@@ -378,7 +381,111 @@ func (x ActorReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorReport_State.Descriptor instead.
 func (ActorReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{35, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{39, 0}
+}
+
+type GroupSpec_Strategy int32
+
+const (
+	GroupSpec_PACK          GroupSpec_Strategy = 0
+	GroupSpec_SPREAD        GroupSpec_Strategy = 1
+	GroupSpec_STRICT_PACK   GroupSpec_Strategy = 2
+	GroupSpec_STRICT_SPREAD GroupSpec_Strategy = 3
+)
+
+// Enum value maps for GroupSpec_Strategy.
+var (
+	GroupSpec_Strategy_name = map[int32]string{
+		0: "PACK",
+		1: "SPREAD",
+		2: "STRICT_PACK",
+		3: "STRICT_SPREAD",
+	}
+	GroupSpec_Strategy_value = map[string]int32{
+		"PACK":          0,
+		"SPREAD":        1,
+		"STRICT_PACK":   2,
+		"STRICT_SPREAD": 3,
+	}
+)
+
+func (x GroupSpec_Strategy) Enum() *GroupSpec_Strategy {
+	p := new(GroupSpec_Strategy)
+	*p = x
+	return p
+}
+
+func (x GroupSpec_Strategy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GroupSpec_Strategy) Descriptor() protoreflect.EnumDescriptor {
+	return file_cluster_proto_enumTypes[6].Descriptor()
+}
+
+func (GroupSpec_Strategy) Type() protoreflect.EnumType {
+	return &file_cluster_proto_enumTypes[6]
+}
+
+func (x GroupSpec_Strategy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GroupSpec_Strategy.Descriptor instead.
+func (GroupSpec_Strategy) EnumDescriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{44, 0}
+}
+
+type GroupInfo_State int32
+
+const (
+	GroupInfo_PENDING      GroupInfo_State = 0
+	GroupInfo_CREATED      GroupInfo_State = 1
+	GroupInfo_RESCHEDULING GroupInfo_State = 2
+	GroupInfo_REMOVED      GroupInfo_State = 3
+)
+
+// Enum value maps for GroupInfo_State.
+var (
+	GroupInfo_State_name = map[int32]string{
+		0: "PENDING",
+		1: "CREATED",
+		2: "RESCHEDULING",
+		3: "REMOVED",
+	}
+	GroupInfo_State_value = map[string]int32{
+		"PENDING":      0,
+		"CREATED":      1,
+		"RESCHEDULING": 2,
+		"REMOVED":      3,
+	}
+)
+
+func (x GroupInfo_State) Enum() *GroupInfo_State {
+	p := new(GroupInfo_State)
+	*p = x
+	return p
+}
+
+func (x GroupInfo_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (GroupInfo_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_cluster_proto_enumTypes[7].Descriptor()
+}
+
+func (GroupInfo_State) Type() protoreflect.EnumType {
+	return &file_cluster_proto_enumTypes[7]
+}
+
+func (x GroupInfo_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use GroupInfo_State.Descriptor instead.
+func (GroupInfo_State) EnumDescriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{46, 0}
 }
 
 // An Error that crosses processes. The SDK turns it into its typed errors.
@@ -551,12 +658,18 @@ func (x *Resources) GetQuantity() map[string]int64 {
 }
 
 type Strategy struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Kind          Strategy_Kind          `protobuf:"varint,1,opt,name=kind,proto3,enum=gray.v1.Strategy_Kind" json:"kind,omitempty"`
-	Node          uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"` // AFFINITY
-	Soft          bool                   `protobuf:"varint,3,opt,name=soft,proto3" json:"soft,omitempty"`
-	Labels        []*LabelSelector       `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
-	Fallback      []*Strategy            `protobuf:"bytes,90,rep,name=fallback,proto3" json:"fallback,omitempty"` // in order, where this one finds no room; they have none themselves
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Kind     Strategy_Kind          `protobuf:"varint,1,opt,name=kind,proto3,enum=gray.v1.Strategy_Kind" json:"kind,omitempty"`
+	Node     uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"` // AFFINITY
+	Soft     bool                   `protobuf:"varint,3,opt,name=soft,proto3" json:"soft,omitempty"`
+	Labels   []*LabelSelector       `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
+	Fallback []*Strategy            `protobuf:"bytes,90,rep,name=fallback,proto3" json:"fallback,omitempty"` // in order, where this one finds no room; they have none themselves
+	// In a placement group: in its bundle with this index, or in any. Children without
+	// a strategy of their own are placed in any of its bundles, too, if it captures them.
+	Group         []byte `protobuf:"bytes,50,opt,name=group,proto3" json:"group,omitempty"`
+	Bundle        uint32 `protobuf:"varint,51,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	AnyBundle     bool   `protobuf:"varint,52,opt,name=any_bundle,json=anyBundle,proto3" json:"any_bundle,omitempty"`
+	Capture       bool   `protobuf:"varint,53,opt,name=capture,proto3" json:"capture,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -624,6 +737,34 @@ func (x *Strategy) GetFallback() []*Strategy {
 		return x.Fallback
 	}
 	return nil
+}
+
+func (x *Strategy) GetGroup() []byte {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+func (x *Strategy) GetBundle() uint32 {
+	if x != nil {
+		return x.Bundle
+	}
+	return 0
+}
+
+func (x *Strategy) GetAnyBundle() bool {
+	if x != nil {
+		return x.AnyBundle
+	}
+	return false
+}
+
+func (x *Strategy) GetCapture() bool {
+	if x != nil {
+		return x.Capture
+	}
+	return false
 }
 
 type LabelSelector struct {
@@ -706,7 +847,9 @@ type NodeInfo struct {
 	Pending             []*PendingDemand       `protobuf:"bytes,16,rep,name=pending,proto3" json:"pending,omitempty"`
 	Workers             uint32                 `protobuf:"varint,17,opt,name=workers,proto3" json:"workers,omitempty"`
 	Pid                 int32                  `protobuf:"varint,18,opt,name=pid,proto3" json:"pid,omitempty"`
-	Jobs                []*JobUse              `protobuf:"bytes,90,rep,name=jobs,proto3" json:"jobs,omitempty"` // by job
+	Jobs                []*JobUse              `protobuf:"bytes,90,rep,name=jobs,proto3" json:"jobs,omitempty"`                                // by job
+	Bundled             *Resources             `protobuf:"bytes,50,opt,name=bundled,proto3" json:"bundled,omitempty"`                          // of what isn't available: held by bundles of placement groups
+	BundleRoom          uint64                 `protobuf:"varint,51,opt,name=bundle_room,json=bundleRoom,proto3" json:"bundle_room,omitempty"` // counts how often there was room again for an actor that a bundle had none for
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -872,6 +1015,20 @@ func (x *NodeInfo) GetJobs() []*JobUse {
 		return x.Jobs
 	}
 	return nil
+}
+
+func (x *NodeInfo) GetBundled() *Resources {
+	if x != nil {
+		return x.Bundled
+	}
+	return nil
+}
+
+func (x *NodeInfo) GetBundleRoom() uint64 {
+	if x != nil {
+		return x.BundleRoom
+	}
+	return 0
 }
 
 // JobUse is what a job holds on a node.
@@ -1553,9 +1710,12 @@ type NodeReport struct {
 	Node  uint32                 `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
 	Info  *NodeInfo              `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"` // available, store use, pending, workers
 	// In the first report of a session: what runs here.
-	Jobs          []uint32    `protobuf:"varint,3,rep,packed,name=jobs,proto3" json:"jobs,omitempty"` // drivers
-	Actors        []*ActorRef `protobuf:"bytes,4,rep,name=actors,proto3" json:"actors,omitempty"`
-	Number        uint64      `protobuf:"varint,5,opt,name=number,proto3" json:"number,omitempty"` // of this report in its session: 1, 2, 3…
+	Jobs   []uint32    `protobuf:"varint,3,rep,packed,name=jobs,proto3" json:"jobs,omitempty"` // drivers
+	Actors []*ActorRef `protobuf:"bytes,4,rep,name=actors,proto3" json:"actors,omitempty"`
+	Number uint64      `protobuf:"varint,5,opt,name=number,proto3" json:"number,omitempty"` // of this report in its session: 1, 2, 3…
+	// In the first report of a session: all bundles that it holds. Later: what
+	// became of those that it was ordered to reserve.
+	Bundles       []*BundleReport `protobuf:"bytes,50,rep,name=bundles,proto3" json:"bundles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1625,6 +1785,134 @@ func (x *NodeReport) GetNumber() uint64 {
 	return 0
 }
 
+func (x *NodeReport) GetBundles() []*BundleReport {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+type BundleRef struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Group         []byte                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Bundle        uint32                 `protobuf:"varint,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Generation    uint32                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BundleRef) Reset() {
+	*x = BundleRef{}
+	mi := &file_cluster_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BundleRef) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BundleRef) ProtoMessage() {}
+
+func (x *BundleRef) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BundleRef.ProtoReflect.Descriptor instead.
+func (*BundleRef) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BundleRef) GetGroup() []byte {
+	if x != nil {
+		return x.Group
+	}
+	return nil
+}
+
+func (x *BundleRef) GetBundle() uint32 {
+	if x != nil {
+		return x.Bundle
+	}
+	return 0
+}
+
+func (x *BundleRef) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+// BundleReport: the node holds it, or refuses.
+type BundleReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bundle        *BundleRef             `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Refused       bool                   `protobuf:"varint,2,opt,name=refused,proto3" json:"refused,omitempty"`
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BundleReport) Reset() {
+	*x = BundleReport{}
+	mi := &file_cluster_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BundleReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BundleReport) ProtoMessage() {}
+
+func (x *BundleReport) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BundleReport.ProtoReflect.Descriptor instead.
+func (*BundleReport) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *BundleReport) GetBundle() *BundleRef {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
+func (x *BundleReport) GetRefused() bool {
+	if x != nil {
+		return x.Refused
+	}
+	return false
+}
+
+func (x *BundleReport) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type ActorRef struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1635,7 +1923,7 @@ type ActorRef struct {
 
 func (x *ActorRef) Reset() {
 	*x = ActorRef{}
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1935,7 @@ func (x *ActorRef) String() string {
 func (*ActorRef) ProtoMessage() {}
 
 func (x *ActorRef) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +1948,7 @@ func (x *ActorRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRef.ProtoReflect.Descriptor instead.
 func (*ActorRef) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{18}
+	return file_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ActorRef) GetId() []byte {
@@ -1689,6 +1977,8 @@ type NodeOrder struct {
 	//	*NodeOrder_StopActor
 	//	*NodeOrder_NodeDead
 	//	*NodeOrder_LeaseRenewed
+	//	*NodeOrder_ReserveBundle
+	//	*NodeOrder_ReleaseBundle
 	Body          isNodeOrder_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1696,7 +1986,7 @@ type NodeOrder struct {
 
 func (x *NodeOrder) Reset() {
 	*x = NodeOrder{}
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1708,7 +1998,7 @@ func (x *NodeOrder) String() string {
 func (*NodeOrder) ProtoMessage() {}
 
 func (x *NodeOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1721,7 +2011,7 @@ func (x *NodeOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeOrder.ProtoReflect.Descriptor instead.
 func (*NodeOrder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{19}
+	return file_cluster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *NodeOrder) GetBody() isNodeOrder_Body {
@@ -1803,6 +2093,24 @@ func (x *NodeOrder) GetLeaseRenewed() *LeaseRenewed {
 	return nil
 }
 
+func (x *NodeOrder) GetReserveBundle() *ReserveBundle {
+	if x != nil {
+		if x, ok := x.Body.(*NodeOrder_ReserveBundle); ok {
+			return x.ReserveBundle
+		}
+	}
+	return nil
+}
+
+func (x *NodeOrder) GetReleaseBundle() *ReleaseBundle {
+	if x != nil {
+		if x, ok := x.Body.(*NodeOrder_ReleaseBundle); ok {
+			return x.ReleaseBundle
+		}
+	}
+	return nil
+}
+
 type isNodeOrder_Body interface {
 	isNodeOrder_Body()
 }
@@ -1839,6 +2147,14 @@ type NodeOrder_LeaseRenewed struct {
 	LeaseRenewed *LeaseRenewed `protobuf:"bytes,8,opt,name=lease_renewed,json=leaseRenewed,proto3,oneof"`
 }
 
+type NodeOrder_ReserveBundle struct {
+	ReserveBundle *ReserveBundle `protobuf:"bytes,50,opt,name=reserve_bundle,json=reserveBundle,proto3,oneof"`
+}
+
+type NodeOrder_ReleaseBundle struct {
+	ReleaseBundle *ReleaseBundle `protobuf:"bytes,51,opt,name=release_bundle,json=releaseBundle,proto3,oneof"`
+}
+
 func (*NodeOrder_View) isNodeOrder_Body() {}
 
 func (*NodeOrder_StartDriver) isNodeOrder_Body() {}
@@ -1855,6 +2171,116 @@ func (*NodeOrder_NodeDead) isNodeOrder_Body() {}
 
 func (*NodeOrder_LeaseRenewed) isNodeOrder_Body() {}
 
+func (*NodeOrder_ReserveBundle) isNodeOrder_Body() {}
+
+func (*NodeOrder_ReleaseBundle) isNodeOrder_Body() {}
+
+type ReserveBundle struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bundle        *BundleRef             `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Resources     *Resources             `protobuf:"bytes,2,opt,name=resources,proto3" json:"resources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReserveBundle) Reset() {
+	*x = ReserveBundle{}
+	mi := &file_cluster_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReserveBundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReserveBundle) ProtoMessage() {}
+
+func (x *ReserveBundle) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReserveBundle.ProtoReflect.Descriptor instead.
+func (*ReserveBundle) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReserveBundle) GetBundle() *BundleRef {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
+func (x *ReserveBundle) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+// ReleaseBundle has a node end what runs in a bundle of up to this generation, with
+// the cause, and free it.
+type ReleaseBundle struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bundle        *BundleRef             `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Cause         *Error                 `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReleaseBundle) Reset() {
+	*x = ReleaseBundle{}
+	mi := &file_cluster_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReleaseBundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReleaseBundle) ProtoMessage() {}
+
+func (x *ReleaseBundle) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReleaseBundle.ProtoReflect.Descriptor instead.
+func (*ReleaseBundle) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReleaseBundle) GetBundle() *BundleRef {
+	if x != nil {
+		return x.Bundle
+	}
+	return nil
+}
+
+func (x *ReleaseBundle) GetCause() *Error {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
 // LeaseRenewed comes after each report, within a second: a majority of heads
 // held the sender for the leader after it had that report. A node's lease is
 // lease_ms long from when it sent the report.
@@ -1867,7 +2293,7 @@ type LeaseRenewed struct {
 
 func (x *LeaseRenewed) Reset() {
 	*x = LeaseRenewed{}
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1879,7 +2305,7 @@ func (x *LeaseRenewed) String() string {
 func (*LeaseRenewed) ProtoMessage() {}
 
 func (x *LeaseRenewed) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1892,7 +2318,7 @@ func (x *LeaseRenewed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRenewed.ProtoReflect.Descriptor instead.
 func (*LeaseRenewed) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{20}
+	return file_cluster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LeaseRenewed) GetReport() uint64 {
@@ -1915,7 +2341,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2353,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2366,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{21}
+	return file_cluster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *View) GetVersion() uint64 {
@@ -1980,7 +2406,7 @@ type StartDriver struct {
 
 func (x *StartDriver) Reset() {
 	*x = StartDriver{}
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1992,7 +2418,7 @@ func (x *StartDriver) String() string {
 func (*StartDriver) ProtoMessage() {}
 
 func (x *StartDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2005,7 +2431,7 @@ func (x *StartDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartDriver.ProtoReflect.Descriptor instead.
 func (*StartDriver) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{22}
+	return file_cluster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StartDriver) GetJob() *JobSpec {
@@ -2025,7 +2451,7 @@ type StopDriver struct {
 
 func (x *StopDriver) Reset() {
 	*x = StopDriver{}
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2463,7 @@ func (x *StopDriver) String() string {
 func (*StopDriver) ProtoMessage() {}
 
 func (x *StopDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2476,7 @@ func (x *StopDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopDriver.ProtoReflect.Descriptor instead.
 func (*StopDriver) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{23}
+	return file_cluster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StopDriver) GetJob() uint32 {
@@ -2076,7 +2502,7 @@ type JobEnded struct {
 
 func (x *JobEnded) Reset() {
 	*x = JobEnded{}
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2088,7 +2514,7 @@ func (x *JobEnded) String() string {
 func (*JobEnded) ProtoMessage() {}
 
 func (x *JobEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2101,7 +2527,7 @@ func (x *JobEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobEnded.ProtoReflect.Descriptor instead.
 func (*JobEnded) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{24}
+	return file_cluster_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *JobEnded) GetJob() uint32 {
@@ -2123,7 +2549,7 @@ type StartActor struct {
 
 func (x *StartActor) Reset() {
 	*x = StartActor{}
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2135,7 +2561,7 @@ func (x *StartActor) String() string {
 func (*StartActor) ProtoMessage() {}
 
 func (x *StartActor) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2148,7 +2574,7 @@ func (x *StartActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartActor.ProtoReflect.Descriptor instead.
 func (*StartActor) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{25}
+	return file_cluster_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *StartActor) GetActor() *ActorSpec {
@@ -2183,7 +2609,7 @@ type StopActor struct {
 
 func (x *StopActor) Reset() {
 	*x = StopActor{}
-	mi := &file_cluster_proto_msgTypes[26]
+	mi := &file_cluster_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2195,7 +2621,7 @@ func (x *StopActor) String() string {
 func (*StopActor) ProtoMessage() {}
 
 func (x *StopActor) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[26]
+	mi := &file_cluster_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2208,7 +2634,7 @@ func (x *StopActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopActor.ProtoReflect.Descriptor instead.
 func (*StopActor) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{26}
+	return file_cluster_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StopActor) GetId() []byte {
@@ -2242,7 +2668,7 @@ type NodeDead struct {
 
 func (x *NodeDead) Reset() {
 	*x = NodeDead{}
-	mi := &file_cluster_proto_msgTypes[27]
+	mi := &file_cluster_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2680,7 @@ func (x *NodeDead) String() string {
 func (*NodeDead) ProtoMessage() {}
 
 func (x *NodeDead) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[27]
+	mi := &file_cluster_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2693,7 @@ func (x *NodeDead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeDead.ProtoReflect.Descriptor instead.
 func (*NodeDead) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{27}
+	return file_cluster_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *NodeDead) GetNode() uint32 {
@@ -2304,7 +2730,7 @@ type JobSpec struct {
 
 func (x *JobSpec) Reset() {
 	*x = JobSpec{}
-	mi := &file_cluster_proto_msgTypes[28]
+	mi := &file_cluster_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2316,7 +2742,7 @@ func (x *JobSpec) String() string {
 func (*JobSpec) ProtoMessage() {}
 
 func (x *JobSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[28]
+	mi := &file_cluster_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2329,7 +2755,7 @@ func (x *JobSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSpec.ProtoReflect.Descriptor instead.
 func (*JobSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{28}
+	return file_cluster_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *JobSpec) GetId() uint32 {
@@ -2428,7 +2854,7 @@ type Binary struct {
 
 func (x *Binary) Reset() {
 	*x = Binary{}
-	mi := &file_cluster_proto_msgTypes[29]
+	mi := &file_cluster_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +2866,7 @@ func (x *Binary) String() string {
 func (*Binary) ProtoMessage() {}
 
 func (x *Binary) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[29]
+	mi := &file_cluster_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +2879,7 @@ func (x *Binary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binary.ProtoReflect.Descriptor instead.
 func (*Binary) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{29}
+	return file_cluster_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Binary) GetPlatform() string {
@@ -2499,7 +2925,7 @@ type DriverReport struct {
 
 func (x *DriverReport) Reset() {
 	*x = DriverReport{}
-	mi := &file_cluster_proto_msgTypes[30]
+	mi := &file_cluster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2511,7 +2937,7 @@ func (x *DriverReport) String() string {
 func (*DriverReport) ProtoMessage() {}
 
 func (x *DriverReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[30]
+	mi := &file_cluster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2524,7 +2950,7 @@ func (x *DriverReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverReport.ProtoReflect.Descriptor instead.
 func (*DriverReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{30}
+	return file_cluster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DriverReport) GetJob() uint32 {
@@ -2591,7 +3017,7 @@ type RegisterDriverRequest struct {
 
 func (x *RegisterDriverRequest) Reset() {
 	*x = RegisterDriverRequest{}
-	mi := &file_cluster_proto_msgTypes[31]
+	mi := &file_cluster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2603,7 +3029,7 @@ func (x *RegisterDriverRequest) String() string {
 func (*RegisterDriverRequest) ProtoMessage() {}
 
 func (x *RegisterDriverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[31]
+	mi := &file_cluster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2616,7 +3042,7 @@ func (x *RegisterDriverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriverRequest.ProtoReflect.Descriptor instead.
 func (*RegisterDriverRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{31}
+	return file_cluster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *RegisterDriverRequest) GetNode() uint32 {
@@ -2678,7 +3104,7 @@ type RegisterDriverReply struct {
 
 func (x *RegisterDriverReply) Reset() {
 	*x = RegisterDriverReply{}
-	mi := &file_cluster_proto_msgTypes[32]
+	mi := &file_cluster_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2690,7 +3116,7 @@ func (x *RegisterDriverReply) String() string {
 func (*RegisterDriverReply) ProtoMessage() {}
 
 func (x *RegisterDriverReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[32]
+	mi := &file_cluster_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2703,7 +3129,7 @@ func (x *RegisterDriverReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriverReply.ProtoReflect.Descriptor instead.
 func (*RegisterDriverReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{32}
+	return file_cluster_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *RegisterDriverReply) GetJob() uint32 {
@@ -2741,7 +3167,7 @@ type ActorSpec struct {
 
 func (x *ActorSpec) Reset() {
 	*x = ActorSpec{}
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2753,7 +3179,7 @@ func (x *ActorSpec) String() string {
 func (*ActorSpec) ProtoMessage() {}
 
 func (x *ActorSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2766,7 +3192,7 @@ func (x *ActorSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorSpec.ProtoReflect.Descriptor instead.
 func (*ActorSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{33}
+	return file_cluster_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ActorSpec) GetId() []byte {
@@ -2873,7 +3299,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2885,7 +3311,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2898,7 +3324,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34}
+	return file_cluster_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ActorInfo) GetSpec() *ActorSpec {
@@ -3001,7 +3427,7 @@ type ActorReport struct {
 
 func (x *ActorReport) Reset() {
 	*x = ActorReport{}
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3013,7 +3439,7 @@ func (x *ActorReport) String() string {
 func (*ActorReport) ProtoMessage() {}
 
 func (x *ActorReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3026,7 +3452,7 @@ func (x *ActorReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorReport.ProtoReflect.Descriptor instead.
 func (*ActorReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{35}
+	return file_cluster_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ActorReport) GetId() []byte {
@@ -3095,7 +3521,7 @@ type CreateActorRequest struct {
 
 func (x *CreateActorRequest) Reset() {
 	*x = CreateActorRequest{}
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3107,7 +3533,7 @@ func (x *CreateActorRequest) String() string {
 func (*CreateActorRequest) ProtoMessage() {}
 
 func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3120,7 +3546,7 @@ func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorRequest.ProtoReflect.Descriptor instead.
 func (*CreateActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{36}
+	return file_cluster_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CreateActorRequest) GetSpec() *ActorSpec {
@@ -3148,7 +3574,7 @@ type FindActorRequest struct {
 
 func (x *FindActorRequest) Reset() {
 	*x = FindActorRequest{}
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3160,7 +3586,7 @@ func (x *FindActorRequest) String() string {
 func (*FindActorRequest) ProtoMessage() {}
 
 func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3173,7 +3599,7 @@ func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindActorRequest.ProtoReflect.Descriptor instead.
 func (*FindActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{37}
+	return file_cluster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *FindActorRequest) GetNamespace() string {
@@ -3208,7 +3634,7 @@ type WaitActorRequest struct {
 
 func (x *WaitActorRequest) Reset() {
 	*x = WaitActorRequest{}
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3220,7 +3646,7 @@ func (x *WaitActorRequest) String() string {
 func (*WaitActorRequest) ProtoMessage() {}
 
 func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3233,7 +3659,7 @@ func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitActorRequest.ProtoReflect.Descriptor instead.
 func (*WaitActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{38}
+	return file_cluster_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WaitActorRequest) GetId() []byte {
@@ -3261,7 +3687,7 @@ type KillActorRequest struct {
 
 func (x *KillActorRequest) Reset() {
 	*x = KillActorRequest{}
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3273,7 +3699,7 @@ func (x *KillActorRequest) String() string {
 func (*KillActorRequest) ProtoMessage() {}
 
 func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3286,7 +3712,7 @@ func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorRequest.ProtoReflect.Descriptor instead.
 func (*KillActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{39}
+	return file_cluster_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *KillActorRequest) GetId() []byte {
@@ -3310,6 +3736,459 @@ func (x *KillActorRequest) GetReason() string {
 	return ""
 }
 
+// GroupSpec is a placement group as its creator wants it.
+type GroupSpec struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Job           uint32                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Namespace     string                 `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Strategy      GroupSpec_Strategy     `protobuf:"varint,5,opt,name=strategy,proto3,enum=gray.v1.GroupSpec_Strategy" json:"strategy,omitempty"`
+	Bundles       []*Bundle              `protobuf:"bytes,6,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	Detached      bool                   `protobuf:"varint,7,opt,name=detached,proto3" json:"detached,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupSpec) Reset() {
+	*x = GroupSpec{}
+	mi := &file_cluster_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupSpec) ProtoMessage() {}
+
+func (x *GroupSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupSpec.ProtoReflect.Descriptor instead.
+func (*GroupSpec) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *GroupSpec) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *GroupSpec) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *GroupSpec) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GroupSpec) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GroupSpec) GetStrategy() GroupSpec_Strategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return GroupSpec_PACK
+}
+
+func (x *GroupSpec) GetBundles() []*Bundle {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+func (x *GroupSpec) GetDetached() bool {
+	if x != nil {
+		return x.Detached
+	}
+	return false
+}
+
+type Bundle struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Resources     *Resources             `protobuf:"bytes,1,opt,name=resources,proto3" json:"resources,omitempty"`
+	Labels        []*LabelSelector       `protobuf:"bytes,2,rep,name=labels,proto3" json:"labels,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Bundle) Reset() {
+	*x = Bundle{}
+	mi := &file_cluster_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Bundle) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Bundle) ProtoMessage() {}
+
+func (x *Bundle) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
+func (*Bundle) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Bundle) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *Bundle) GetLabels() []*LabelSelector {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+type GroupInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Spec          *GroupSpec             `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	State         GroupInfo_State        `protobuf:"varint,2,opt,name=state,proto3,enum=gray.v1.GroupInfo_State" json:"state,omitempty"`
+	Generation    uint32                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"` // counts placements
+	Nodes         []uint32               `protobuf:"varint,4,rep,packed,name=nodes,proto3" json:"nodes,omitempty"`    // of each bundle; 0: it has none
+	PendingReason string                 `protobuf:"bytes,5,opt,name=pending_reason,json=pendingReason,proto3" json:"pending_reason,omitempty"`
+	Cause         *Error                 `protobuf:"bytes,6,opt,name=cause,proto3" json:"cause,omitempty"` // of its removal
+	CreatedUnixMs int64                  `protobuf:"varint,7,opt,name=created_unix_ms,json=createdUnixMs,proto3" json:"created_unix_ms,omitempty"`
+	RemovedUnixMs int64                  `protobuf:"varint,8,opt,name=removed_unix_ms,json=removedUnixMs,proto3" json:"removed_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupInfo) Reset() {
+	*x = GroupInfo{}
+	mi := &file_cluster_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupInfo) ProtoMessage() {}
+
+func (x *GroupInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
+func (*GroupInfo) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *GroupInfo) GetSpec() *GroupSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *GroupInfo) GetState() GroupInfo_State {
+	if x != nil {
+		return x.State
+	}
+	return GroupInfo_PENDING
+}
+
+func (x *GroupInfo) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *GroupInfo) GetNodes() []uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *GroupInfo) GetPendingReason() string {
+	if x != nil {
+		return x.PendingReason
+	}
+	return ""
+}
+
+func (x *GroupInfo) GetCause() *Error {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *GroupInfo) GetCreatedUnixMs() int64 {
+	if x != nil {
+		return x.CreatedUnixMs
+	}
+	return 0
+}
+
+func (x *GroupInfo) GetRemovedUnixMs() int64 {
+	if x != nil {
+		return x.RemovedUnixMs
+	}
+	return 0
+}
+
+type CreateGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Spec          *GroupSpec             `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateGroupRequest) Reset() {
+	*x = CreateGroupRequest{}
+	mi := &file_cluster_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateGroupRequest) ProtoMessage() {}
+
+func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateGroupRequest.ProtoReflect.Descriptor instead.
+func (*CreateGroupRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *CreateGroupRequest) GetSpec() *GroupSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+type FindGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Id            []byte                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindGroupRequest) Reset() {
+	*x = FindGroupRequest{}
+	mi := &file_cluster_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindGroupRequest) ProtoMessage() {}
+
+func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindGroupRequest.ProtoReflect.Descriptor instead.
+func (*FindGroupRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *FindGroupRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *FindGroupRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FindGroupRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+type WaitGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	After         uint32                 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	LimitMs       int64                  `protobuf:"varint,3,opt,name=limit_ms,json=limitMs,proto3" json:"limit_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WaitGroupRequest) Reset() {
+	*x = WaitGroupRequest{}
+	mi := &file_cluster_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WaitGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WaitGroupRequest) ProtoMessage() {}
+
+func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WaitGroupRequest.ProtoReflect.Descriptor instead.
+func (*WaitGroupRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *WaitGroupRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *WaitGroupRequest) GetAfter() uint32 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *WaitGroupRequest) GetLimitMs() int64 {
+	if x != nil {
+		return x.LimitMs
+	}
+	return 0
+}
+
+type RemoveGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveGroupRequest) Reset() {
+	*x = RemoveGroupRequest{}
+	mi := &file_cluster_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveGroupRequest) ProtoMessage() {}
+
+func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveGroupRequest.ProtoReflect.Descriptor instead.
+func (*RemoveGroupRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *RemoveGroupRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
 type PutKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -3322,7 +4201,7 @@ type PutKeyRequest struct {
 
 func (x *PutKeyRequest) Reset() {
 	*x = PutKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3334,7 +4213,7 @@ func (x *PutKeyRequest) String() string {
 func (*PutKeyRequest) ProtoMessage() {}
 
 func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3347,7 +4226,7 @@ func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyRequest.ProtoReflect.Descriptor instead.
 func (*PutKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{40}
+	return file_cluster_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PutKeyRequest) GetNamespace() string {
@@ -3387,7 +4266,7 @@ type PutKeyReply struct {
 
 func (x *PutKeyReply) Reset() {
 	*x = PutKeyReply{}
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3399,7 +4278,7 @@ func (x *PutKeyReply) String() string {
 func (*PutKeyReply) ProtoMessage() {}
 
 func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3412,7 +4291,7 @@ func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyReply.ProtoReflect.Descriptor instead.
 func (*PutKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{41}
+	return file_cluster_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PutKeyReply) GetExisted() bool {
@@ -3432,7 +4311,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3444,7 +4323,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3457,7 +4336,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{42}
+	return file_cluster_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetKeyRequest) GetNamespace() string {
@@ -3484,7 +4363,7 @@ type GetKeyReply struct {
 
 func (x *GetKeyReply) Reset() {
 	*x = GetKeyReply{}
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3496,7 +4375,7 @@ func (x *GetKeyReply) String() string {
 func (*GetKeyReply) ProtoMessage() {}
 
 func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3509,7 +4388,7 @@ func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyReply.ProtoReflect.Descriptor instead.
 func (*GetKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{43}
+	return file_cluster_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GetKeyReply) GetValue() []byte {
@@ -3536,7 +4415,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3548,7 +4427,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3561,7 +4440,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{44}
+	return file_cluster_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DeleteKeyRequest) GetNamespace() string {
@@ -3587,7 +4466,7 @@ type DeleteKeyReply struct {
 
 func (x *DeleteKeyReply) Reset() {
 	*x = DeleteKeyReply{}
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3599,7 +4478,7 @@ func (x *DeleteKeyReply) String() string {
 func (*DeleteKeyReply) ProtoMessage() {}
 
 func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3612,7 +4491,7 @@ func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyReply.ProtoReflect.Descriptor instead.
 func (*DeleteKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{45}
+	return file_cluster_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DeleteKeyReply) GetExisted() bool {
@@ -3632,7 +4511,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3644,7 +4523,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3657,7 +4536,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{46}
+	return file_cluster_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListKeysRequest) GetNamespace() string {
@@ -3683,7 +4562,7 @@ type ListKeysReply struct {
 
 func (x *ListKeysReply) Reset() {
 	*x = ListKeysReply{}
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3695,7 +4574,7 @@ func (x *ListKeysReply) String() string {
 func (*ListKeysReply) ProtoMessage() {}
 
 func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3708,7 +4587,7 @@ func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysReply.ProtoReflect.Descriptor instead.
 func (*ListKeysReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{47}
+	return file_cluster_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListKeysReply) GetKeys() []string {
@@ -3726,7 +4605,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3738,7 +4617,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3751,7 +4630,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{48}
+	return file_cluster_proto_rawDescGZIP(), []int{59}
 }
 
 type ListNodesReply struct {
@@ -3763,7 +4642,7 @@ type ListNodesReply struct {
 
 func (x *ListNodesReply) Reset() {
 	*x = ListNodesReply{}
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3775,7 +4654,7 @@ func (x *ListNodesReply) String() string {
 func (*ListNodesReply) ProtoMessage() {}
 
 func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3788,7 +4667,7 @@ func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesReply.ProtoReflect.Descriptor instead.
 func (*ListNodesReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{49}
+	return file_cluster_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListNodesReply) GetNodes() []*NodeInfo {
@@ -3808,7 +4687,7 @@ type FetchPackageRequest struct {
 
 func (x *FetchPackageRequest) Reset() {
 	*x = FetchPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3820,7 +4699,7 @@ func (x *FetchPackageRequest) String() string {
 func (*FetchPackageRequest) ProtoMessage() {}
 
 func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3833,7 +4712,7 @@ func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPackageRequest.ProtoReflect.Descriptor instead.
 func (*FetchPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{50}
+	return file_cluster_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *FetchPackageRequest) GetName() string {
@@ -3862,7 +4741,7 @@ type AddHeadRequest struct {
 
 func (x *AddHeadRequest) Reset() {
 	*x = AddHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3874,7 +4753,7 @@ func (x *AddHeadRequest) String() string {
 func (*AddHeadRequest) ProtoMessage() {}
 
 func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3887,7 +4766,7 @@ func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddHeadRequest.ProtoReflect.Descriptor instead.
 func (*AddHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{51}
+	return file_cluster_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *AddHeadRequest) GetId() string {
@@ -3927,7 +4806,7 @@ type DescribeHeadRequest struct {
 
 func (x *DescribeHeadRequest) Reset() {
 	*x = DescribeHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3939,7 +4818,7 @@ func (x *DescribeHeadRequest) String() string {
 func (*DescribeHeadRequest) ProtoMessage() {}
 
 func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3952,7 +4831,7 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{52}
+	return file_cluster_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *DescribeHeadRequest) GetDisk() bool {
@@ -3987,7 +4866,7 @@ type HeadInfo struct {
 
 func (x *HeadInfo) Reset() {
 	*x = HeadInfo{}
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3999,7 +4878,7 @@ func (x *HeadInfo) String() string {
 func (*HeadInfo) ProtoMessage() {}
 
 func (x *HeadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4012,7 +4891,7 @@ func (x *HeadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadInfo.ProtoReflect.Descriptor instead.
 func (*HeadInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{53}
+	return file_cluster_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *HeadInfo) GetId() string {
@@ -4144,7 +5023,7 @@ type PackageChunk struct {
 
 func (x *PackageChunk) Reset() {
 	*x = PackageChunk{}
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4156,7 +5035,7 @@ func (x *PackageChunk) String() string {
 func (*PackageChunk) ProtoMessage() {}
 
 func (x *PackageChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4169,7 +5048,7 @@ func (x *PackageChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageChunk.ProtoReflect.Descriptor instead.
 func (*PackageChunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{54}
+	return file_cluster_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *PackageChunk) GetSha256() string {
@@ -4195,7 +5074,7 @@ type ReadPackageRequest struct {
 
 func (x *ReadPackageRequest) Reset() {
 	*x = ReadPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4207,7 +5086,7 @@ func (x *ReadPackageRequest) String() string {
 func (*ReadPackageRequest) ProtoMessage() {}
 
 func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4220,7 +5099,7 @@ func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPackageRequest.ProtoReflect.Descriptor instead.
 func (*ReadPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{55}
+	return file_cluster_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ReadPackageRequest) GetSha256() string {
@@ -4245,7 +5124,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4257,7 +5136,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4270,7 +5149,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{56}
+	return file_cluster_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LeaseRequest) GetJob() uint32 {
@@ -4336,7 +5215,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +5227,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +5240,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{57}
+	return file_cluster_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -4432,7 +5311,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4444,7 +5323,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4457,7 +5336,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{58}
+	return file_cluster_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -4499,7 +5378,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4511,7 +5390,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4524,7 +5403,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{59}
+	return file_cluster_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -4560,7 +5439,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4572,7 +5451,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4585,7 +5464,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{60}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -4614,7 +5493,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4626,7 +5505,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4639,7 +5518,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{61}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -4673,7 +5552,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4685,7 +5564,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4698,7 +5577,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{62}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -4732,7 +5611,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4744,7 +5623,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4757,7 +5636,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{63}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -4840,7 +5719,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4852,7 +5731,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4865,7 +5744,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{64}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -4892,7 +5771,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4904,7 +5783,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4917,7 +5796,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{65}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -4945,7 +5824,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4957,7 +5836,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4970,7 +5849,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -5010,7 +5889,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5022,7 +5901,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5035,7 +5914,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -5082,7 +5961,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5094,7 +5973,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5107,7 +5986,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -5128,7 +6007,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5140,7 +6019,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5153,7 +6032,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -5172,7 +6051,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5184,7 +6063,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5197,7 +6076,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -5218,7 +6097,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5230,7 +6109,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5243,7 +6122,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -5267,7 +6146,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5279,7 +6158,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5292,7 +6171,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -5348,7 +6227,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5360,7 +6239,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5373,7 +6252,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -5417,7 +6296,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5429,7 +6308,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5442,7 +6321,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -5541,7 +6420,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5553,7 +6432,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5566,7 +6445,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -5608,7 +6487,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5620,7 +6499,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5633,7 +6512,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -5678,7 +6557,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5690,7 +6569,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5703,7 +6582,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -5804,7 +6683,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5816,7 +6695,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5829,7 +6708,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -5886,7 +6765,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5898,7 +6777,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5911,7 +6790,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -5952,7 +6831,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5964,7 +6843,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5977,7 +6856,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -6052,7 +6931,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6064,7 +6943,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6077,7 +6956,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -6099,7 +6978,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6111,7 +6990,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6124,7 +7003,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -6172,7 +7051,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6184,7 +7063,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6197,7 +7076,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -6265,7 +7144,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6277,7 +7156,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6290,7 +7169,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -6354,7 +7233,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6366,7 +7245,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6379,7 +7258,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{85}
+	return file_cluster_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -6414,7 +7293,7 @@ var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xfa\x04\n" +
+	"\rcluster.proto\x12\agray.v1\"\x8d\x05\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -6427,7 +7306,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\rR\aattempt\x12\x19\n" +
 	"\blog_tail\x18\n" +
 	" \x01(\tR\alogTail\x12\x14\n" +
-	"\x05actor\x18\v \x01(\fR\x05actor\"\xd5\x02\n" +
+	"\x05actor\x18\v \x01(\fR\x05actor\"\xe8\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -6453,18 +7332,24 @@ const file_cluster_proto_rawDesc = "" +
 	"\vUNAVAILABLE\x10\x11\x12\x11\n" +
 	"\rOTHER_CLUSTER\x10\x12\x12\x12\n" +
 	"\x0eNOT_REPLICATED\x10\x13\x12\x11\n" +
-	"\rUNSCHEDULABLE\x10\x16\"\x86\x01\n" +
+	"\rUNSCHEDULABLE\x10\x16\x12\x11\n" +
+	"\rGROUP_REMOVED\x10\x14\"\x86\x01\n" +
 	"\tResources\x12<\n" +
 	"\bquantity\x18\x01 \x03(\v2 .gray.v1.Resources.QuantityEntryR\bquantity\x1a;\n" +
 	"\rQuantityEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xe9\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xd0\x02\n" +
 	"\bStrategy\x12*\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x16.gray.v1.Strategy.KindR\x04kind\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x12\n" +
 	"\x04soft\x18\x03 \x01(\bR\x04soft\x12.\n" +
 	"\x06labels\x18\x04 \x03(\v2\x16.gray.v1.LabelSelectorR\x06labels\x12-\n" +
-	"\bfallback\x18Z \x03(\v2\x11.gray.v1.StrategyR\bfallback\"*\n" +
+	"\bfallback\x18Z \x03(\v2\x11.gray.v1.StrategyR\bfallback\x12\x14\n" +
+	"\x05group\x182 \x01(\fR\x05group\x12\x16\n" +
+	"\x06bundle\x183 \x01(\rR\x06bundle\x12\x1d\n" +
+	"\n" +
+	"any_bundle\x184 \x01(\bR\tanyBundle\x12\x18\n" +
+	"\acapture\x185 \x01(\bR\acapture\"*\n" +
 	"\x04Kind\x12\b\n" +
 	"\x04PACK\x10\x00\x12\n" +
 	"\n" +
@@ -6481,7 +7366,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x06EXISTS\x10\x02\x12\x0e\n" +
 	"\n" +
-	"NOT_EXISTS\x10\x03\"\xc4\x05\n" +
+	"NOT_EXISTS\x10\x03\"\x93\x06\n" +
 	"\bNodeInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12(\n" +
@@ -6503,7 +7388,10 @@ const file_cluster_proto_rawDesc = "" +
 	"\apending\x18\x10 \x03(\v2\x16.gray.v1.PendingDemandR\apending\x12\x18\n" +
 	"\aworkers\x18\x11 \x01(\rR\aworkers\x12\x10\n" +
 	"\x03pid\x18\x12 \x01(\x05R\x03pid\x12#\n" +
-	"\x04jobs\x18Z \x03(\v2\x0f.gray.v1.JobUseR\x04jobs\x1a9\n" +
+	"\x04jobs\x18Z \x03(\v2\x0f.gray.v1.JobUseR\x04jobs\x12,\n" +
+	"\abundled\x182 \x01(\v2\x12.gray.v1.ResourcesR\abundled\x12\x1f\n" +
+	"\vbundle_room\x183 \x01(\x04R\n" +
+	"bundleRoom\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"B\n" +
@@ -6550,17 +7438,28 @@ const file_cluster_proto_rawDesc = "" +
 	"\blease_ms\x18\x04 \x01(\x03R\aleaseMs\":\n" +
 	"\x10LeaveNodeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x9e\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xcf\x01\n" +
 	"\n" +
 	"NodeReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12%\n" +
 	"\x04info\x18\x02 \x01(\v2\x11.gray.v1.NodeInfoR\x04info\x12\x12\n" +
 	"\x04jobs\x18\x03 \x03(\rR\x04jobs\x12)\n" +
 	"\x06actors\x18\x04 \x03(\v2\x11.gray.v1.ActorRefR\x06actors\x12\x16\n" +
-	"\x06number\x18\x05 \x01(\x04R\x06number\"<\n" +
+	"\x06number\x18\x05 \x01(\x04R\x06number\x12/\n" +
+	"\abundles\x182 \x03(\v2\x15.gray.v1.BundleReportR\abundles\"Y\n" +
+	"\tBundleRef\x12\x14\n" +
+	"\x05group\x18\x01 \x01(\fR\x05group\x12\x16\n" +
+	"\x06bundle\x18\x02 \x01(\rR\x06bundle\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\rR\n" +
+	"generation\"l\n" +
+	"\fBundleReport\x12*\n" +
+	"\x06bundle\x18\x01 \x01(\v2\x12.gray.v1.BundleRefR\x06bundle\x12\x18\n" +
+	"\arefused\x18\x02 \x01(\bR\arefused\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"<\n" +
 	"\bActorRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\xba\x03\n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\xbc\x04\n" +
 	"\tNodeOrder\x12#\n" +
 	"\x04view\x18\x01 \x01(\v2\r.gray.v1.ViewH\x00R\x04view\x129\n" +
 	"\fstart_driver\x18\x02 \x01(\v2\x14.gray.v1.StartDriverH\x00R\vstartDriver\x126\n" +
@@ -6572,8 +7471,16 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"stop_actor\x18\x06 \x01(\v2\x12.gray.v1.StopActorH\x00R\tstopActor\x120\n" +
 	"\tnode_dead\x18\a \x01(\v2\x11.gray.v1.NodeDeadH\x00R\bnodeDead\x12<\n" +
-	"\rlease_renewed\x18\b \x01(\v2\x15.gray.v1.LeaseRenewedH\x00R\fleaseRenewedB\x06\n" +
-	"\x04body\"&\n" +
+	"\rlease_renewed\x18\b \x01(\v2\x15.gray.v1.LeaseRenewedH\x00R\fleaseRenewed\x12?\n" +
+	"\x0ereserve_bundle\x182 \x01(\v2\x16.gray.v1.ReserveBundleH\x00R\rreserveBundle\x12?\n" +
+	"\x0erelease_bundle\x183 \x01(\v2\x16.gray.v1.ReleaseBundleH\x00R\rreleaseBundleB\x06\n" +
+	"\x04body\"m\n" +
+	"\rReserveBundle\x12*\n" +
+	"\x06bundle\x18\x01 \x01(\v2\x12.gray.v1.BundleRefR\x06bundle\x120\n" +
+	"\tresources\x18\x02 \x01(\v2\x12.gray.v1.ResourcesR\tresources\"a\n" +
+	"\rReleaseBundle\x12*\n" +
+	"\x06bundle\x18\x01 \x01(\v2\x12.gray.v1.BundleRefR\x06bundle\x12$\n" +
+	"\x05cause\x18\x02 \x01(\v2\x0e.gray.v1.ErrorR\x05cause\"&\n" +
 	"\fLeaseRenewed\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\x04R\x06report\"\x91\x01\n" +
 	"\x04View\x12\x18\n" +
@@ -6719,7 +7626,52 @@ const file_cluster_proto_rawDesc = "" +
 	"\x10KillActorRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\arestart\x18\x02 \x01(\bR\arestart\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"i\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xa5\x02\n" +
+	"\tGroupSpec\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
+	"\x03job\x18\x02 \x01(\rR\x03job\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1c\n" +
+	"\tnamespace\x18\x04 \x01(\tR\tnamespace\x127\n" +
+	"\bstrategy\x18\x05 \x01(\x0e2\x1b.gray.v1.GroupSpec.StrategyR\bstrategy\x12)\n" +
+	"\abundles\x18\x06 \x03(\v2\x0f.gray.v1.BundleR\abundles\x12\x1a\n" +
+	"\bdetached\x18\a \x01(\bR\bdetached\"D\n" +
+	"\bStrategy\x12\b\n" +
+	"\x04PACK\x10\x00\x12\n" +
+	"\n" +
+	"\x06SPREAD\x10\x01\x12\x0f\n" +
+	"\vSTRICT_PACK\x10\x02\x12\x11\n" +
+	"\rSTRICT_SPREAD\x10\x03\"j\n" +
+	"\x06Bundle\x120\n" +
+	"\tresources\x18\x01 \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12.\n" +
+	"\x06labels\x18\x02 \x03(\v2\x16.gray.v1.LabelSelectorR\x06labels\"\xf8\x02\n" +
+	"\tGroupInfo\x12&\n" +
+	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\x12.\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x18.gray.v1.GroupInfo.StateR\x05state\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\rR\n" +
+	"generation\x12\x14\n" +
+	"\x05nodes\x18\x04 \x03(\rR\x05nodes\x12%\n" +
+	"\x0epending_reason\x18\x05 \x01(\tR\rpendingReason\x12$\n" +
+	"\x05cause\x18\x06 \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12&\n" +
+	"\x0fcreated_unix_ms\x18\a \x01(\x03R\rcreatedUnixMs\x12&\n" +
+	"\x0fremoved_unix_ms\x18\b \x01(\x03R\rremovedUnixMs\"@\n" +
+	"\x05State\x12\v\n" +
+	"\aPENDING\x10\x00\x12\v\n" +
+	"\aCREATED\x10\x01\x12\x10\n" +
+	"\fRESCHEDULING\x10\x02\x12\v\n" +
+	"\aREMOVED\x10\x03\"<\n" +
+	"\x12CreateGroupRequest\x12&\n" +
+	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\"T\n" +
+	"\x10FindGroupRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\fR\x02id\"S\n" +
+	"\x10WaitGroupRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\rR\x05after\x12\x19\n" +
+	"\blimit_ms\x18\x03 \x01(\x03R\alimitMs\"$\n" +
+	"\x12RemoveGroupRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\"i\n" +
 	"\rPutKeyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -6945,7 +7897,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\x80\t\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index2\xf2\n" +
+	"\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -6965,6 +7918,10 @@ const file_cluster_proto_rawDesc = "" +
 	"\tDeleteKey\x12\x19.gray.v1.DeleteKeyRequest\x1a\x17.gray.v1.DeleteKeyReply\x12<\n" +
 	"\bListKeys\x12\x18.gray.v1.ListKeysRequest\x1a\x16.gray.v1.ListKeysReply\x12?\n" +
 	"\tListNodes\x12\x19.gray.v1.ListNodesRequest\x1a\x17.gray.v1.ListNodesReply\x12>\n" +
+	"\vCreateGroup\x12\x1b.gray.v1.CreateGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
+	"\tFindGroup\x12\x19.gray.v1.FindGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
+	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x128\n" +
+	"\vRemoveGroup\x12\x1b.gray.v1.RemoveGroupRequest\x1a\f.gray.v1.Ack\x12>\n" +
 	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xf4\x01\n" +
 	"\x05Heads\x125\n" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
@@ -7000,8 +7957,8 @@ func file_cluster_proto_rawDescGZIP() []byte {
 	return file_cluster_proto_rawDescData
 }
 
-var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 91)
+var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 102)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -7009,245 +7966,283 @@ var file_cluster_proto_goTypes = []any{
 	(DriverReport_State)(0),       // 3: gray.v1.DriverReport.State
 	(ActorInfo_State)(0),          // 4: gray.v1.ActorInfo.State
 	(ActorReport_State)(0),        // 5: gray.v1.ActorReport.State
-	(*Error)(nil),                 // 6: gray.v1.Error
-	(*Resources)(nil),             // 7: gray.v1.Resources
-	(*Strategy)(nil),              // 8: gray.v1.Strategy
-	(*LabelSelector)(nil),         // 9: gray.v1.LabelSelector
-	(*NodeInfo)(nil),              // 10: gray.v1.NodeInfo
-	(*JobUse)(nil),                // 11: gray.v1.JobUse
-	(*PendingDemand)(nil),         // 12: gray.v1.PendingDemand
-	(*Ack)(nil),                   // 13: gray.v1.Ack
-	(*Chunk)(nil),                 // 14: gray.v1.Chunk
-	(*JoinRequest)(nil),           // 15: gray.v1.JoinRequest
-	(*RenewRequest)(nil),          // 16: gray.v1.RenewRequest
-	(*JoinReply)(nil),             // 17: gray.v1.JoinReply
-	(*JoinHeadRequest)(nil),       // 18: gray.v1.JoinHeadRequest
-	(*JoinHeadReply)(nil),         // 19: gray.v1.JoinHeadReply
-	(*RegisterNodeRequest)(nil),   // 20: gray.v1.RegisterNodeRequest
-	(*RegisterNodeReply)(nil),     // 21: gray.v1.RegisterNodeReply
-	(*LeaveNodeRequest)(nil),      // 22: gray.v1.LeaveNodeRequest
-	(*NodeReport)(nil),            // 23: gray.v1.NodeReport
-	(*ActorRef)(nil),              // 24: gray.v1.ActorRef
-	(*NodeOrder)(nil),             // 25: gray.v1.NodeOrder
-	(*LeaseRenewed)(nil),          // 26: gray.v1.LeaseRenewed
-	(*View)(nil),                  // 27: gray.v1.View
-	(*StartDriver)(nil),           // 28: gray.v1.StartDriver
-	(*StopDriver)(nil),            // 29: gray.v1.StopDriver
-	(*JobEnded)(nil),              // 30: gray.v1.JobEnded
-	(*StartActor)(nil),            // 31: gray.v1.StartActor
-	(*StopActor)(nil),             // 32: gray.v1.StopActor
-	(*NodeDead)(nil),              // 33: gray.v1.NodeDead
-	(*JobSpec)(nil),               // 34: gray.v1.JobSpec
-	(*Binary)(nil),                // 35: gray.v1.Binary
-	(*DriverReport)(nil),          // 36: gray.v1.DriverReport
-	(*RegisterDriverRequest)(nil), // 37: gray.v1.RegisterDriverRequest
-	(*RegisterDriverReply)(nil),   // 38: gray.v1.RegisterDriverReply
-	(*ActorSpec)(nil),             // 39: gray.v1.ActorSpec
-	(*ActorInfo)(nil),             // 40: gray.v1.ActorInfo
-	(*ActorReport)(nil),           // 41: gray.v1.ActorReport
-	(*CreateActorRequest)(nil),    // 42: gray.v1.CreateActorRequest
-	(*FindActorRequest)(nil),      // 43: gray.v1.FindActorRequest
-	(*WaitActorRequest)(nil),      // 44: gray.v1.WaitActorRequest
-	(*KillActorRequest)(nil),      // 45: gray.v1.KillActorRequest
-	(*PutKeyRequest)(nil),         // 46: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 47: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 48: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 49: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 50: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 51: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 52: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 53: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 54: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 55: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 56: gray.v1.FetchPackageRequest
-	(*AddHeadRequest)(nil),        // 57: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 58: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 59: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 60: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 61: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 62: gray.v1.LeaseRequest
-	(*LeaseReply)(nil),            // 63: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 64: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 65: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 66: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 67: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 68: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 69: gray.v1.ObjectState
-	(*Stored)(nil),                // 70: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 71: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 72: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 73: gray.v1.ReplicateRequest
-	(*HeirsRequest)(nil),          // 74: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 75: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 76: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 77: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 78: gray.v1.LogLines
-	(*ListRequest)(nil),           // 79: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 80: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 81: gray.v1.TaskCount
-	(*TaskList)(nil),              // 82: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 83: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 84: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 85: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 86: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 87: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 88: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 89: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 90: gray.v1.Pull
-	(*StreamReply)(nil),           // 91: gray.v1.StreamReply
-	nil,                           // 92: gray.v1.Resources.QuantityEntry
-	nil,                           // 93: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 94: gray.v1.JobSpec.EnvEntry
-	nil,                           // 95: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 96: gray.v1.RegisterDriverRequest.EnvEntry
+	(GroupSpec_Strategy)(0),       // 6: gray.v1.GroupSpec.Strategy
+	(GroupInfo_State)(0),          // 7: gray.v1.GroupInfo.State
+	(*Error)(nil),                 // 8: gray.v1.Error
+	(*Resources)(nil),             // 9: gray.v1.Resources
+	(*Strategy)(nil),              // 10: gray.v1.Strategy
+	(*LabelSelector)(nil),         // 11: gray.v1.LabelSelector
+	(*NodeInfo)(nil),              // 12: gray.v1.NodeInfo
+	(*JobUse)(nil),                // 13: gray.v1.JobUse
+	(*PendingDemand)(nil),         // 14: gray.v1.PendingDemand
+	(*Ack)(nil),                   // 15: gray.v1.Ack
+	(*Chunk)(nil),                 // 16: gray.v1.Chunk
+	(*JoinRequest)(nil),           // 17: gray.v1.JoinRequest
+	(*RenewRequest)(nil),          // 18: gray.v1.RenewRequest
+	(*JoinReply)(nil),             // 19: gray.v1.JoinReply
+	(*JoinHeadRequest)(nil),       // 20: gray.v1.JoinHeadRequest
+	(*JoinHeadReply)(nil),         // 21: gray.v1.JoinHeadReply
+	(*RegisterNodeRequest)(nil),   // 22: gray.v1.RegisterNodeRequest
+	(*RegisterNodeReply)(nil),     // 23: gray.v1.RegisterNodeReply
+	(*LeaveNodeRequest)(nil),      // 24: gray.v1.LeaveNodeRequest
+	(*NodeReport)(nil),            // 25: gray.v1.NodeReport
+	(*BundleRef)(nil),             // 26: gray.v1.BundleRef
+	(*BundleReport)(nil),          // 27: gray.v1.BundleReport
+	(*ActorRef)(nil),              // 28: gray.v1.ActorRef
+	(*NodeOrder)(nil),             // 29: gray.v1.NodeOrder
+	(*ReserveBundle)(nil),         // 30: gray.v1.ReserveBundle
+	(*ReleaseBundle)(nil),         // 31: gray.v1.ReleaseBundle
+	(*LeaseRenewed)(nil),          // 32: gray.v1.LeaseRenewed
+	(*View)(nil),                  // 33: gray.v1.View
+	(*StartDriver)(nil),           // 34: gray.v1.StartDriver
+	(*StopDriver)(nil),            // 35: gray.v1.StopDriver
+	(*JobEnded)(nil),              // 36: gray.v1.JobEnded
+	(*StartActor)(nil),            // 37: gray.v1.StartActor
+	(*StopActor)(nil),             // 38: gray.v1.StopActor
+	(*NodeDead)(nil),              // 39: gray.v1.NodeDead
+	(*JobSpec)(nil),               // 40: gray.v1.JobSpec
+	(*Binary)(nil),                // 41: gray.v1.Binary
+	(*DriverReport)(nil),          // 42: gray.v1.DriverReport
+	(*RegisterDriverRequest)(nil), // 43: gray.v1.RegisterDriverRequest
+	(*RegisterDriverReply)(nil),   // 44: gray.v1.RegisterDriverReply
+	(*ActorSpec)(nil),             // 45: gray.v1.ActorSpec
+	(*ActorInfo)(nil),             // 46: gray.v1.ActorInfo
+	(*ActorReport)(nil),           // 47: gray.v1.ActorReport
+	(*CreateActorRequest)(nil),    // 48: gray.v1.CreateActorRequest
+	(*FindActorRequest)(nil),      // 49: gray.v1.FindActorRequest
+	(*WaitActorRequest)(nil),      // 50: gray.v1.WaitActorRequest
+	(*KillActorRequest)(nil),      // 51: gray.v1.KillActorRequest
+	(*GroupSpec)(nil),             // 52: gray.v1.GroupSpec
+	(*Bundle)(nil),                // 53: gray.v1.Bundle
+	(*GroupInfo)(nil),             // 54: gray.v1.GroupInfo
+	(*CreateGroupRequest)(nil),    // 55: gray.v1.CreateGroupRequest
+	(*FindGroupRequest)(nil),      // 56: gray.v1.FindGroupRequest
+	(*WaitGroupRequest)(nil),      // 57: gray.v1.WaitGroupRequest
+	(*RemoveGroupRequest)(nil),    // 58: gray.v1.RemoveGroupRequest
+	(*PutKeyRequest)(nil),         // 59: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 60: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 61: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 62: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 63: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 64: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 65: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 66: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 67: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 68: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 69: gray.v1.FetchPackageRequest
+	(*AddHeadRequest)(nil),        // 70: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 71: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 72: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 73: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 74: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 75: gray.v1.LeaseRequest
+	(*LeaseReply)(nil),            // 76: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 77: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 78: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 79: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 80: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 81: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 82: gray.v1.ObjectState
+	(*Stored)(nil),                // 83: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 84: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 85: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 86: gray.v1.ReplicateRequest
+	(*HeirsRequest)(nil),          // 87: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 88: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 89: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 90: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 91: gray.v1.LogLines
+	(*ListRequest)(nil),           // 92: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 93: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 94: gray.v1.TaskCount
+	(*TaskList)(nil),              // 95: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 96: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 97: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 98: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 99: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 100: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 101: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 102: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 103: gray.v1.Pull
+	(*StreamReply)(nil),           // 104: gray.v1.StreamReply
+	nil,                           // 105: gray.v1.Resources.QuantityEntry
+	nil,                           // 106: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 107: gray.v1.JobSpec.EnvEntry
+	nil,                           // 108: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 109: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	92,  // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	105, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
-	9,   // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
-	8,   // 4: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
+	11,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
+	10,  // 4: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 5: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
-	7,   // 6: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
-	7,   // 7: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	93,  // 8: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	12,  // 9: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	11,  // 10: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
-	7,   // 11: gray.v1.JobUse.used:type_name -> gray.v1.Resources
-	7,   // 12: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	8,   // 13: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	10,  // 14: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	10,  // 15: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	24,  // 16: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	27,  // 17: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	28,  // 18: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	29,  // 19: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	30,  // 20: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	31,  // 21: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	32,  // 22: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	33,  // 23: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	26,  // 24: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	10,  // 25: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	12,  // 26: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
-	34,  // 27: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	39,  // 28: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	34,  // 29: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	35,  // 30: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	94,  // 31: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	95,  // 32: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	7,   // 33: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
-	3,   // 34: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	96,  // 35: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	7,   // 36: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	8,   // 37: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	39,  // 38: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
-	4,   // 39: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	6,   // 40: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
-	5,   // 41: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	6,   // 42: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	39,  // 43: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
-	10,  // 44: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	7,   // 45: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	8,   // 46: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	34,  // 47: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	64,  // 48: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	65,  // 49: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	66,  // 50: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	7,   // 51: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	6,   // 52: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	6,   // 53: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	70,  // 54: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	6,   // 55: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	76,  // 56: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	80,  // 57: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	81,  // 58: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	84,  // 59: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	83,  // 60: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	83,  // 61: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	86,  // 62: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	90,  // 63: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	6,   // 64: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	15,  // 65: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	16,  // 66: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	18,  // 67: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	20,  // 68: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	23,  // 69: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	22,  // 70: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	36,  // 71: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	41,  // 72: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	37,  // 73: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	42,  // 74: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	43,  // 75: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	44,  // 76: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	45,  // 77: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	46,  // 78: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	48,  // 79: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	50,  // 80: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	52,  // 81: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	54,  // 82: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	56,  // 83: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	57,  // 84: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	58,  // 85: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	60,  // 86: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	61,  // 87: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	62,  // 88: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	67,  // 89: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	67,  // 90: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	68,  // 91: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	71,  // 92: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	72,  // 93: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	73,  // 94: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	74,  // 95: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	77,  // 96: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	78,  // 97: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	56,  // 98: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	79,  // 99: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	79,  // 100: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	79,  // 101: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	88,  // 102: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	17,  // 103: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	17,  // 104: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	19,  // 105: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	21,  // 106: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	25,  // 107: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	13,  // 108: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	13,  // 109: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	13,  // 110: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	38,  // 111: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	13,  // 112: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	40,  // 113: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	40,  // 114: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	13,  // 115: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	47,  // 116: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	49,  // 117: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	51,  // 118: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	53,  // 119: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	55,  // 120: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	14,  // 121: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	59,  // 122: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	59,  // 123: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	13,  // 124: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	14,  // 125: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	63,  // 126: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	13,  // 127: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	13,  // 128: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	69,  // 129: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	13,  // 130: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	13,  // 131: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	13,  // 132: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	75,  // 133: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	13,  // 134: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	13,  // 135: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	14,  // 136: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	82,  // 137: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	85,  // 138: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	87,  // 139: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	14,  // 140: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	103, // [103:141] is the sub-list for method output_type
-	65,  // [65:103] is the sub-list for method input_type
-	65,  // [65:65] is the sub-list for extension type_name
-	65,  // [65:65] is the sub-list for extension extendee
-	0,   // [0:65] is the sub-list for field type_name
+	9,   // 6: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
+	9,   // 7: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
+	106, // 8: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	14,  // 9: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	13,  // 10: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
+	9,   // 11: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
+	9,   // 12: gray.v1.JobUse.used:type_name -> gray.v1.Resources
+	9,   // 13: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	10,  // 14: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	12,  // 15: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	12,  // 16: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	28,  // 17: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	27,  // 18: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
+	26,  // 19: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
+	33,  // 20: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	34,  // 21: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	35,  // 22: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	36,  // 23: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	37,  // 24: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	38,  // 25: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	39,  // 26: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	32,  // 27: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	30,  // 28: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
+	31,  // 29: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
+	26,  // 30: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
+	9,   // 31: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
+	26,  // 32: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
+	8,   // 33: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
+	12,  // 34: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	14,  // 35: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
+	40,  // 36: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	45,  // 37: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	40,  // 38: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	41,  // 39: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	107, // 40: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	108, // 41: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	9,   // 42: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	3,   // 43: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
+	109, // 44: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	9,   // 45: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	10,  // 46: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	45,  // 47: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	4,   // 48: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
+	8,   // 49: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	5,   // 50: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
+	8,   // 51: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	45,  // 52: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	6,   // 53: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
+	53,  // 54: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
+	9,   // 55: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
+	11,  // 56: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
+	52,  // 57: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
+	7,   // 58: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
+	8,   // 59: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
+	52,  // 60: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
+	12,  // 61: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	9,   // 62: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	10,  // 63: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	40,  // 64: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	77,  // 65: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	78,  // 66: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	79,  // 67: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	9,   // 68: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	8,   // 69: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	8,   // 70: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	83,  // 71: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	8,   // 72: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	89,  // 73: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	93,  // 74: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	94,  // 75: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	97,  // 76: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	96,  // 77: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	96,  // 78: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	99,  // 79: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	103, // 80: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	8,   // 81: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	17,  // 82: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	18,  // 83: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	20,  // 84: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	22,  // 85: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	25,  // 86: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	24,  // 87: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	42,  // 88: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	47,  // 89: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	43,  // 90: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	48,  // 91: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	49,  // 92: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	50,  // 93: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	51,  // 94: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	59,  // 95: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	61,  // 96: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	63,  // 97: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	65,  // 98: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	67,  // 99: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	55,  // 100: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
+	56,  // 101: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	57,  // 102: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	58,  // 103: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
+	69,  // 104: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	70,  // 105: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	71,  // 106: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	73,  // 107: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	74,  // 108: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	75,  // 109: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	80,  // 110: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	80,  // 111: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	81,  // 112: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	84,  // 113: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	85,  // 114: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	86,  // 115: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	87,  // 116: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	90,  // 117: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	91,  // 118: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	69,  // 119: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	92,  // 120: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	92,  // 121: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	92,  // 122: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	101, // 123: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	19,  // 124: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	19,  // 125: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	21,  // 126: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	23,  // 127: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	29,  // 128: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	15,  // 129: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	15,  // 130: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	15,  // 131: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	44,  // 132: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	15,  // 133: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	46,  // 134: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	46,  // 135: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	15,  // 136: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	60,  // 137: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	62,  // 138: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	64,  // 139: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	66,  // 140: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	68,  // 141: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	54,  // 142: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
+	54,  // 143: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	54,  // 144: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	15,  // 145: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
+	16,  // 146: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	72,  // 147: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	72,  // 148: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	15,  // 149: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	16,  // 150: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	76,  // 151: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	15,  // 152: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	15,  // 153: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	82,  // 154: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	15,  // 155: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	15,  // 156: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	15,  // 157: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	88,  // 158: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	15,  // 159: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	15,  // 160: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	16,  // 161: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	95,  // 162: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	98,  // 163: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	100, // 164: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	16,  // 165: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	124, // [124:166] is the sub-list for method output_type
+	82,  // [82:124] is the sub-list for method input_type
+	82,  // [82:82] is the sub-list for extension type_name
+	82,  // [82:82] is the sub-list for extension extendee
+	0,   // [0:82] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -7255,7 +8250,7 @@ func file_cluster_proto_init() {
 	if File_cluster_proto != nil {
 		return
 	}
-	file_cluster_proto_msgTypes[19].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[21].OneofWrappers = []any{
 		(*NodeOrder_View)(nil),
 		(*NodeOrder_StartDriver)(nil),
 		(*NodeOrder_StopDriver)(nil),
@@ -7264,18 +8259,20 @@ func file_cluster_proto_init() {
 		(*NodeOrder_StopActor)(nil),
 		(*NodeOrder_NodeDead)(nil),
 		(*NodeOrder_LeaseRenewed)(nil),
+		(*NodeOrder_ReserveBundle)(nil),
+		(*NodeOrder_ReleaseBundle)(nil),
 	}
-	file_cluster_proto_msgTypes[57].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[68].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[63].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[74].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[83].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[94].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -7284,8 +8281,8 @@ func file_cluster_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   91,
+			NumEnums:      8,
+			NumMessages:   102,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

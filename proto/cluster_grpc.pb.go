@@ -40,6 +40,10 @@ const (
 	Control_DeleteKey_FullMethodName        = "/gray.v1.Control/DeleteKey"
 	Control_ListKeys_FullMethodName         = "/gray.v1.Control/ListKeys"
 	Control_ListNodes_FullMethodName        = "/gray.v1.Control/ListNodes"
+	Control_CreateGroup_FullMethodName      = "/gray.v1.Control/CreateGroup"
+	Control_FindGroup_FullMethodName        = "/gray.v1.Control/FindGroup"
+	Control_WaitGroup_FullMethodName        = "/gray.v1.Control/WaitGroup"
+	Control_RemoveGroup_FullMethodName      = "/gray.v1.Control/RemoveGroup"
 	Control_FetchPackage_FullMethodName     = "/gray.v1.Control/FetchPackage"
 )
 
@@ -75,6 +79,12 @@ type ControlClient interface {
 	DeleteKey(ctx context.Context, in *DeleteKeyRequest, opts ...grpc.CallOption) (*DeleteKeyReply, error)
 	ListKeys(ctx context.Context, in *ListKeysRequest, opts ...grpc.CallOption) (*ListKeysReply, error)
 	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesReply, error)
+	// CreateGroup answers once the group is created, or known to have to wait.
+	CreateGroup(ctx context.Context, in *CreateGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error)
+	FindGroup(ctx context.Context, in *FindGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error)
+	// WaitGroup answers when the group is CREATED with a generation above after, or REMOVED, or at the limit.
+	WaitGroup(ctx context.Context, in *WaitGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error)
+	RemoveGroup(ctx context.Context, in *RemoveGroupRequest, opts ...grpc.CallOption) (*Ack, error)
 	// FetchPackage streams a stored package (a job's binary) by name.
 	FetchPackage(ctx context.Context, in *FetchPackageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
@@ -270,6 +280,46 @@ func (c *controlClient) ListNodes(ctx context.Context, in *ListNodesRequest, opt
 	return out, nil
 }
 
+func (c *controlClient) CreateGroup(ctx context.Context, in *CreateGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GroupInfo)
+	err := c.cc.Invoke(ctx, Control_CreateGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) FindGroup(ctx context.Context, in *FindGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GroupInfo)
+	err := c.cc.Invoke(ctx, Control_FindGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) WaitGroup(ctx context.Context, in *WaitGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GroupInfo)
+	err := c.cc.Invoke(ctx, Control_WaitGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) RemoveGroup(ctx context.Context, in *RemoveGroupRequest, opts ...grpc.CallOption) (*Ack, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ack)
+	err := c.cc.Invoke(ctx, Control_RemoveGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlClient) FetchPackage(ctx context.Context, in *FetchPackageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Control_ServiceDesc.Streams[1], Control_FetchPackage_FullMethodName, cOpts...)
@@ -321,6 +371,12 @@ type ControlServer interface {
 	DeleteKey(context.Context, *DeleteKeyRequest) (*DeleteKeyReply, error)
 	ListKeys(context.Context, *ListKeysRequest) (*ListKeysReply, error)
 	ListNodes(context.Context, *ListNodesRequest) (*ListNodesReply, error)
+	// CreateGroup answers once the group is created, or known to have to wait.
+	CreateGroup(context.Context, *CreateGroupRequest) (*GroupInfo, error)
+	FindGroup(context.Context, *FindGroupRequest) (*GroupInfo, error)
+	// WaitGroup answers when the group is CREATED with a generation above after, or REMOVED, or at the limit.
+	WaitGroup(context.Context, *WaitGroupRequest) (*GroupInfo, error)
+	RemoveGroup(context.Context, *RemoveGroupRequest) (*Ack, error)
 	// FetchPackage streams a stored package (a job's binary) by name.
 	FetchPackage(*FetchPackageRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedControlServer()
@@ -386,6 +442,18 @@ func (UnimplementedControlServer) ListKeys(context.Context, *ListKeysRequest) (*
 }
 func (UnimplementedControlServer) ListNodes(context.Context, *ListNodesRequest) (*ListNodesReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNodes not implemented")
+}
+func (UnimplementedControlServer) CreateGroup(context.Context, *CreateGroupRequest) (*GroupInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateGroup not implemented")
+}
+func (UnimplementedControlServer) FindGroup(context.Context, *FindGroupRequest) (*GroupInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method FindGroup not implemented")
+}
+func (UnimplementedControlServer) WaitGroup(context.Context, *WaitGroupRequest) (*GroupInfo, error) {
+	return nil, status.Error(codes.Unimplemented, "method WaitGroup not implemented")
+}
+func (UnimplementedControlServer) RemoveGroup(context.Context, *RemoveGroupRequest) (*Ack, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveGroup not implemented")
 }
 func (UnimplementedControlServer) FetchPackage(*FetchPackageRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method FetchPackage not implemented")
@@ -724,6 +792,78 @@ func _Control_ListNodes_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Control_CreateGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).CreateGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_CreateGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).CreateGroup(ctx, req.(*CreateGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_FindGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).FindGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_FindGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).FindGroup(ctx, req.(*FindGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_WaitGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WaitGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).WaitGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_WaitGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).WaitGroup(ctx, req.(*WaitGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_RemoveGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).RemoveGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_RemoveGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).RemoveGroup(ctx, req.(*RemoveGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Control_FetchPackage_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(FetchPackageRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -809,6 +949,22 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListNodes",
 			Handler:    _Control_ListNodes_Handler,
+		},
+		{
+			MethodName: "CreateGroup",
+			Handler:    _Control_CreateGroup_Handler,
+		},
+		{
+			MethodName: "FindGroup",
+			Handler:    _Control_FindGroup_Handler,
+		},
+		{
+			MethodName: "WaitGroup",
+			Handler:    _Control_WaitGroup_Handler,
+		},
+		{
+			MethodName: "RemoveGroup",
+			Handler:    _Control_RemoveGroup_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

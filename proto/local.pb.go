@@ -1270,12 +1270,12 @@ func (x *LeaseReturn) GetBroken() bool {
 	return false
 }
 
-// LeaseGone without a lease ends what is asked for: of one class, or of all (0).
+// LeaseGone without a lease: no more leases come, of any class or of this one.
 type LeaseGone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lease         uint64                 `protobuf:"varint,1,opt,name=lease,proto3" json:"lease,omitempty"`
 	Died          *WorkerDied            `protobuf:"bytes,2,opt,name=died,proto3" json:"died,omitempty"`
-	Class         uint32                 `protobuf:"varint,90,opt,name=class,proto3" json:"class,omitempty"`
+	Class         uint32                 `protobuf:"varint,50,opt,name=class,proto3" json:"class,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2527,7 +2527,7 @@ const file_local_proto_rawDesc = "" +
 	"\tLeaseGone\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12'\n" +
 	"\x04died\x18\x02 \x01(\v2\x13.gray.v1.WorkerDiedR\x04died\x12\x14\n" +
-	"\x05class\x18Z \x01(\rR\x05class\"#\n" +
+	"\x05class\x182 \x01(\rR\x05class\"#\n" +
 	"\rReclaimLeases\x12\x12\n" +
 	"\x04idle\x18Z \x01(\bR\x04idle\"#\n" +
 	"\aBlocked\x12\x18\n" +

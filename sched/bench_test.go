@@ -44,16 +44,16 @@ func BenchmarkPlace(b *testing.B) {
 
 func BenchmarkPlaceBundles(b *testing.B) {
 	s := even(10_000, mixed)
-	same := slices.Repeat([]Resources{cpus(4)}, 100)
-	different := make([]Resources, 100)
+	same := slices.Repeat([]Bundle{{Resources: cpus(4)}}, 100)
+	different := make([]Bundle, 100)
 	for i := range different {
-		different[i] = cpus(1 + float64(i)/100)
+		different[i].Resources = cpus(1 + float64(i)/100)
 	}
 	for kind := PackBundles; kind <= StrictSpread; kind++ {
 		if kind == StrictPack {
 			continue
 		}
-		for name, bundles := range map[string][]Resources{"same": same, "different": different} {
+		for name, bundles := range map[string][]Bundle{"same": same, "different": different} {
 			b.Run(fmt.Sprintf("%v/%s", kind, name), func(b *testing.B) {
 				b.ReportAllocs()
 				for i := 0; b.Loop(); i++ {

@@ -5,6 +5,21 @@ import (
 	"slices"
 )
 
+// Bundle is a part of a placement group, on one node.
+type Bundle struct {
+	Resources Resources
+	Selector  []Selector // all must hold
+}
+
+// String is equal for bundles that fit the same nodes.
+func (b Bundle) String() string {
+	s := b.Resources.String()
+	for _, l := range b.Selector {
+		s += "; " + l.String()
+	}
+	return s
+}
+
 // BundleStrategy is how the bundles of a placement group are spread over nodes.
 type BundleStrategy int
 
@@ -39,12 +54,12 @@ func (k BundleStrategy) String() string {
 // first. Where bundles of different shapes compete in PackBundles or
 // SpreadBundles a packing may exist that isn't found; in all other cases one is
 // found if there is one.
-func PlaceBundles(s *Snapshot, bundles []Resources, kind BundleStrategy, seed uint64) ([]NodeID, bool, []Reason) {
+func PlaceBundles(s *Snapshot, bundles []Bundle, kind BundleStrategy, seed uint64) ([]NodeID, bool, []Reason) {
 	if len(bundles) == 0 {
 		return nil, true, nil
 	}
 	if kind == StrictPack || kind == PackBundles {
-		all := Demand{Resources: sum(bundles), Strategy: Spread}
+		all := sum(bundles)
 		if id := choose(s, &all, seed); id != 0 {
 			return slices.Repeat([]NodeID{id}, len(bundles)), true, nil
 		}
@@ -75,10 +90,12 @@ func PlaceBundles(s *Snapshot, bundles []Resources, kind BundleStrategy, seed ui
 	return nodes, true, nil
 }
 
-func sum(bundles []Resources) Resources {
-	var all Resources
+// sum is the demand for all bundles on one node.
+func sum(bundles []Bundle) Demand {
+	all := Demand{Strategy: Spread}
 	for _, b := range bundles {
-		all = all.Add(b.positive())
+		all.Resources = all.Resources.Add(b.Resources.positive())
+		all.Selector = append(all.Selector, b.Selector...)
 	}
 	return all
 }
@@ -175,7 +192,7 @@ func (w *work) augment(bundle int, bundleOn map[int32]int, seen []bool) bool {
 }
 
 // why says why nodes refuse a bundle, beside those that were placed before.
-func (w *work) why(s *Snapshot, bundles []Resources, failed int, strict bool) []Reason {
+func (w *work) why(s *Snapshot, bundles []Bundle, failed int, strict bool) []Reason {
 	taken := map[NodeID]bool{}
 	for b, at := range w.placed {
 		if at < 0 {
@@ -187,10 +204,10 @@ func (w *work) why(s *Snapshot, bundles []Resources, failed int, strict bool) []
 			continue
 		}
 		n, _ := s.Node(id)
-		n.Available = n.Available.Sub(bundles[b].positive())
+		n.Available = n.Available.Sub(bundles[b].Resources.positive())
 		s = s.With(n)
 	}
-	reasons := explain(s, &Demand{Resources: bundles[failed]}, taken)
+	reasons := explain(s, &Demand{Resources: bundles[failed].Resources, Selector: bundles[failed].Selector}, taken)
 	for i := range reasons {
 		reasons[i].Bundle = failed + 1
 	}

@@ -44,9 +44,9 @@ func ExamplePlaceBundles() {
 		panic(err)
 	}
 	s := sched.NewSnapshot([]sched.Node{{ID: 1, Total: r, Available: r}, {ID: 2, Total: r, Available: r}})
-	nodes, ok, _ := sched.PlaceBundles(s, []sched.Resources{r, r}, sched.StrictSpread, 42)
+	nodes, ok, _ := sched.PlaceBundles(s, []sched.Bundle{{Resources: r}, {Resources: r}}, sched.StrictSpread, 42)
 	fmt.Println(len(nodes), ok)
-	_, ok, reasons := sched.PlaceBundles(s, []sched.Resources{r, r}, sched.StrictPack, 42)
+	_, ok, reasons := sched.PlaceBundles(s, []sched.Bundle{{Resources: r}, {Resources: r}}, sched.StrictPack, 42)
 	fmt.Println(ok, reasons[0])
 	// Output:
 	// 2 true

@@ -54,6 +54,18 @@ func (c chancer) demand(ids int) Demand {
 	return d
 }
 
+func (c chancer) bundle() Bundle {
+	b := Bundle{Resources: c.resources(4)}
+	if c.IntN(4) == 0 {
+		b.Selector = []Selector{{Key: "zone", Op: SelectorOp(c.IntN(4)), Values: []string{"x"}}}
+	}
+	return b
+}
+
+func selects(b Bundle, n Node) bool {
+	return !slices.ContainsFunc(b.Selector, func(l Selector) bool { return !l.Match(n.Labels) })
+}
+
 func cpus(n float64) Resources { return FromUnits(map[string]int64{"CPU": int64(n * float64(Unit))}) }
 
 // could reports in plain words whether a node can take a demand, out of what it has.
@@ -153,7 +165,7 @@ func TestOrderOfNodesDoesNotMatter(t *testing.T) {
 }
 
 // checkBundles holds a placement of bundles against the package's invariants.
-func checkBundles(t *testing.T, s *Snapshot, bundles []Resources, kind BundleStrategy, seed uint64) bool {
+func checkBundles(t *testing.T, s *Snapshot, bundles []Bundle, kind BundleStrategy, seed uint64) bool {
 	t.Helper()
 	nodes, ok, reasons := PlaceBundles(s, bundles, kind, seed)
 	if again, _, _ := PlaceBundles(s, bundles, kind, seed); !slices.Equal(nodes, again) {
@@ -170,10 +182,10 @@ func checkBundles(t *testing.T, s *Snapshot, bundles []Resources, kind BundleStr
 	}
 	for i, id := range nodes {
 		n, there := s.Node(id)
-		if !there || n.Draining || !bundles[i].Fits(n.Available) {
+		if !there || n.Draining || !bundles[i].Resources.Fits(n.Available) || !selects(bundles[i], n) {
 			t.Fatalf("%v %v: bundle %d on %+v", kind, bundles, i, n)
 		}
-		n.Available = n.Available.Sub(bundles[i])
+		n.Available = n.Available.Sub(bundles[i].Resources)
 		s = s.With(n)
 	}
 	distinct := len(slices.Compact(slices.Sorted(slices.Values(nodes))))
@@ -184,18 +196,18 @@ func checkBundles(t *testing.T, s *Snapshot, bundles []Resources, kind BundleStr
 }
 
 // anyWay tries all ways to place bundles.
-func anyWay(s *Snapshot, bundles []Resources, kind BundleStrategy, used []NodeID) bool {
+func anyWay(s *Snapshot, bundles []Bundle, kind BundleStrategy, used []NodeID) bool {
 	if len(bundles) == 0 {
 		return true
 	}
 	for n := range s.All() {
-		if n.Draining || !bundles[0].Fits(n.Available) ||
+		if n.Draining || !bundles[0].Resources.Fits(n.Available) || !selects(bundles[0], n) ||
 			kind == StrictSpread && slices.Contains(used, n.ID) ||
 			kind == StrictPack && len(used) > 0 && used[0] != n.ID {
 			continue
 		}
 		left := n
-		left.Available = n.Available.Sub(bundles[0])
+		left.Available = n.Available.Sub(bundles[0].Resources)
 		if anyWay(s.With(left), bundles[1:], kind, append(slices.Clone(used), n.ID)) {
 			return true
 		}
@@ -209,12 +221,12 @@ func TestBundlesRandom(t *testing.T) {
 	for seed := range uint64(800) {
 		c := newChancer(seed)
 		s := NewSnapshot(c.nodes(5))
-		bundles := make([]Resources, c.IntN(5))
-		one := c.resources(4)
+		bundles := make([]Bundle, c.IntN(5))
+		one := c.bundle()
 		for i := range bundles {
 			bundles[i] = one
 			if seed%2 == 0 {
-				bundles[i] = c.resources(4)
+				bundles[i] = c.bundle()
 			}
 		}
 		for kind := PackBundles; kind <= StrictSpread; kind++ {
@@ -244,9 +256,9 @@ func FuzzPlace(f *testing.F) {
 		c := newChancer(world)
 		s := NewSnapshot(c.nodes(int(size)))
 		checkPlace(t, s, c.demand(2*int(size)+1), seed)
-		bundles := make([]Resources, c.IntN(8))
+		bundles := make([]Bundle, c.IntN(8))
 		for i := range bundles {
-			bundles[i] = c.resources(4)
+			bundles[i] = c.bundle()
 		}
 		checkBundles(t, s, bundles, BundleStrategy(c.IntN(4)), seed)
 	})

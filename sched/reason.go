@@ -35,14 +35,14 @@ type Reason struct {
 	Total    Quantity // in all
 	Wants    Selector // for Label: what isn't met
 	Label    *string  // for Label: what the node has there, nil if nothing
-	Bundle   int      // from PlaceBundles: which bundle, counted from 1; 0 is none
+	Bundle   int      // from PlaceBundles: which bundle, counted from 1 (said as its index, from 0); 0 is none
 }
 
 // String gives a sentence, as in "n1: CPU busy: wants 1, 0.5 free of 2".
 func (r Reason) String() string {
 	s := r.sentence()
 	if r.Bundle > 0 {
-		return "bundle " + strconv.Itoa(r.Bundle) + ": " + s
+		return "bundle " + strconv.Itoa(r.Bundle-1) + ": " + s
 	}
 	return s
 }

@@ -149,7 +149,7 @@ func TestManyNames(t *testing.T) {
 		if d := Place(s, Demand{Resources: own.Add(cpus(1))}, 1); d.Node != NodeID(i+1) || !d.Fits {
 			t.Fatalf("%v on %v", own, d.Node)
 		}
-		nodes, ok, _ := PlaceBundles(s, []Resources{own, own}, StrictSpread, 1)
+		nodes, ok, _ := PlaceBundles(s, []Bundle{{Resources: own}, {Resources: own}}, StrictSpread, 1)
 		if slices.Sort(nodes); !ok || !slices.Equal(nodes, []NodeID{NodeID(i + 1), 99}) {
 			t.Fatalf("%v on %v", own, nodes)
 		}
@@ -194,7 +194,7 @@ func TestNegativeAsksForNothing(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	for kind := PackBundles; kind <= StrictSpread; kind++ {
-		if nodes, ok, _ := PlaceBundles(s, []Resources{cpus(-4), cpus(3)}, kind, 1); ok {
+		if nodes, ok, _ := PlaceBundles(s, []Bundle{{Resources: cpus(-4)}, {Resources: cpus(3)}}, kind, 1); ok {
 			t.Errorf("%v: %v", kind, nodes)
 		}
 	}

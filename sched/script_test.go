@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite the expected output of testdata
 //	drop ID
 //	place NAME:AMOUNT... [OPTION...]      a decision
 //	explain NAME:AMOUNT... [OPTION...]    reasons only
-//	bundles KIND BUNDLE / BUNDLE...       BUNDLE is NAME:AMOUNT...
+//	bundles KIND BUNDLE / BUNDLE...       BUNDLE is NAME:AMOUNT... and selectors
 //
 // Options: spread; affinity ID; soft; local ID; iffits; input ID=BYTES; seed N;
 // or OPTION... (a fallback); in K=V,V; notin K=V,V; has K; hasnot K.
@@ -250,7 +250,7 @@ func (p *words) selector(word string) Selector {
 	return l
 }
 
-func (p *words) bundles() (BundleStrategy, []Resources) {
+func (p *words) bundles() (BundleStrategy, []Bundle) {
 	kinds := map[string]BundleStrategy{
 		"PACK": PackBundles, "SPREAD": SpreadBundles, "STRICT_PACK": StrictPack, "STRICT_SPREAD": StrictSpread,
 	}
@@ -258,12 +258,14 @@ func (p *words) bundles() (BundleStrategy, []Resources) {
 	if !ok {
 		p.err = errScript
 	}
-	bundles := []Resources{p.resources()}
+	bundles := []Bundle{{Resources: p.resources()}}
 	for len(p.left) > 0 && p.err == nil {
-		if p.next() != "/" {
-			p.err = errScript
+		last := &bundles[len(bundles)-1]
+		if word := p.next(); word == "/" {
+			bundles = append(bundles, Bundle{Resources: p.resources()})
+		} else {
+			last.Selector = append(last.Selector, p.selector(word))
 		}
-		bundles = append(bundles, p.resources())
 	}
 	return kind, bundles
 }

@@ -20,18 +20,19 @@ type work struct {
 	placed []int32 // node of a bundle, as index; -1 is none
 }
 
-// shape is a group's bundles of the same resources.
+// shape is a group's bundles of the same resources and selectors.
 type shape struct {
-	want    []Quantity // by resource, as in work.free
-	bundles []int
-	able    int // nodes with room for one when it began
+	want     []Quantity // by resource, as in work.free
+	selected []bool     // nodes that its selectors let in, by index; nil: all
+	bundles  []int
+	able     int // nodes with room for one when it began
 }
 
-func newWork(s *Snapshot, bundles []Resources, seed uint64) *work {
+func newWork(s *Snapshot, bundles []Bundle, seed uint64) *work {
 	w := &work{placed: slices.Repeat([]int32{-1}, len(bundles))}
 	var names []string
 	for _, b := range bundles {
-		for _, it := range b.items {
+		for _, it := range b.Resources.items {
 			if it.q > 0 && !slices.Contains(names, it.name) {
 				names = append(names, it.name)
 			}
@@ -48,9 +49,9 @@ func newWork(s *Snapshot, bundles []Resources, seed uint64) *work {
 			shapes[key] = at
 			want := make([]Quantity, len(names))
 			for col, name := range names {
-				want[col] = max(0, b.Get(name))
+				want[col] = max(0, b.Resources.Get(name))
 			}
-			w.shapes = append(w.shapes, shape{want: want})
+			w.shapes = append(w.shapes, shape{want: want, selected: w.selected(s, b.Selector)})
 		}
 		w.shapes[at].bundles = append(w.shapes[at].bundles, i)
 	}
@@ -102,8 +103,28 @@ func (w *work) readNodes(s *Snapshot, names []string, seed uint64) {
 	}
 }
 
+// selected says of each node whether selectors let it in; nil: they let in all.
+func (w *work) selected(s *Snapshot, selectors []Selector) []bool {
+	if len(selectors) == 0 {
+		return nil
+	}
+	in := make([]bool, 0, len(w.ids))
+	for _, c := range s.chunks {
+		for i := range c.ids {
+			if c.open(i) {
+				_, not := unmet(selectors, c.nodes[i].Labels)
+				in = append(in, !not)
+			}
+		}
+	}
+	return in
+}
+
 // fits reports whether a node has room for one more of a shape.
 func (w *work) fits(sh *shape, at int32) bool {
+	if sh.selected != nil && !sh.selected[at] {
+		return false
+	}
 	for col, want := range sh.want {
 		if want > 0 && w.free[col][at] < want {
 			return false
@@ -124,7 +145,7 @@ func (w *work) able(sh *shape) iter.Seq[int32] {
 			if i < len(first) && want > 0 && first[i] < want {
 				continue
 			}
-			if (len(w.free) <= 1 || w.fits(sh, int32(i))) && !yield(int32(i)) {
+			if (len(w.free) <= 1 && sh.selected == nil || w.fits(sh, int32(i))) && !yield(int32(i)) {
 				return
 			}
 		}

@@ -68,19 +68,19 @@ func (c *ActorClass[A, In]) Options(opts ...Option) *ActorClass[A, In] {
 // that is taken, as an AlreadyExistsError.
 func (c *ActorClass[A, In]) Remote(ctx context.Context, in In) Handle[A] {
 	p := processOf(ctx)
-	return c.create(p, submission(ctx, p, c.opts.compile(c.name, c.hash), c.input, &in))
+	return c.create(ctx, p, submission(ctx, p, c.opts.compile(c.name, c.hash), c.input, &in))
 }
 
 // RemoteRef is Remote with an input that is, or will be, an object's value.
 func (c *ActorClass[A, In]) RemoteRef(ctx context.Context, in Ref[In]) Handle[A] {
 	p := processOf(ctx)
-	return c.create(p, submissionOf(p, c.opts.compile(c.name, c.hash), in.o))
+	return c.create(ctx, p, submissionOf(p, c.opts.compile(c.name, c.hash), in.o))
 }
 
-func (c *ActorClass[A, In]) create(p *process.Process, s process.Submission) Handle[A] {
+func (c *ActorClass[A, In]) create(ctx context.Context, p *process.Process, s process.Submission) Handle[A] {
 	return Handle[A]{p.CreateActor(process.Creation{Submission: s, Spec: &proto.ActorSpec{
 		Name: c.opts.name, Namespace: namespaceOf(p, c.opts.namespace), Class: className[A](),
-		Resources: &proto.Resources{Quantity: c.opts.resources}, Strategy: c.opts.strategy,
+		Resources: &proto.Resources{Quantity: c.opts.resources}, Strategy: p.StrategyIn(ctx, c.opts.strategy),
 		MaxRestarts: int32(c.opts.maxRestarts), MaxConcurrency: uint32(c.opts.maxConcurrency), Detached: c.opts.detached,
 	}})}
 }

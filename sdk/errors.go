@@ -109,6 +109,20 @@ type NotReplicatedError struct{ Message string }
 
 func (e *NotReplicatedError) Error() string { return e.Message }
 
+// GroupRemovedError says that a placement group isn't there any more: it was
+// removed, by its creator or with its job, under what ran in it or was to.
+type GroupRemovedError struct {
+	Function string // that ran in it or was to; empty if it's about the group itself
+	Message  string // names the group
+}
+
+func (e *GroupRemovedError) Error() string {
+	if e.Function == "" {
+		return e.Message
+	}
+	return e.Function + ": " + e.Message
+}
+
 // NotFoundError says that there is no such actor or key.
 type NotFoundError struct{ Message string }
 
@@ -199,6 +213,8 @@ func fromProto(e *proto.Error) error {
 		return &UnschedulableError{e.GetMessage()}
 	case proto.Error_NOT_REPLICATED:
 		return &NotReplicatedError{e.GetMessage()}
+	case proto.Error_GROUP_REMOVED:
+		return &GroupRemovedError{e.GetFunction(), e.GetMessage()}
 	case proto.Error_NOT_FOUND:
 		return &NotFoundError{e.GetMessage()}
 	case proto.Error_ALREADY_EXISTS:

@@ -27,6 +27,7 @@ type options struct {
 	maxRestarts    int
 	maxConcurrency int
 	detached       bool
+	capture        bool // GROUPS
 
 	taskOnly, actorOnly string // the option that applies to one of them only
 }
@@ -126,6 +127,7 @@ func (o *options) check(what string, actor bool) {
 	if wrong != "" {
 		panic(fmt.Sprintf("gray: option gray.%s at %s has no meaning for %s", wrong, callSite(), what))
 	}
+	o.captureChildren()
 }
 
 // PutOption changes how Put keeps a value.

@@ -14,6 +14,7 @@ type cluster interface {
 	Nodes(ctx context.Context) ([]node, error)
 	Jobs(ctx context.Context) ([]job, error)
 	Actors(ctx context.Context, limit int) (page[actor], error)
+	Groups(ctx context.Context, limit int) (page[group], error)
 	Tasks(ctx context.Context, limit int) (page[task], error)
 	Objects(ctx context.Context, limit int) (page[object], error)
 	// Memory is Objects with who made them and what holds them.

@@ -23,6 +23,9 @@ func (s *State) createActor(c *CreateActor) *Result {
 	case j.Over():
 		return fail(proto.Error_JOB_ENDED, "job %s has ended", ids.JobID(spec.Job))
 	}
+	if bad := s.checkGroupOf(spec); bad != nil {
+		return bad
+	}
 	name := actorName{spec.Namespace, spec.Name}
 	if holder, taken := s.names[name]; taken {
 		if c.GetIfExists {
@@ -35,6 +38,7 @@ func (s *State) createActor(c *CreateActor) *Result {
 	a := &Actor{Spec: spec, State: proto.ActorInfo_PENDING, Incarnation: 1}
 	s.actors[id] = a
 	s.actorsOf[spec.Job]++
+	s.enterGroup(a)
 	if spec.Name != "" {
 		s.names[name] = id
 	}
@@ -205,6 +209,7 @@ func (s *State) buryActor(a *Actor, cause *proto.Error) {
 	if s.actorsOf[a.Spec.Job]--; s.actorsOf[a.Spec.Job] == 0 {
 		delete(s.actorsOf, a.Spec.Job)
 	}
+	s.leaveGroup(a)
 	s.emit(Event{Kind: ActorChanged, Actor: id})
 	s.deadActors.add(id)
 	for s.deadActors.len() > keepActors {

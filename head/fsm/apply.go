@@ -77,6 +77,8 @@ func (s *State) dispatch(c *Command) *Result {
 		return s.dispatchNode(c)
 	case *Command_CreateActor, *Command_PlaceActor, *Command_ActorRefused, *Command_ActorStarted, *Command_ActorDied, *Command_KillActor:
 		return s.dispatchActor(c)
+	case *Command_CreateGroup, *Command_PlaceGroup, *Command_BundleRefused, *Command_RemoveGroup:
+		return s.dispatchGroup(c)
 	case *Command_PutKey:
 		return s.putKey(b.PutKey)
 	case *Command_DeleteKey:

@@ -62,6 +62,10 @@ type Command struct {
 	//	*Command_PutPackage
 	//	*Command_DeletePackage
 	//	*Command_RaiseVersion
+	//	*Command_CreateGroup
+	//	*Command_PlaceGroup
+	//	*Command_BundleRefused
+	//	*Command_RemoveGroup
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -335,6 +339,42 @@ func (x *Command) GetRaiseVersion() *RaiseVersion {
 	return nil
 }
 
+func (x *Command) GetCreateGroup() *CreateGroup {
+	if x != nil {
+		if x, ok := x.Body.(*Command_CreateGroup); ok {
+			return x.CreateGroup
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetPlaceGroup() *PlaceGroup {
+	if x != nil {
+		if x, ok := x.Body.(*Command_PlaceGroup); ok {
+			return x.PlaceGroup
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetBundleRefused() *BundleRefused {
+	if x != nil {
+		if x, ok := x.Body.(*Command_BundleRefused); ok {
+			return x.BundleRefused
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetRemoveGroup() *RemoveGroup {
+	if x != nil {
+		if x, ok := x.Body.(*Command_RemoveGroup); ok {
+			return x.RemoveGroup
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -423,6 +463,23 @@ type Command_RaiseVersion struct {
 	RaiseVersion *RaiseVersion `protobuf:"bytes,30,opt,name=raise_version,json=raiseVersion,proto3,oneof"`
 }
 
+type Command_CreateGroup struct {
+	// Since version 3.
+	CreateGroup *CreateGroup `protobuf:"bytes,40,opt,name=create_group,json=createGroup,proto3,oneof"`
+}
+
+type Command_PlaceGroup struct {
+	PlaceGroup *PlaceGroup `protobuf:"bytes,41,opt,name=place_group,json=placeGroup,proto3,oneof"`
+}
+
+type Command_BundleRefused struct {
+	BundleRefused *BundleRefused `protobuf:"bytes,42,opt,name=bundle_refused,json=bundleRefused,proto3,oneof"`
+}
+
+type Command_RemoveGroup struct {
+	RemoveGroup *RemoveGroup `protobuf:"bytes,43,opt,name=remove_group,json=removeGroup,proto3,oneof"`
+}
+
 func (*Command_Init) isCommand_Body() {}
 
 func (*Command_RegisterNode) isCommand_Body() {}
@@ -464,6 +521,14 @@ func (*Command_PutPackage) isCommand_Body() {}
 func (*Command_DeletePackage) isCommand_Body() {}
 
 func (*Command_RaiseVersion) isCommand_Body() {}
+
+func (*Command_CreateGroup) isCommand_Body() {}
+
+func (*Command_PlaceGroup) isCommand_Body() {}
+
+func (*Command_BundleRefused) isCommand_Body() {}
+
+func (*Command_RemoveGroup) isCommand_Body() {}
 
 type Init struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1486,6 +1551,247 @@ func (x *KillActor) GetReason() string {
 	return ""
 }
 
+type CreateGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Spec          *proto.GroupSpec       `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	Nodes         []uint32               `protobuf:"varint,2,rep,packed,name=nodes,proto3" json:"nodes,omitempty"` // of all bundles, when that is known
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateGroup) Reset() {
+	*x = CreateGroup{}
+	mi := &file_command_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateGroup) ProtoMessage() {}
+
+func (x *CreateGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
+func (*CreateGroup) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CreateGroup) GetSpec() *proto.GroupSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *CreateGroup) GetNodes() []uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+// PlaceGroup gives nodes to bundles that have none. Made for this generation.
+type PlaceGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Generation    uint32                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Bundles       []uint32               `protobuf:"varint,3,rep,packed,name=bundles,proto3" json:"bundles,omitempty"`
+	Nodes         []uint32               `protobuf:"varint,4,rep,packed,name=nodes,proto3" json:"nodes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlaceGroup) Reset() {
+	*x = PlaceGroup{}
+	mi := &file_command_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlaceGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlaceGroup) ProtoMessage() {}
+
+func (x *PlaceGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlaceGroup.ProtoReflect.Descriptor instead.
+func (*PlaceGroup) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *PlaceGroup) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *PlaceGroup) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *PlaceGroup) GetBundles() []uint32 {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+func (x *PlaceGroup) GetNodes() []uint32 {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+type BundleRefused struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Bundle        uint32                 `protobuf:"varint,2,opt,name=bundle,proto3" json:"bundle,omitempty"`
+	Generation    uint32                 `protobuf:"varint,3,opt,name=generation,proto3" json:"generation,omitempty"`
+	Node          uint32                 `protobuf:"varint,4,opt,name=node,proto3" json:"node,omitempty"`
+	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BundleRefused) Reset() {
+	*x = BundleRefused{}
+	mi := &file_command_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BundleRefused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BundleRefused) ProtoMessage() {}
+
+func (x *BundleRefused) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BundleRefused.ProtoReflect.Descriptor instead.
+func (*BundleRefused) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *BundleRefused) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *BundleRefused) GetBundle() uint32 {
+	if x != nil {
+		return x.Bundle
+	}
+	return 0
+}
+
+func (x *BundleRefused) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *BundleRefused) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *BundleRefused) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type RemoveGroup struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveGroup) Reset() {
+	*x = RemoveGroup{}
+	mi := &file_command_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveGroup) ProtoMessage() {}
+
+func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
+func (*RemoveGroup) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RemoveGroup) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
 type PutKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -1498,7 +1804,7 @@ type PutKey struct {
 
 func (x *PutKey) Reset() {
 	*x = PutKey{}
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1816,7 @@ func (x *PutKey) String() string {
 func (*PutKey) ProtoMessage() {}
 
 func (x *PutKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1829,7 @@ func (x *PutKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKey.ProtoReflect.Descriptor instead.
 func (*PutKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{18}
+	return file_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PutKey) GetNamespace() string {
@@ -1564,7 +1870,7 @@ type DeleteKey struct {
 
 func (x *DeleteKey) Reset() {
 	*x = DeleteKey{}
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +1882,7 @@ func (x *DeleteKey) String() string {
 func (*DeleteKey) ProtoMessage() {}
 
 func (x *DeleteKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +1895,7 @@ func (x *DeleteKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKey.ProtoReflect.Descriptor instead.
 func (*DeleteKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{19}
+	return file_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeleteKey) GetNamespace() string {
@@ -1617,7 +1923,7 @@ type PutPackage struct {
 
 func (x *PutPackage) Reset() {
 	*x = PutPackage{}
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1935,7 @@ func (x *PutPackage) String() string {
 func (*PutPackage) ProtoMessage() {}
 
 func (x *PutPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +1948,7 @@ func (x *PutPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPackage.ProtoReflect.Descriptor instead.
 func (*PutPackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{20}
+	return file_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PutPackage) GetName() string {
@@ -1675,7 +1981,7 @@ type DeletePackage struct {
 
 func (x *DeletePackage) Reset() {
 	*x = DeletePackage{}
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1993,7 @@ func (x *DeletePackage) String() string {
 func (*DeletePackage) ProtoMessage() {}
 
 func (x *DeletePackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +2006,7 @@ func (x *DeletePackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackage.ProtoReflect.Descriptor instead.
 func (*DeletePackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{21}
+	return file_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeletePackage) GetName() string {
@@ -1723,7 +2029,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +2041,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +2054,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{22}
+	return file_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Result) GetError() *proto.Error {
@@ -1791,6 +2097,7 @@ type Record struct {
 	//	*Record_Package
 	//	*Record_Reply
 	//	*Record_Client
+	//	*Record_Group
 	Body          isRecord_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1798,7 +2105,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +2117,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +2130,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{23}
+	return file_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Record) GetBody() isRecord_Body {
@@ -1905,6 +2212,15 @@ func (x *Record) GetClient() *ClientRecord {
 	return nil
 }
 
+func (x *Record) GetGroup() *GroupRecord {
+	if x != nil {
+		if x, ok := x.Body.(*Record_Group); ok {
+			return x.Group
+		}
+	}
+	return nil
+}
+
 type isRecord_Body interface {
 	isRecord_Body()
 }
@@ -1941,6 +2257,10 @@ type Record_Client struct {
 	Client *ClientRecord `protobuf:"bytes,8,opt,name=client,proto3,oneof"`
 }
 
+type Record_Group struct {
+	Group *GroupRecord `protobuf:"bytes,9,opt,name=group,proto3,oneof"`
+}
+
 func (*Record_Meta) isRecord_Body() {}
 
 func (*Record_Node) isRecord_Body() {}
@@ -1956,6 +2276,8 @@ func (*Record_Package) isRecord_Body() {}
 func (*Record_Reply) isRecord_Body() {}
 
 func (*Record_Client) isRecord_Body() {}
+
+func (*Record_Group) isRecord_Body() {}
 
 type Meta struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1973,7 +2295,7 @@ type Meta struct {
 
 func (x *Meta) Reset() {
 	*x = Meta{}
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2307,7 @@ func (x *Meta) String() string {
 func (*Meta) ProtoMessage() {}
 
 func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2320,7 @@ func (x *Meta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meta.ProtoReflect.Descriptor instead.
 func (*Meta) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{24}
+	return file_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Meta) GetCluster() uint32 {
@@ -2068,7 +2390,7 @@ type NodeRecord struct {
 
 func (x *NodeRecord) Reset() {
 	*x = NodeRecord{}
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2402,7 @@ func (x *NodeRecord) String() string {
 func (*NodeRecord) ProtoMessage() {}
 
 func (x *NodeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2415,7 @@ func (x *NodeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRecord.ProtoReflect.Descriptor instead.
 func (*NodeRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{25}
+	return file_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *NodeRecord) GetInstance() string {
@@ -2141,7 +2463,7 @@ type JobRecord struct {
 
 func (x *JobRecord) Reset() {
 	*x = JobRecord{}
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2153,7 +2475,7 @@ func (x *JobRecord) String() string {
 func (*JobRecord) ProtoMessage() {}
 
 func (x *JobRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2166,7 +2488,7 @@ func (x *JobRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRecord.ProtoReflect.Descriptor instead.
 func (*JobRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{26}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *JobRecord) GetSpec() *proto.JobSpec {
@@ -2301,7 +2623,7 @@ type ActorRecord struct {
 
 func (x *ActorRecord) Reset() {
 	*x = ActorRecord{}
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2635,7 @@ func (x *ActorRecord) String() string {
 func (*ActorRecord) ProtoMessage() {}
 
 func (x *ActorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2648,7 @@ func (x *ActorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRecord.ProtoReflect.Descriptor instead.
 func (*ActorRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{27}
+	return file_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ActorRecord) GetSpec() *proto.ActorSpec {
@@ -2413,6 +2735,166 @@ func (x *ActorRecord) GetEnded() uint64 {
 	return 0
 }
 
+type GroupRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Spec          *proto.GroupSpec       `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	Generation    uint32                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	Bundles       []*BundleRecord        `protobuf:"bytes,3,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	Lost          bool                   `protobuf:"varint,4,opt,name=lost,proto3" json:"lost,omitempty"` // a node with a bundle has died
+	Removed       bool                   `protobuf:"varint,5,opt,name=removed,proto3" json:"removed,omitempty"`
+	Cause         *proto.Error           `protobuf:"bytes,6,opt,name=cause,proto3" json:"cause,omitempty"`
+	CreatedMs     int64                  `protobuf:"varint,7,opt,name=created_ms,json=createdMs,proto3" json:"created_ms,omitempty"`
+	RemovedMs     int64                  `protobuf:"varint,8,opt,name=removed_ms,json=removedMs,proto3" json:"removed_ms,omitempty"`
+	Ended         uint64                 `protobuf:"varint,9,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupRecord) Reset() {
+	*x = GroupRecord{}
+	mi := &file_command_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupRecord) ProtoMessage() {}
+
+func (x *GroupRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
+func (*GroupRecord) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GroupRecord) GetSpec() *proto.GroupSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+func (x *GroupRecord) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+func (x *GroupRecord) GetBundles() []*BundleRecord {
+	if x != nil {
+		return x.Bundles
+	}
+	return nil
+}
+
+func (x *GroupRecord) GetLost() bool {
+	if x != nil {
+		return x.Lost
+	}
+	return false
+}
+
+func (x *GroupRecord) GetRemoved() bool {
+	if x != nil {
+		return x.Removed
+	}
+	return false
+}
+
+func (x *GroupRecord) GetCause() *proto.Error {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *GroupRecord) GetCreatedMs() int64 {
+	if x != nil {
+		return x.CreatedMs
+	}
+	return 0
+}
+
+func (x *GroupRecord) GetRemovedMs() int64 {
+	if x != nil {
+		return x.RemovedMs
+	}
+	return 0
+}
+
+func (x *GroupRecord) GetEnded() uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+type BundleRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          uint32                 `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
+	Generation    uint32                 `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BundleRecord) Reset() {
+	*x = BundleRecord{}
+	mi := &file_command_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BundleRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BundleRecord) ProtoMessage() {}
+
+func (x *BundleRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BundleRecord.ProtoReflect.Descriptor instead.
+func (*BundleRecord) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *BundleRecord) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *BundleRecord) GetGeneration() uint32 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
 type KeyRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -2424,7 +2906,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2436,7 +2918,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2449,7 +2931,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{28}
+	return file_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *KeyRecord) GetNamespace() string {
@@ -2485,7 +2967,7 @@ type PackageRecord struct {
 
 func (x *PackageRecord) Reset() {
 	*x = PackageRecord{}
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2979,7 @@ func (x *PackageRecord) String() string {
 func (*PackageRecord) ProtoMessage() {}
 
 func (x *PackageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2992,7 @@ func (x *PackageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageRecord.ProtoReflect.Descriptor instead.
 func (*PackageRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{29}
+	return file_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *PackageRecord) GetName() string {
@@ -2552,7 +3034,7 @@ type ReplyRecord struct {
 
 func (x *ReplyRecord) Reset() {
 	*x = ReplyRecord{}
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2564,7 +3046,7 @@ func (x *ReplyRecord) String() string {
 func (*ReplyRecord) ProtoMessage() {}
 
 func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2577,7 +3059,7 @@ func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyRecord.ProtoReflect.Descriptor instead.
 func (*ReplyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{30}
+	return file_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ReplyRecord) GetClient() string {
@@ -2612,7 +3094,7 @@ type ClientRecord struct {
 
 func (x *ClientRecord) Reset() {
 	*x = ClientRecord{}
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2624,7 +3106,7 @@ func (x *ClientRecord) String() string {
 func (*ClientRecord) ProtoMessage() {}
 
 func (x *ClientRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2637,7 +3119,7 @@ func (x *ClientRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientRecord.ProtoReflect.Descriptor instead.
 func (*ClientRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{31}
+	return file_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ClientRecord) GetName() string {
@@ -2665,7 +3147,7 @@ var File_command_proto protoreflect.FileDescriptor
 
 const file_command_proto_rawDesc = "" +
 	"\n" +
-	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\x85\v\n" +
+	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\x84\r\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x1a\n" +
@@ -2701,7 +3183,12 @@ const file_command_proto_rawDesc = "" +
 	"\vput_package\x18\x1c \x01(\v2\x17.gray.fsm.v1.PutPackageH\x00R\n" +
 	"putPackage\x12C\n" +
 	"\x0edelete_package\x18\x1d \x01(\v2\x1a.gray.fsm.v1.DeletePackageH\x00R\rdeletePackage\x12@\n" +
-	"\rraise_version\x18\x1e \x01(\v2\x19.gray.fsm.v1.RaiseVersionH\x00R\fraiseVersionB\x06\n" +
+	"\rraise_version\x18\x1e \x01(\v2\x19.gray.fsm.v1.RaiseVersionH\x00R\fraiseVersion\x12=\n" +
+	"\fcreate_group\x18( \x01(\v2\x18.gray.fsm.v1.CreateGroupH\x00R\vcreateGroup\x12:\n" +
+	"\vplace_group\x18) \x01(\v2\x17.gray.fsm.v1.PlaceGroupH\x00R\n" +
+	"placeGroup\x12C\n" +
+	"\x0ebundle_refused\x18* \x01(\v2\x1a.gray.fsm.v1.BundleRefusedH\x00R\rbundleRefused\x12=\n" +
+	"\fremove_group\x18+ \x01(\v2\x18.gray.fsm.v1.RemoveGroupH\x00R\vremoveGroupB\x06\n" +
 	"\x04body\"n\n" +
 	"\x04Init\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x1c\n" +
@@ -2772,7 +3259,28 @@ const file_command_proto_rawDesc = "" +
 	"\tKillActor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\arestart\x18\x02 \x01(\bR\arestart\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"b\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"K\n" +
+	"\vCreateGroup\x12&\n" +
+	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\x12\x14\n" +
+	"\x05nodes\x18\x02 \x03(\rR\x05nodes\"l\n" +
+	"\n" +
+	"PlaceGroup\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\rR\n" +
+	"generation\x12\x18\n" +
+	"\abundles\x18\x03 \x03(\rR\abundles\x12\x14\n" +
+	"\x05nodes\x18\x04 \x03(\rR\x05nodes\"\x83\x01\n" +
+	"\rBundleRefused\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x16\n" +
+	"\x06bundle\x18\x02 \x01(\rR\x06bundle\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x03 \x01(\rR\n" +
+	"generation\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\rR\x04node\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\x1d\n" +
+	"\vRemoveGroup\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\"b\n" +
 	"\x06PutKey\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -2792,7 +3300,7 @@ const file_command_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\rR\x02id\x12\x18\n" +
 	"\aexisted\x18\x03 \x01(\bR\aexisted\x12\x12\n" +
-	"\x04name\x18\x04 \x01(\tR\x04name\"\x91\x03\n" +
+	"\x04name\x18\x04 \x01(\tR\x04name\"\xc3\x03\n" +
 	"\x06Record\x12'\n" +
 	"\x04meta\x18\x01 \x01(\v2\x11.gray.fsm.v1.MetaH\x00R\x04meta\x12-\n" +
 	"\x04node\x18\x02 \x01(\v2\x17.gray.fsm.v1.NodeRecordH\x00R\x04node\x12*\n" +
@@ -2801,7 +3309,8 @@ const file_command_proto_rawDesc = "" +
 	"\x03key\x18\x05 \x01(\v2\x16.gray.fsm.v1.KeyRecordH\x00R\x03key\x126\n" +
 	"\apackage\x18\x06 \x01(\v2\x1a.gray.fsm.v1.PackageRecordH\x00R\apackage\x120\n" +
 	"\x05reply\x18\a \x01(\v2\x18.gray.fsm.v1.ReplyRecordH\x00R\x05reply\x123\n" +
-	"\x06client\x18\b \x01(\v2\x19.gray.fsm.v1.ClientRecordH\x00R\x06clientB\x06\n" +
+	"\x06client\x18\b \x01(\v2\x19.gray.fsm.v1.ClientRecordH\x00R\x06client\x120\n" +
+	"\x05group\x18\t \x01(\v2\x18.gray.fsm.v1.GroupRecordH\x00R\x05groupB\x06\n" +
 	"\x04body\"\xdb\x01\n" +
 	"\x04Meta\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x1c\n" +
@@ -2852,7 +3361,26 @@ const file_command_proto_rawDesc = "" +
 	"started_ms\x18\n" +
 	" \x01(\x03R\tstartedMs\x12\x19\n" +
 	"\bended_ms\x18\v \x01(\x03R\aendedMs\x12\x14\n" +
-	"\x05ended\x18\f \x01(\x04R\x05ended\"Q\n" +
+	"\x05ended\x18\f \x01(\x04R\x05ended\"\xb2\x02\n" +
+	"\vGroupRecord\x12&\n" +
+	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\rR\n" +
+	"generation\x123\n" +
+	"\abundles\x18\x03 \x03(\v2\x19.gray.fsm.v1.BundleRecordR\abundles\x12\x12\n" +
+	"\x04lost\x18\x04 \x01(\bR\x04lost\x12\x18\n" +
+	"\aremoved\x18\x05 \x01(\bR\aremoved\x12$\n" +
+	"\x05cause\x18\x06 \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12\x1d\n" +
+	"\n" +
+	"created_ms\x18\a \x01(\x03R\tcreatedMs\x12\x1d\n" +
+	"\n" +
+	"removed_ms\x18\b \x01(\x03R\tremovedMs\x12\x14\n" +
+	"\x05ended\x18\t \x01(\x04R\x05ended\"B\n" +
+	"\fBundleRecord\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\rR\x04node\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\rR\n" +
+	"generation\"Q\n" +
 	"\tKeyRecord\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -2883,7 +3411,7 @@ func file_command_proto_rawDescGZIP() []byte {
 	return file_command_proto_rawDescData
 }
 
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_command_proto_goTypes = []any{
 	(*Command)(nil),                     // 0: gray.fsm.v1.Command
 	(*Init)(nil),                        // 1: gray.fsm.v1.Init
@@ -2903,26 +3431,33 @@ var file_command_proto_goTypes = []any{
 	(*ActorStarted)(nil),                // 15: gray.fsm.v1.ActorStarted
 	(*ActorDied)(nil),                   // 16: gray.fsm.v1.ActorDied
 	(*KillActor)(nil),                   // 17: gray.fsm.v1.KillActor
-	(*PutKey)(nil),                      // 18: gray.fsm.v1.PutKey
-	(*DeleteKey)(nil),                   // 19: gray.fsm.v1.DeleteKey
-	(*PutPackage)(nil),                  // 20: gray.fsm.v1.PutPackage
-	(*DeletePackage)(nil),               // 21: gray.fsm.v1.DeletePackage
-	(*Result)(nil),                      // 22: gray.fsm.v1.Result
-	(*Record)(nil),                      // 23: gray.fsm.v1.Record
-	(*Meta)(nil),                        // 24: gray.fsm.v1.Meta
-	(*NodeRecord)(nil),                  // 25: gray.fsm.v1.NodeRecord
-	(*JobRecord)(nil),                   // 26: gray.fsm.v1.JobRecord
-	(*ActorRecord)(nil),                 // 27: gray.fsm.v1.ActorRecord
-	(*KeyRecord)(nil),                   // 28: gray.fsm.v1.KeyRecord
-	(*PackageRecord)(nil),               // 29: gray.fsm.v1.PackageRecord
-	(*ReplyRecord)(nil),                 // 30: gray.fsm.v1.ReplyRecord
-	(*ClientRecord)(nil),                // 31: gray.fsm.v1.ClientRecord
-	(*proto.NodeInfo)(nil),              // 32: gray.v1.NodeInfo
-	(*proto.JobSpec)(nil),               // 33: gray.v1.JobSpec
-	(*proto.RegisterDriverRequest)(nil), // 34: gray.v1.RegisterDriverRequest
-	(*proto.ActorSpec)(nil),             // 35: gray.v1.ActorSpec
-	(*proto.Error)(nil),                 // 36: gray.v1.Error
-	(proto.ActorInfo_State)(0),          // 37: gray.v1.ActorInfo.State
+	(*CreateGroup)(nil),                 // 18: gray.fsm.v1.CreateGroup
+	(*PlaceGroup)(nil),                  // 19: gray.fsm.v1.PlaceGroup
+	(*BundleRefused)(nil),               // 20: gray.fsm.v1.BundleRefused
+	(*RemoveGroup)(nil),                 // 21: gray.fsm.v1.RemoveGroup
+	(*PutKey)(nil),                      // 22: gray.fsm.v1.PutKey
+	(*DeleteKey)(nil),                   // 23: gray.fsm.v1.DeleteKey
+	(*PutPackage)(nil),                  // 24: gray.fsm.v1.PutPackage
+	(*DeletePackage)(nil),               // 25: gray.fsm.v1.DeletePackage
+	(*Result)(nil),                      // 26: gray.fsm.v1.Result
+	(*Record)(nil),                      // 27: gray.fsm.v1.Record
+	(*Meta)(nil),                        // 28: gray.fsm.v1.Meta
+	(*NodeRecord)(nil),                  // 29: gray.fsm.v1.NodeRecord
+	(*JobRecord)(nil),                   // 30: gray.fsm.v1.JobRecord
+	(*ActorRecord)(nil),                 // 31: gray.fsm.v1.ActorRecord
+	(*GroupRecord)(nil),                 // 32: gray.fsm.v1.GroupRecord
+	(*BundleRecord)(nil),                // 33: gray.fsm.v1.BundleRecord
+	(*KeyRecord)(nil),                   // 34: gray.fsm.v1.KeyRecord
+	(*PackageRecord)(nil),               // 35: gray.fsm.v1.PackageRecord
+	(*ReplyRecord)(nil),                 // 36: gray.fsm.v1.ReplyRecord
+	(*ClientRecord)(nil),                // 37: gray.fsm.v1.ClientRecord
+	(*proto.NodeInfo)(nil),              // 38: gray.v1.NodeInfo
+	(*proto.JobSpec)(nil),               // 39: gray.v1.JobSpec
+	(*proto.RegisterDriverRequest)(nil), // 40: gray.v1.RegisterDriverRequest
+	(*proto.ActorSpec)(nil),             // 41: gray.v1.ActorSpec
+	(*proto.Error)(nil),                 // 42: gray.v1.Error
+	(*proto.GroupSpec)(nil),             // 43: gray.v1.GroupSpec
+	(proto.ActorInfo_State)(0),          // 44: gray.v1.ActorInfo.State
 }
 var file_command_proto_depIdxs = []int32{
 	1,  // 0: gray.fsm.v1.Command.init:type_name -> gray.fsm.v1.Init
@@ -2941,36 +3476,45 @@ var file_command_proto_depIdxs = []int32{
 	15, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
 	16, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
 	17, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
-	18, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
-	19, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
-	20, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
-	21, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
+	22, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
+	23, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
+	24, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
+	25, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
 	2,  // 20: gray.fsm.v1.Command.raise_version:type_name -> gray.fsm.v1.RaiseVersion
-	32, // 21: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
-	33, // 22: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
-	34, // 23: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
-	35, // 24: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
-	36, // 25: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
-	36, // 26: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
-	24, // 27: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
-	25, // 28: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
-	26, // 29: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
-	27, // 30: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
-	28, // 31: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
-	29, // 32: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
-	30, // 33: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
-	31, // 34: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
-	32, // 35: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
-	33, // 36: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
-	35, // 37: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
-	37, // 38: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
-	36, // 39: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
-	22, // 40: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	18, // 21: gray.fsm.v1.Command.create_group:type_name -> gray.fsm.v1.CreateGroup
+	19, // 22: gray.fsm.v1.Command.place_group:type_name -> gray.fsm.v1.PlaceGroup
+	20, // 23: gray.fsm.v1.Command.bundle_refused:type_name -> gray.fsm.v1.BundleRefused
+	21, // 24: gray.fsm.v1.Command.remove_group:type_name -> gray.fsm.v1.RemoveGroup
+	38, // 25: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
+	39, // 26: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
+	40, // 27: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
+	41, // 28: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
+	42, // 29: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
+	43, // 30: gray.fsm.v1.CreateGroup.spec:type_name -> gray.v1.GroupSpec
+	42, // 31: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
+	28, // 32: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
+	29, // 33: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
+	30, // 34: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
+	31, // 35: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
+	34, // 36: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
+	35, // 37: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
+	36, // 38: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
+	37, // 39: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
+	32, // 40: gray.fsm.v1.Record.group:type_name -> gray.fsm.v1.GroupRecord
+	38, // 41: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
+	39, // 42: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
+	41, // 43: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
+	44, // 44: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
+	42, // 45: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
+	43, // 46: gray.fsm.v1.GroupRecord.spec:type_name -> gray.v1.GroupSpec
+	33, // 47: gray.fsm.v1.GroupRecord.bundles:type_name -> gray.fsm.v1.BundleRecord
+	42, // 48: gray.fsm.v1.GroupRecord.cause:type_name -> gray.v1.Error
+	26, // 49: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -3000,8 +3544,12 @@ func file_command_proto_init() {
 		(*Command_PutPackage)(nil),
 		(*Command_DeletePackage)(nil),
 		(*Command_RaiseVersion)(nil),
+		(*Command_CreateGroup)(nil),
+		(*Command_PlaceGroup)(nil),
+		(*Command_BundleRefused)(nil),
+		(*Command_RemoveGroup)(nil),
 	}
-	file_command_proto_msgTypes[23].OneofWrappers = []any{
+	file_command_proto_msgTypes[27].OneofWrappers = []any{
 		(*Record_Meta)(nil),
 		(*Record_Node)(nil),
 		(*Record_Job)(nil),
@@ -3010,6 +3558,7 @@ func file_command_proto_init() {
 		(*Record_Package)(nil),
 		(*Record_Reply)(nil),
 		(*Record_Client)(nil),
+		(*Record_Group)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3017,7 +3566,7 @@ func file_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

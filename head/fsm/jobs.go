@@ -163,6 +163,7 @@ func (s *State) endJob(j *Job) {
 		s.stopActor(a, "its job has ended")
 		s.buryActor(a, &proto.Error{Kind: proto.Error_JOB_ENDED, Message: "its job has ended"})
 	}
+	s.endGroupsOf(id)
 	s.forgetJobs()
 }
 

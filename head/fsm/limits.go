@@ -9,11 +9,14 @@ const (
 	maxKeyBytes  = 256 << 20 // all keys and values
 	maxPayload   = 16 << 20  // an actor's constructor call
 	maxJobSpec   = 1 << 20
+	maxGroupSpec = 1 << 20
+	maxBundles   = 10_000 // of a placement group
 
 	keepNodes    = 1000   // dead ones
 	keepJobs     = 10_000 // that ended
 	keepJobBytes = 64 << 20
 	keepActors   = 10_000 // dead ones
+	keepGroups   = 10_000 // removed ones
 	keepReplies  = 4096   // of version 1
 
 	maxClients   = 16_384 // the longest unused go first

@@ -71,6 +71,7 @@ func (s *State) nodeDied(c *NodeDied) *Result {
 	s.deadNodes.add(c.Node)
 	s.emit(Event{Kind: NodeGone, Node: c.Node, Text: c.Cause})
 	s.failJobsOn(c.Node, c.Cause)
+	s.loseBundlesOn(c.Node)
 	s.loseActorsOn(c.Node, c.Cause)
 	for s.deadNodes.len() > keepNodes {
 		old := s.deadNodes.pop()

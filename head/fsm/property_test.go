@@ -54,6 +54,22 @@ func randomBody(r *rand.Rand) Body {
 		},
 		func() Body { return &Command_KillActor{&KillActor{Id: actor, Restart: n(2) == 0}} },
 		func() Body {
+			g := groupSpec(100+uint64(n(5)), job, 1+int(n(2)))
+			g.Name, g.Detached = []string{"", name}[n(2)], n(4) == 0
+			return &Command_CreateGroup{&CreateGroup{Spec: g, Nodes: []uint32{node, 1 + n(4)}[:n(3)]}}
+		},
+		func() Body {
+			return &Command_PlaceGroup{&PlaceGroup{Id: id(100 + uint64(n(5))), Generation: n(4), Bundles: []uint32{0, 1}[:n(3)], Nodes: []uint32{node, 1 + n(4)}[:1+n(2)]}}
+		},
+		func() Body {
+			return &Command_BundleRefused{&BundleRefused{Id: id(100 + uint64(n(5))), Bundle: n(2), Generation: 1 + n(3), Node: node}}
+		},
+		func() Body { return &Command_RemoveGroup{&RemoveGroup{Id: id(100 + uint64(n(5)))}} },
+		func() Body {
+			in := &proto.ActorSpec{Id: actor, Job: job, MaxRestarts: -1, Strategy: &proto.Strategy{Group: id(100 + uint64(n(5))), AnyBundle: n(2) == 0}}
+			return &Command_CreateActor{&CreateActor{Spec: in, Node: node}}
+		},
+		func() Body {
 			return &Command_PutKey{&PutKey{Namespace: "n", Key: name, Value: []byte(name), Keep: n(2) == 0}}
 		},
 		func() Body { return &Command_DeleteKey{&DeleteKey{Namespace: "n", Key: name}} },
@@ -122,6 +138,7 @@ func holds(t *testing.T, s *State) {
 		}
 	}
 	sessionsHold(t, s)
+	groupsHold(t, s)
 }
 
 func sessionsHold(t *testing.T, s *State) {

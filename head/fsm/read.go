@@ -93,6 +93,7 @@ func (s *State) Packages() []*PackageRecord {
 func byNode(a, b *Node) int             { return cmp.Compare(a.Info.Id, b.Info.Id) }
 func byJob(a, b *Job) int               { return cmp.Compare(a.Spec.Id, b.Spec.Id) }
 func byActor(a, b *Actor) int           { return cmp.Compare(string(a.Spec.Id), string(b.Spec.Id)) }
+func byGroup(a, b *Group) int           { return cmp.Compare(string(a.Spec.Id), string(b.Spec.Id)) }
 func byPackage(a, b *PackageRecord) int { return cmp.Compare(a.Name, b.Name) }
 func byKey(a, b *KeyRecord) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Key, b.Key))

@@ -70,6 +70,11 @@ func (s *State) load(rec *Record) error {
 		s.keys[keyName{b.Key.Namespace, b.Key.Key}] = b.Key
 	case *Record_Package:
 		s.packages[b.Package.Name] = b.Package
+	case *Record_Group:
+		if b.Group.Spec == nil {
+			return errRecord
+		}
+		s.groups[string(b.Group.Spec.Id)] = groupOf(b.Group)
 	case *Record_Client:
 		k := s.sessions.latest(b.Client.Name)
 		k.done, k.usedMs = b.Client.Done, b.Client.UsedMs
@@ -122,8 +127,17 @@ func (s *State) index() {
 			continue
 		}
 		s.actorsOf[a.Spec.Job]++
+		s.enterGroup(a)
 		if a.Spec.Name != "" {
 			s.names[actorName{a.Spec.Namespace, a.Spec.Name}] = id
+		}
+	}
+	for id, g := range s.groups {
+		switch {
+		case g.Removed:
+			s.deadGroups.add(id)
+		case g.Spec.Name != "":
+			s.groupNames[groupName{g.Spec.Namespace, g.Spec.Name}] = id
 		}
 	}
 	for _, k := range s.keys {
@@ -131,5 +145,6 @@ func (s *State) index() {
 	}
 	slices.SortFunc(s.deadNodes.keys, func(a, b uint32) int { return cmp.Compare(s.nodes[a].ended, s.nodes[b].ended) })
 	slices.SortFunc(s.endedJobs.keys, func(a, b uint32) int { return cmp.Compare(s.jobs[a].ended, s.jobs[b].ended) })
+	slices.SortFunc(s.deadGroups.keys, func(a, b string) int { return cmp.Compare(s.groups[a].ended, s.groups[b].ended) })
 	slices.SortFunc(s.deadActors.keys, func(a, b string) int { return cmp.Compare(s.actors[a].ended, s.actors[b].ended) })
 }

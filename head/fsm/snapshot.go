@@ -31,6 +31,7 @@ type Snapshot struct {
 	actors   []*Actor
 	keys     []*KeyRecord
 	packages []*PackageRecord
+	groups   []*Group
 	replies  []*ReplyRecord // of version 1
 	sessions []session
 }
@@ -40,7 +41,7 @@ type Snapshot struct {
 func (s *State) Snapshot() *Snapshot {
 	return &Snapshot{
 		meta: s.meta, nodes: values(s.nodes), jobs: values(s.jobs), actors: values(s.actors), keys: values(s.keys),
-		packages: values(s.packages), replies: s.replies.records(), sessions: s.sessions.all(),
+		packages: values(s.packages), groups: values(s.groups), replies: s.replies.records(), sessions: s.sessions.all(),
 	}
 }
 
@@ -55,6 +56,7 @@ func (s *Snapshot) sort() {
 	slices.SortFunc(s.actors, byActor)
 	slices.SortFunc(s.keys, byKey)
 	slices.SortFunc(s.packages, byPackage)
+	slices.SortFunc(s.groups, byGroup)
 }
 
 // recordWriter writes the records, and sums up what it wrote.
@@ -115,6 +117,9 @@ func (s *Snapshot) WriteTo(out io.Writer) (int64, error) {
 	}
 	for _, p := range s.packages {
 		w.record(&Record_Package{p})
+	}
+	for _, g := range s.groups {
+		w.record(&Record_Group{g.record()})
 	}
 	for _, r := range s.replies {
 		w.record(&Record_Reply{r})

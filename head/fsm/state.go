@@ -12,6 +12,7 @@ type State struct {
 	actors   map[string]*Actor
 	keys     map[keyName]*KeyRecord
 	packages map[string]*PackageRecord
+	groups   map[string]*Group
 	replies  replies  // of version 1
 	sessions sessions // since version 2
 
@@ -26,6 +27,9 @@ type State struct {
 	endedJobs   history[uint32]
 	jobBytes    int // of specs of ended jobs
 	deadActors  history[string]
+	groupNames  map[groupName]string
+	actorsIn    map[string]map[string]bool // actors that aren't dead, by group
+	deadGroups  history[string]
 
 	events []Event
 	now    int64 // of the command that is being applied
@@ -106,6 +110,7 @@ func New() *State {
 		replies: newReplies(), sessions: newSessions(),
 		instances: map[string]uint32{}, drivers: map[string]uint32{}, submissions: map[string]uint32{},
 		names: map[actorName]string{}, actorsOf: map[uint32]int{},
+		groups: map[string]*Group{}, groupNames: map[groupName]string{}, actorsIn: map[string]map[string]bool{},
 	}
 }
 

@@ -28,6 +28,7 @@ var table = []struct {
 	{proto.Error_NODE_DIED, codes.FailedPrecondition},
 	{proto.Error_JOB_ENDED, codes.FailedPrecondition},
 	{proto.Error_UNSCHEDULABLE, codes.FailedPrecondition},
+	{proto.Error_GROUP_REMOVED, codes.FailedPrecondition},
 	{proto.Error_UNAVAILABLE, codes.Unavailable},
 	{proto.Error_STORE_FULL, codes.ResourceExhausted},
 	{proto.Error_CANCELLED, codes.Canceled},

@@ -44,7 +44,11 @@ type TaskID = ObjectID
 // it.
 type ActorID ObjectID
 
-// Size is the length of an ObjectID or ActorID in binary form, in bytes.
+// GroupID names a placement group, numbered like an object by the process that
+// created it.
+type GroupID ObjectID
+
+// Size is the length of an ObjectID, ActorID or GroupID in binary form, in bytes.
 const Size = 20
 
 func (c ClusterID) String() string { return fmt.Sprintf("%08x", uint32(c)) }
@@ -124,6 +128,20 @@ func (a ActorID) Bytes() []byte { return ObjectID(a).Bytes() }
 func ActorIDFrom(b []byte) (ActorID, error) {
 	o, err := ObjectIDFrom(b)
 	return ActorID(o), err
+}
+
+func (g GroupID) String() string { return ObjectID(g).String() }
+
+// IsZero reports whether g names no group.
+func (g GroupID) IsZero() bool { return g == GroupID{} }
+
+// Bytes returns the binary form of g.
+func (g GroupID) Bytes() []byte { return ObjectID(g).Bytes() }
+
+// GroupIDFrom reads the binary form at the start of b.
+func GroupIDFrom(b []byte) (GroupID, error) {
+	o, err := ObjectIDFrom(b)
+	return GroupID(o), err
 }
 
 // Numbers are nodes as messages name them.

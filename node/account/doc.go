@@ -12,6 +12,8 @@
 //  4. Take never lets used pass total. Force and Reclaim may.
 //  5. A demand's Pending is never negative, and the queue never offers a demand
 //     whose Pending covers its Want.
+//  6. What a bundle holds of the node is the same whatever happens in it; it comes
+//     back once the bundle was freed and the last hold in it, too.
 //
 // Amounts are in units of 1/10,000 (proto.Resources).
 package account

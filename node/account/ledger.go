@@ -26,6 +26,9 @@ type hold struct {
 	amounts Amounts
 	lent    bool
 	capped  bool // counts against its job's bound of tasks without CPUs
+
+	inside *Ledger // of a bundle
+	freed  bool    // a bundle that goes with the last hold in it
 }
 
 // Ledger is the account of one node's resources.
@@ -39,6 +42,11 @@ type Ledger struct {
 	bound  int
 
 	version uint64
+
+	bundled Amounts            // what bundles hold
+	within  map[HoldID]*Ledger // holds in bundles
+	parent  *Ledger            // of a bundle's; nil for the node's
+	self    HoldID             // the bundle
 }
 
 // NewLedger makes the account of a node that has total.
@@ -50,6 +58,9 @@ func NewLedger(total Amounts) *Ledger {
 		holds:  map[HoldID]*hold{},
 		capped: map[ids.JobID]int{},
 		bound:  max(16, 4*int(total[CPU]/Unit)),
+
+		bundled: Amounts{},
+		within:  map[HoldID]*Ledger{},
 	}
 }
 
@@ -116,21 +127,25 @@ func (l *Ledger) Force(job ids.JobID, a Amounts) HoldID {
 }
 
 func (l *Ledger) put(h *hold) HoldID {
-	l.last++
 	l.version++
-	l.holds[l.last] = h
+	id := l.number()
+	l.holds[id] = h
 	for name, n := range h.amounts {
 		if n > 0 {
 			l.add(h.job, name, n)
 		}
 	}
-	return l.last
+	return id
 }
 
 // Free ends a hold in whichever state. Freeing twice, or zero, does nothing.
 func (l *Ledger) Free(id HoldID) {
 	h := l.holds[id]
 	if h == nil {
+		l.freeWithin(id)
+		return
+	}
+	if l.freeBundle(h) {
 		return
 	}
 	delete(l.holds, id)
@@ -175,6 +190,9 @@ func (l *Ledger) uncap(job ids.JobID) {
 // Lend gives back a hold's CPUs until Reclaim. It reports whether anything
 // changed.
 func (l *Ledger) Lend(id HoldID) bool {
+	if in := l.within[id]; in != nil {
+		return in.Lend(id)
+	}
 	h := l.holds[id]
 	if h == nil || h.lent {
 		return false
@@ -191,6 +209,10 @@ func (l *Ledger) Lend(id HoldID) bool {
 
 // Reclaim takes a lent hold's CPUs again, even over the total.
 func (l *Ledger) Reclaim(id HoldID) {
+	if in := l.within[id]; in != nil {
+		in.Reclaim(id)
+		return
+	}
 	h := l.holds[id]
 	if h == nil || !h.lent {
 		return
@@ -276,5 +298,5 @@ func (l *Ledger) Check() error {
 	if !maps.Equal(capped, l.capped) {
 		return fmt.Errorf("capped %v, the holds' sum is %v", l.capped, capped)
 	}
-	return nil
+	return l.checkBundles()
 }

@@ -24,6 +24,7 @@ type Demand struct {
 	Shape     string       // equal for demands that are placed alike
 	Place     sched.Demand // as sched sees it
 	Strategy  any          // as its user does
+	InGroup   bool         // its room is in a placement group
 	Want      int
 	Pending   int // of Want: being started, or asked of another node
 	Backlog   int
@@ -72,7 +73,7 @@ func (q *Queue) Set(d Demand) *Demand {
 		q.enter(old) // a new arrival
 	}
 	if d.Want > 0 {
-		old.Resources, old.Shape, old.Place, old.Strategy = d.Resources, d.Shape, d.Place, d.Strategy
+		old.Resources, old.Shape, old.Place, old.Strategy, old.InGroup = d.Resources, d.Shape, d.Place, d.Strategy, d.InGroup
 		old.Reason, old.Never = "", false
 	}
 	old.Want, old.Backlog = max(0, d.Want), d.Backlog

@@ -63,6 +63,9 @@ type Lender interface {
 	// lease counts as begun; whoever has a worker for it calls Queue.Settle. An error
 	// says why there is none now.
 	Grant(d *account.Demand, hold account.HoldID) error
+	// Bundle takes room for a demand in a bundle of its placement group here, or finds
+	// another node that has one and isn't refusing; neither: why it waits.
+	Bundle(d *account.Demand, refusing []sched.NodeID) (node ids.NodeID, hold account.HoldID, why string)
 	// Ask sends a request to a.Node. Its answer is for Book.Answered.
 	Ask(d *account.Demand, a *Ask)
 }
@@ -226,6 +229,9 @@ var errAsks = fmt.Errorf("the node asks for or holds as many leases on other nod
 // place begins one lease of a demand, or notes why there is none.
 func (b *Book) place(d *account.Demand, now time.Time, l Lender) bool {
 	d.Reason, d.Never = "", false
+	if d.InGroup {
+		return b.placeInGroup(d, now, l)
+	}
 	if b.Ledger.Capped(d.Job, d.Resources) {
 		d.Reason = "the job runs as many tasks without CPUs here as it may"
 		return false
@@ -250,12 +256,33 @@ func (b *Book) place(d *account.Demand, now time.Time, l Lender) bool {
 		d.Never = !sched.Feasible(b.view, d.Place)
 		return false
 	case at == b.self.ID:
-		return b.grant(d, l)
-	case len(b.asks) >= MaxAsks || b.remote >= MaxRemote:
+		hold, ok := b.Ledger.Take(d.Job, d.Resources)
+		return ok && b.grant(d, hold, l)
+	}
+	return b.ask(d, ids.NodeID(at), d.Place.Resources, l)
+}
+
+// placeInGroup is place for a demand whose room is in bundles, which were taken off
+// their nodes when they were reserved.
+func (b *Book) placeInGroup(d *account.Demand, now time.Time, l Lender) bool {
+	at, hold, why := l.Bundle(d, b.refusing(d.Shape, now))
+	switch {
+	case hold != 0:
+		return b.grant(d, hold, l)
+	case at == 0:
+		d.Reason = why
+		return false
+	}
+	return b.ask(d, at, sched.Resources{}, l)
+}
+
+// ask begins a lease of another node, which takes wants of what that has.
+func (b *Book) ask(d *account.Demand, at ids.NodeID, wants sched.Resources, l Lender) bool {
+	if len(b.asks) >= MaxAsks || b.remote >= MaxRemote {
 		d.Reason = errAsks.Error()
 		return false
 	}
-	a := &Ask{Node: ids.NodeID(at), Key: d.Key, job: d.Job, shape: d.Shape, wants: d.Place.Resources}
+	a := &Ask{Node: at, Key: d.Key, job: d.Job, shape: d.Shape, wants: wants}
 	b.asks[a] = struct{}{}
 	b.borrow(a, 1)
 	b.take(a)
@@ -276,11 +303,7 @@ func (b *Book) Why(d *account.Demand, now time.Time) string {
 // ErrNobody is for a Lender to turn down what is for nobody any more.
 var ErrNobody = errors.New("its process has ended")
 
-func (b *Book) grant(d *account.Demand, l Lender) bool {
-	hold, ok := b.Ledger.Take(d.Job, d.Resources)
-	if !ok {
-		return false
-	}
+func (b *Book) grant(d *account.Demand, hold account.HoldID, l Lender) bool {
 	key := d.Key
 	b.Queue.Begin(d)
 	if err := l.Grant(d, hold); err != nil {

@@ -38,6 +38,8 @@ type clerk struct {
 	holds []account.HoldID
 	asks  []*Ask
 	fail  error
+
+	bundle func(*account.Demand, []sched.NodeID) (ids.NodeID, account.HoldID, string)
 }
 
 func (c *clerk) Grant(d *account.Demand, hold account.HoldID) error {
@@ -47,6 +49,13 @@ func (c *clerk) Grant(d *account.Demand, hold account.HoldID) error {
 	c.holds = append(c.holds, hold)
 	c.b.Queue.Settle(d.Key, true)
 	return nil
+}
+
+func (c *clerk) Bundle(d *account.Demand, refusing []sched.NodeID) (ids.NodeID, account.HoldID, string) {
+	if c.bundle == nil {
+		return 0, 0, "no bundle"
+	}
+	return c.bundle(d, refusing)
 }
 
 func (c *clerk) Ask(_ *account.Demand, a *Ask) { c.asks = append(c.asks, a) }
@@ -169,5 +178,44 @@ func TestAsksAreBounded(t *testing.T) {
 	b.Schedule(at, c)
 	if len(c.asks) != MaxRemote+1 {
 		t.Error("a lease that has ended counts for ever")
+	}
+}
+
+// TestInGroup: what lies in a bundle takes nothing of its node's.
+func TestInGroup(t *testing.T) {
+	b, at := newBook(), time.Unix(1000, 0)
+	b.Learn(view(node(2, 0)))
+	bundle, _ := b.Ledger.Reserve(cpus(2))
+	set := func(class uint32, n int) account.Key {
+		key := account.Key{Process: ids.ProcessID{Node: 1, Number: 1}, Class: class}
+		b.Queue.Set(account.Demand{Key: key, Job: 1, Resources: cpus(1), Shape: "in group", InGroup: true, Want: n})
+		return key
+	}
+	key := set(1, 4)
+	c := &clerk{b: b}
+	b.Schedule(at, c)
+	if d := b.Queue.Get(key); b.Why(d, at) != "no bundle" {
+		t.Errorf("%+v", d)
+	}
+	c.bundle = func(d *account.Demand, refusing []sched.NodeID) (ids.NodeID, account.HoldID, string) {
+		if hold, ok := b.Ledger.In(bundle).Take(d.Job, d.Resources); ok {
+			return 1, hold, ""
+		}
+		if len(refusing) == 0 {
+			return 2, 0, ""
+		}
+		return 0, 0, "full"
+	}
+	b.Schedule(at, c)
+	if len(c.holds) != 2 || len(c.asks) != 2 || b.left(1) != 0 || b.left(2) != 0 {
+		t.Fatalf("%d granted, %d asked, %d and %d left", len(c.holds), len(c.asks), b.left(1), b.left(2))
+	}
+	for _, a := range c.asks {
+		b.Answered(a, false)
+		b.Refused(a, nil, at)
+	}
+	b.Schedule(at, c)
+	if d := b.Queue.Get(key); d.Open() != 2 || b.Why(d, at) != "full" {
+		t.Errorf("%+v, %s", d, b.Why(d, at))
 	}
 }

@@ -120,7 +120,7 @@ func (l *leader) make() *view {
 // group is a placement group: bundles that live together for a while.
 type group struct {
 	came    time.Duration
-	bundles []sched.Resources
+	bundles []sched.Bundle
 	kind    sched.BundleStrategy
 	takes   time.Duration
 	nodes   []sched.NodeID
@@ -146,7 +146,7 @@ func (l *leader) placeGroups() {
 		l.groups = l.groups[1:]
 		g.nodes, g.holds, g.answers, g.refused = nodes, make([]account.HoldID, len(nodes)), 0, false
 		for i, at := range nodes {
-			l.hold(at, g, g.bundles[i])
+			l.hold(at, g, g.bundles[i].Resources)
 			l.c.after(l.c.cfg.Delay, func() { l.reserve(g, i) })
 		}
 	}
@@ -178,7 +178,7 @@ func (l *leader) reserve(g *group, i int) {
 	n := l.c.node(ids.NodeID(g.nodes[i]))
 	hold, ok := account.HoldID(0), !n.dead
 	if ok {
-		hold, ok = n.book.Ledger.TakeForLife(groupJob, g.bundles[i].ToUnits())
+		hold, ok = n.book.Ledger.TakeForLife(groupJob, g.bundles[i].Resources.ToUnits())
 	}
 	if g.holds[i] = hold; ok {
 		n.changed()

@@ -109,6 +109,11 @@ func (n *node) free(hold account.HoldID, job ids.JobID) {
 	n.schedule()
 }
 
+// Bundle is for demands in placement groups: here what runs in a group is its own.
+func (n *node) Bundle(*account.Demand, []sched.NodeID) (ids.NodeID, account.HoldID, string) {
+	return 0, 0, "its group has no room"
+}
+
 // Ask asks another node, which grants what it has room for.
 func (n *node) Ask(d *account.Demand, a *lend.Ask) {
 	n.c.decided()

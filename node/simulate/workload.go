@@ -173,7 +173,7 @@ func loadGangs(c *cluster) {
 	for at := time.Duration(0); bundles < c.cfg.Tasks; at += time.Duration(c.rand.Int64N(int64(2 * time.Second * 64 / time.Duration(c.cfg.Nodes*cpusEach)))) {
 		g := &group{kind: sched.BundleStrategy(c.rand.IntN(2)), takes: time.Second + time.Duration(c.rand.Int64N(int64(2*time.Second)))}
 		n := min(8+c.rand.IntN(93), c.cfg.Nodes*cpusEach/2)
-		g.bundles = slices.Repeat([]sched.Resources{one}, n)
+		g.bundles = slices.Repeat([]sched.Bundle{{Resources: one}}, n)
 		bundles += n
 		c.left++
 		c.result.Tasks += n

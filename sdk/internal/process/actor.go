@@ -363,7 +363,7 @@ func (a *actorClient) serve() (again bool, err error) {
 		return false, &RemoteError{deathOf(info)}
 	}
 	w := ids.ProcessID{Node: ids.NodeID(info.GetNode()), Number: info.GetProcess()}
-	conn, err := a.p.dialWorker(w, info.GetAddress(), 0)
+	conn, err := a.p.dialWorker(w, info.GetAddress(), 0, membership{})
 	if err != nil { // it has died since, or its node can't be reached just now: not the caller's to know
 		again = pause.For(a.p.ctx, redialDelay)
 		return again, nil //nolint:nilerr // looked for again
@@ -522,8 +522,8 @@ func deathOf(info *graypb.ActorInfo) *graypb.Error {
 	if e == nil {
 		return &graypb.Error{Kind: graypb.Error_ACTOR_DIED, Message: "the connection to its process is lost"}
 	}
-	if e.Kind == graypb.Error_TASK || e.Kind == graypb.Error_PANIC || e.Kind == graypb.Error_ALREADY_EXISTS {
-		return e // the constructor's own failure
+	if e.Kind == graypb.Error_TASK || e.Kind == graypb.Error_PANIC || e.Kind == graypb.Error_ALREADY_EXISTS || e.Kind == graypb.Error_GROUP_REMOVED {
+		return e // the constructor's own failure, or the group's end
 	}
 	e = proto.CloneOf(e)
 	e.Kind = graypb.Error_ACTOR_DIED

@@ -13,7 +13,8 @@ import (
 // "uv" is an unsigned varint.
 //
 //	owner to worker
-//	  open   owner's process ID (4+4), cluster (4), CPUs of the lease in units of 1/10,000 (8; 0 to an actor)
+//	  open   owner's process ID (4+4), cluster (4), CPUs of the lease in units of 1/10,000 (8; 0 to an actor),
+//	         of a lease in a placement group: its id (20), 1 if it captures children (1)
 //	  push   number 8, function 8, attempt 2, flags 1, timeout uv ns, skip uv (of a stream only),
 //	         base 8, n uv, n × place uv (of a further run only), n uv, n × dependency, argument
 //	  cancel number 8
@@ -241,15 +242,16 @@ func (r *reader) dependency() dependency {
 const maxCPUs = 1 << 20 * unit
 
 // appendOpen lays out what an owner says first.
-func appendOpen(b []byte, owner ids.ProcessID, cluster ids.ClusterID, cpus int64) []byte {
+func appendOpen(b []byte, owner ids.ProcessID, cluster ids.ClusterID, cpus int64, in membership) []byte {
 	b = append(b, frameOpen)
 	b = binary.LittleEndian.AppendUint32(b, uint32(owner.Node))
 	b = binary.LittleEndian.AppendUint32(b, owner.Number)
 	b = binary.LittleEndian.AppendUint32(b, uint32(cluster))
-	return binary.LittleEndian.AppendUint64(b, uint64(cpus))
+	b = binary.LittleEndian.AppendUint64(b, uint64(cpus))
+	return in.append(b)
 }
 
-func parseOpen(b []byte) (owner ids.ProcessID, cluster ids.ClusterID, cpus int64, err error) {
+func parseOpen(b []byte) (owner ids.ProcessID, cluster ids.ClusterID, cpus int64, in membership, err error) {
 	r := reader{b: b}
 	if kind := r.u8(); kind != frameOpen {
 		r.fail(fmt.Errorf("kind %d", kind))
@@ -259,10 +261,11 @@ func parseOpen(b []byte) (owner ids.ProcessID, cluster ids.ClusterID, cpus int64
 	if cpus = int64(r.u64()); r.err == nil && (cpus < 0 || cpus > maxCPUs) {
 		r.fail(fmt.Errorf("%d CPUs", cpus/unit))
 	}
+	in = r.membership()
 	if r.err != nil {
-		return ids.ProcessID{}, 0, 0, fmt.Errorf("open frame: %w", r.err)
+		return ids.ProcessID{}, 0, 0, membership{}, fmt.Errorf("open frame: %w", r.err)
 	}
-	return owner, cluster, cpus, nil
+	return owner, cluster, cpus, in, nil
 }
 
 // appendCall lays out a task's body, which is also an actor's creation payload.

@@ -72,11 +72,12 @@ func TestFramesReturn(t *testing.T) {
 		}
 	}
 	owner := ids.ProcessID{Node: 1 << 30, Number: 3}
-	got, cluster, cpus, err := parseOpen(appendOpen(nil, owner, 77, 15_000))
-	if err != nil || got != owner || cluster != 77 || cpus != 15_000 {
+	in := membership{ids.GroupID{Cluster: 7, Owner: owner, Number: 9}, true}
+	got, cluster, cpus, group, err := parseOpen(appendOpen(nil, owner, 77, 15_000, in))
+	if err != nil || got != owner || cluster != 77 || cpus != 15_000 || group != in {
 		t.Errorf("%v, %v, %d, %v", got, cluster, cpus, err)
 	}
-	if _, _, _, err := parseOpen(appendOpen(nil, owner, 77, -1)); err == nil {
+	if _, _, _, _, err := parseOpen(appendOpen(nil, owner, 77, -1, in)); err == nil {
 		t.Error("a lease has less than no CPU")
 	}
 }
@@ -129,14 +130,15 @@ func FuzzParseReply(f *testing.F) {
 }
 
 func FuzzParseOpen(f *testing.F) {
-	f.Add(appendOpen(nil, ids.ProcessID{Node: 1, Number: 2}, 3, 10_000))
+	f.Add(appendOpen(nil, ids.ProcessID{Node: 1, Number: 2}, 3, 10_000, membership{}))
+	f.Add(appendOpen(nil, ids.ProcessID{Node: 1, Number: 2}, 3, 10_000, membership{ids.GroupID{Cluster: 3, Number: 1}, true}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		owner, cluster, cpus, err := parseOpen(b)
+		owner, cluster, cpus, in, err := parseOpen(b)
 		if err != nil {
 			return
 		}
-		if again := appendOpen(nil, owner, cluster, cpus); !bytes.HasPrefix(b, again) {
+		if again := appendOpen(nil, owner, cluster, cpus, in); !bytes.Equal(b, again) {
 			t.Errorf("%x came back as %x", b, again)
 		}
 	})

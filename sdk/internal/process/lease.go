@@ -55,7 +55,8 @@ type class struct {
 	withdrawn int           // of queue: cancelled since
 	load      time.Duration // that the rest is estimated to take
 	leases    []*lease
-	announced int // leases that the node was last asked for and has not granted
+	announced int  // leases that the node was last asked for and has not granted
+	returning bool // returnSoon is under way
 }
 
 // lease is a worker lent to this process.
@@ -318,7 +319,7 @@ func (lt *leaseTable) granted(g *proto.LeaseGrant) {
 
 // run owns l's connection.
 func (lt *leaseTable) run(l *lease, address string) {
-	conn, err := lt.p.dialWorker(l.process, address, min(l.class.resources["CPU"], maxCPUs))
+	conn, err := lt.p.dialWorker(l.process, address, min(l.class.resources["CPU"], maxCPUs), membershipOf(l.class.strategy))
 	if err != nil {
 		lt.unreachable(l)
 		return
@@ -384,7 +385,7 @@ func (lt *leaseTable) isClosed() bool {
 
 // dialWorker connects to a worker's socket, through the nodes when it is on
 // another one, and says who calls.
-func (p *Process) dialWorker(w ids.ProcessID, address string, cpus int64) (*wire.Conn, error) {
+func (p *Process) dialWorker(w ids.ProcessID, address string, cpus int64, in membership) (*wire.Conn, error) {
 	var conn *wire.Conn
 	var err error
 	if w.Node == p.self.Node {
@@ -395,7 +396,7 @@ func (p *Process) dialWorker(w ids.ProcessID, address string, cpus int64) (*wire
 	if err != nil {
 		return nil, fmt.Errorf("connect to worker %s: %w", w, err)
 	}
-	err = conn.Append(func(b []byte) []byte { return appendOpen(b, p.self, p.cluster, cpus) })
+	err = conn.Append(func(b []byte) []byte { return appendOpen(b, p.self, p.cluster, cpus, in) })
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to worker %s: %w", w, err)
@@ -426,15 +427,15 @@ func (p *Process) dialTunnel(w ids.ProcessID) (*wire.Conn, error) {
 }
 
 // returnIdle gives back leases without work for at least the given time.
-func (lt *leaseTable) returnIdle(idle time.Duration) { lt.giveBackIdle(idle, false) }
+func (lt *leaseTable) returnIdle(idle time.Duration) { lt.giveBackIdle(lt.list(), idle, false) }
 
 // giveUp gives back leases without work because others wait; if it's their turn, leases
 // held for a turn are emptied, too.
-func (lt *leaseTable) giveUp(turn bool) { lt.giveBackIdle(0, turn) }
+func (lt *leaseTable) giveUp(turn bool) { lt.giveBackIdle(lt.list(), 0, turn) }
 
-func (lt *leaseTable) giveBackIdle(idle time.Duration, turn bool) {
+func (lt *leaseTable) giveBackIdle(classes []*class, idle time.Duration, turn bool) {
 	now := time.Now()
-	for _, c := range lt.list() {
+	for _, c := range classes {
 		c.mu.Lock()
 		var back []*lease
 		kept := c.leases[:0]

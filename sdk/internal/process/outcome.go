@@ -39,6 +39,7 @@ func (l *lease) read() {
 		pushed := c.refill(l)
 		if l.inflight.len() == 0 {
 			l.idle = time.Now()
+			c.returnSoon()
 		}
 		back := l.draining && l.inflight.len() == 0
 		if back {
@@ -307,7 +308,7 @@ func (l *lease) bury() {
 			cancelled = append(cancelled, t)
 		case i > begun:
 			again = append(again, t)
-		case t.mayRetry():
+		case t.mayRetry() && l.gone.GetError().GetKind() != graypb.Error_GROUP_REMOVED:
 			t.attempt++
 			again = append(again, t)
 		default:
@@ -339,8 +340,8 @@ func (l *lease) bury() {
 	}
 }
 
-// failDemand fails the queued tasks of a class, or of all (0): the node can't start workers
-// for this job, or there's no place for the class.
+// failDemand fails every queued task of a class, or of all if that is 0: the node
+// can't start workers for this job, or the class's placement group is gone.
 func (lt *leaseTable) failDemand(number uint32, e *graypb.Error) {
 	if e == nil {
 		e = &graypb.Error{Kind: graypb.Error_WORKER_CRASHED, Message: "the node can't start workers for this job"}

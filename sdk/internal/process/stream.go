@@ -33,6 +33,7 @@ type Stream struct {
 
 // SubmitStream submits a task that yields items.
 func (p *Process) SubmitStream(ctx context.Context, s Submission) *Stream {
+	s.Options = p.captured(ctx, s.Options)
 	last := p.next.Add(streamNumbers)
 	t := &Task{
 		obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg,

@@ -28,6 +28,8 @@ type TaskOptions struct {
 	sites sites
 	mean  atomic.Int64 // ns that a run takes, moving average; 0 while unknown
 	class atomic.Pointer[class]
+	// Of tasks that a group captures: the same options in the group.
+	captured atomic.Pointer[TaskOptions]
 }
 
 // Task is one submission: a function, its encoded input and the object that it
@@ -75,6 +77,7 @@ type Submission struct {
 // Submit makes a task and returns its first result. It never waits.
 // When ctx is a task's that is cancelled or times out, the new task is cancelled too.
 func (p *Process) Submit(ctx context.Context, s Submission) *Object {
+	s.Options = p.captured(ctx, s.Options)
 	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, parent: p.parentOf(ctx), site: s.Options.sites.here(1)}
 	return p.submit(t, s)
 }

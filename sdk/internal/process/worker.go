@@ -45,6 +45,7 @@ type worker struct {
 	flushed  time.Time
 	instance Instance
 	actorID  []byte
+	in       membership // of the actor; constant once it's called
 	closed   bool
 	procs    procs
 
@@ -71,7 +72,8 @@ type peer struct {
 	conn  *wire.Conn
 	owner ids.ProcessID
 	cpus  int64 // of its lease, in units of 1/10,000
-	dirty bool  // guarded by worker.mu
+	in    membership
+	dirty bool // guarded by worker.mu
 
 	mu    sync.Mutex
 	holds map[uint64][]*Object // references inside results that the owner has not taken over yet
@@ -138,8 +140,8 @@ func (p *peer) open(cluster ids.ClusterID) bool {
 	if err != nil {
 		return false
 	}
-	owner, theirs, cpus, err := parseOpen(frame)
-	p.owner, p.cpus = owner, cpus
+	owner, theirs, cpus, in, err := parseOpen(frame)
+	p.owner, p.cpus, p.in = owner, cpus, in
 	return err == nil && theirs == cluster
 }
 
@@ -411,7 +413,7 @@ func (w *worker) startActor(m *graypb.StartActor) {
 		w.actorStarted(m, e)
 	}
 	w.mu.Lock()
-	w.actorID = spec.GetId()
+	w.actorID, w.in = spec.GetId(), membershipOf(spec.GetStrategy())
 	w.procs.fit(spec.GetResources().GetQuantity()["CPU"])
 	w.mu.Unlock()
 	w.push(in)

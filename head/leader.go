@@ -34,6 +34,7 @@ type leader struct {
 	dirty    bool   // the view has changed since it was sent
 	viewSent time.Time
 	lastTick time.Time
+	moved    time.Time // when actors left draining nodes last
 }
 
 // member is a node that isn't dead.
@@ -45,6 +46,8 @@ type member struct {
 	dying   bool // its death is being committed: nothing renews its lease
 	session *session
 	held    map[string]*proto.Resources // for actors that were placed and aren't there yet
+
+	draining *proto.Draining
 }
 
 func newLeader(h *Head) *leader {
@@ -87,7 +90,7 @@ func (l *leader) begin() {
 }
 
 func newMember(info *proto.NodeInfo, heard time.Time) *member {
-	return &member{id: info.Id, info: info, heard: heard, held: map[string]*proto.Resources{}}
+	return &member{id: info.Id, info: info, heard: heard, held: map[string]*proto.Resources{}, draining: info.Draining}
 }
 
 // end gives up: another head leads, or none.
@@ -134,6 +137,7 @@ func (l *leader) run(ctx context.Context) {
 		case <-view.C:
 		case <-tick.C:
 			l.tick(time.Now())
+			l.moveActors(time.Now())
 		}
 		for _, e := range l.h.replica.takeEvents() {
 			l.handle(e)
@@ -158,6 +162,8 @@ func (l *leader) handle(e fsm.Event) {
 		l.nodeAddedLocked(e.Node)
 	case fsm.NodeGone:
 		l.nodeGoneLocked(e)
+	case fsm.NodeDrains:
+		l.nodeDrainsLocked(e.Node)
 	case fsm.JobWaits:
 		l.jobs = append(l.jobs, waitingJob{id: e.Job})
 	case fsm.JobPlaced:

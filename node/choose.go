@@ -24,7 +24,7 @@ func (n *Node) chooseLocked(j *job, shape string, res account.Amounts, strategy 
 		d.Inputs = []sched.Locality{{Node: sched.NodeID(near), Bytes: sched.LocalityBytes + 1}} // the process has decided that it's worth it
 	}
 	d.Local = sched.NodeID(n.id)
-	nodes, refused := n.candidatesLocked(j, shape)
+	nodes, refused := n.candidatesLocked(j, shape, res)
 	n.lastSeed++
 	c := sched.Place(sched.NewSnapshot(nodes), d, n.lastSeed)
 	if c.Fits {
@@ -52,11 +52,12 @@ func demandOf(res account.Amounts, s *proto.Strategy) sched.Demand {
 
 // candidatesLocked are the nodes that could run the job, but those that refused
 // the shape just now.
-func (n *Node) candidatesLocked(j *job, shape string) (nodes []sched.Node, refused int) {
+func (n *Node) candidatesLocked(j *job, shape string, res account.Amounts) (nodes []sched.Node, refused int) {
 	runs := j.runsOn()
 	if runs(platform) {
 		nodes = append(nodes, sched.Node{
-			ID: sched.NodeID(n.id), Total: n.totals, Labels: n.cfg.Labels, Available: sched.FromUnits(n.ledger.Left()),
+			ID: sched.NodeID(n.id), Total: n.totals, Labels: n.cfg.Labels, Available: sched.FromUnits(n.ledger.LeftFor(res)),
+			Draining: n.draining != nil,
 		})
 	}
 	at := time.Now()
@@ -68,7 +69,7 @@ func (n *Node) candidatesLocked(j *job, shape string) (nodes []sched.Node, refus
 		default:
 			nodes = append(nodes, sched.Node{
 				ID: sched.NodeID(id), Total: sched.FromUnits(i.GetTotal().GetQuantity()), Labels: i.Labels,
-				Available: sched.FromUnits(i.GetAvailable().GetQuantity()),
+				Available: sched.FromUnits(i.GetAvailable().GetQuantity()), Draining: i.Draining != nil,
 			})
 		}
 	}

@@ -40,6 +40,7 @@ func (n *Node) lendLocked(owner *process, class uint32, p *process, hold account
 	owner.held[l.id] = l
 	owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGrant{LeaseGrant: &proto.LeaseGrant{
 		Class: class, Lease: l.id, Node: uint32(n.id), Process: p.id.Number, Address: p.listen, Pid: int32(p.pid),
+		Gpus: n.ledger.Devices(hold),
 	}}})
 }
 
@@ -237,6 +238,9 @@ func (n *Node) placeLocked(d *account.Demand) bool {
 	}
 	c := n.chooseLocked(j, d.Shape, d.Resources, strategy, d.Near)
 	d.Reason, d.Never = c.reason, c.never
+	if c.never {
+		n.noteInfeasibleLocked(d)
+	}
 	switch c.node {
 	case 0:
 		return false

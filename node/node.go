@@ -22,6 +22,7 @@ import (
 	"github.com/gray-runtime/gray/internal/pki"
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/node/devices"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/transfer"
 	"github.com/gray-runtime/gray/objectstore"
@@ -44,7 +45,15 @@ type Config struct {
 	StoreBytes  int64    // size of the object store's shared memory
 	SpillDirs   []string // where objects go that have no room there; none: they stay
 	IsHead      bool     // started together with a head
-	Logger      *slog.Logger
+
+	// MemoryThreshold is the part of the memory that may be in use before tasks are killed:
+	// of the machine's, or of a control group's. 0: they aren't for that.
+	MemoryThreshold float64
+	// MemoryLimit is how many bytes the jobs' processes here may have together, besides
+	// the object store, before tasks are killed. 0: no matter how many.
+	MemoryLimit int64
+
+	Logger *slog.Logger
 }
 
 // Node is a running agent. Its methods may be called from any goroutine.
@@ -106,6 +115,7 @@ type Node struct {
 	actors      map[ids.ActorID]*actor
 	endedActors recent[ids.ActorID, *proto.ActorReport]
 	totals      sched.Resources // what ledger has in all
+	gpus        int             // devices that it gives out
 	ledger      *account.Ledger
 	queue       *account.Queue
 	view        *view
@@ -114,7 +124,10 @@ type Node struct {
 	lastProcess uint32
 	lastLease   uint64
 	lastSeed    uint64 // of sched
-	reclaiming  bool   // a reclaim is due
+	notices     notices
+	draining    *proto.Draining // nil: it stays
+	departure   string          // why it leaves, if nobody stopped it
+	reclaiming  bool            // a reclaim is due
 	reclaimed   time.Time
 	pressing    bool // processes were asked for room in the store just now
 }
@@ -155,7 +168,9 @@ func newNode(cfg Config) (*Node, error) {
 		done: make(chan struct{}), report: make(chan struct{}, 1), reports: map[reportKey][]func(context.Context) error{},
 		processes: map[uint32]*process{}, slots: map[uint32]bool{}, jobs: map[ids.JobID]*job{}, leases: map[uint64]*lease{},
 		actors: map[ids.ActorID]*actor{}, totals: sched.FromUnits(total), ledger: account.NewLedger(total), queue: account.NewQueue(), view: newView(),
+		notices: notices{},
 	}
+	n.gpus = devices.New(total[account.GPU]).Len()
 	n.fence, n.requests = newFence(), newRequests(n.instance)
 	n.hostname, _ = os.Hostname()
 	n.ctx, n.cancel = context.WithCancelCause(context.Background())
@@ -216,6 +231,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.spawn(n.keepFence)
+	n.spawn(n.watchMemory)
 	n.spawn(n.runSession)
 	n.spawn(n.renewCertificate)
 	return nil

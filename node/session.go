@@ -261,7 +261,9 @@ func (n *Node) order(o *proto.NodeOrder) {
 	case *proto.NodeOrder_View:
 		n.learnHeads(b.View.GetHeads())
 		n.mu.Lock()
+		before := n.view.nodes
 		n.view.replace(b.View)
+		n.showDrainingLocked(before)
 		n.peers.learn(b.View.GetNodes())
 		n.scheduleLocked()
 		n.mu.Unlock()
@@ -277,6 +279,10 @@ func (n *Node) order(o *proto.NodeOrder) {
 		n.startActor(b.StartActor)
 	case *proto.NodeOrder_StopActor:
 		n.stopActor(b.StopActor)
+	case *proto.NodeOrder_Drain:
+		n.startDraining(b.Drain)
+	case *proto.NodeOrder_Notice:
+		n.noticeFor(b.Notice)
 	case *proto.NodeOrder_NodeDead:
 		n.nodeDead(ids.NodeID(b.NodeDead.GetNode()), b.NodeDead.GetCause())
 	}

@@ -271,7 +271,7 @@ func (x DriverReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DriverReport_State.Descriptor instead.
 func (DriverReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{29, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{31, 0}
 }
 
 type ActorInfo_State int32
@@ -323,7 +323,7 @@ func (x ActorInfo_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorInfo_State.Descriptor instead.
 func (ActorInfo_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{33, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{35, 0}
 }
 
 type ActorReport_State int32
@@ -375,7 +375,7 @@ func (x ActorReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorReport_State.Descriptor instead.
 func (ActorReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{36, 0}
 }
 
 // An Error that crosses processes. The SDK turns it into its typed errors.
@@ -695,6 +695,7 @@ type NodeInfo struct {
 	Pending             []*PendingDemand       `protobuf:"bytes,16,rep,name=pending,proto3" json:"pending,omitempty"`
 	Workers             uint32                 `protobuf:"varint,17,opt,name=workers,proto3" json:"workers,omitempty"`
 	Pid                 int32                  `protobuf:"varint,18,opt,name=pid,proto3" json:"pid,omitempty"`
+	Draining            *Draining              `protobuf:"bytes,100,opt,name=draining,proto3" json:"draining,omitempty"` // set while it's about to leave
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -855,6 +856,66 @@ func (x *NodeInfo) GetPid() int32 {
 	return 0
 }
 
+func (x *NodeInfo) GetDraining() *Draining {
+	if x != nil {
+		return x.Draining
+	}
+	return nil
+}
+
+// Draining is a node's way out: it gets nothing new, and what it has goes elsewhere.
+type Draining struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Reason         string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	DeadlineUnixMs int64                  `protobuf:"varint,2,opt,name=deadline_unix_ms,json=deadlineUnixMs,proto3" json:"deadline_unix_ms,omitempty"` // 0: it waits for as long as its tasks take
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Draining) Reset() {
+	*x = Draining{}
+	mi := &file_cluster_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Draining) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Draining) ProtoMessage() {}
+
+func (x *Draining) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Draining.ProtoReflect.Descriptor instead.
+func (*Draining) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Draining) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Draining) GetDeadlineUnixMs() int64 {
+	if x != nil {
+		return x.DeadlineUnixMs
+	}
+	return 0
+}
+
 // PendingDemand is a shape of leases that wait on a node, and why.
 type PendingDemand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -871,7 +932,7 @@ type PendingDemand struct {
 
 func (x *PendingDemand) Reset() {
 	*x = PendingDemand{}
-	mi := &file_cluster_proto_msgTypes[5]
+	mi := &file_cluster_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -883,7 +944,7 @@ func (x *PendingDemand) String() string {
 func (*PendingDemand) ProtoMessage() {}
 
 func (x *PendingDemand) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[5]
+	mi := &file_cluster_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -896,7 +957,7 @@ func (x *PendingDemand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PendingDemand.ProtoReflect.Descriptor instead.
 func (*PendingDemand) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{5}
+	return file_cluster_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PendingDemand) GetResources() *Resources {
@@ -956,7 +1017,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_cluster_proto_msgTypes[6]
+	mi := &file_cluster_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1029,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[6]
+	mi := &file_cluster_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1042,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{6}
+	return file_cluster_proto_rawDescGZIP(), []int{7}
 }
 
 type Chunk struct {
@@ -993,7 +1054,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_cluster_proto_msgTypes[7]
+	mi := &file_cluster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1005,7 +1066,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[7]
+	mi := &file_cluster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1018,7 +1079,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{7}
+	return file_cluster_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -1039,7 +1100,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_cluster_proto_msgTypes[8]
+	mi := &file_cluster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1112,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[8]
+	mi := &file_cluster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1125,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{8}
+	return file_cluster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *JoinRequest) GetToken() string {
@@ -1097,7 +1158,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_cluster_proto_msgTypes[9]
+	mi := &file_cluster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1170,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[9]
+	mi := &file_cluster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1183,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{9}
+	return file_cluster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RenewRequest) GetCsr() []byte {
@@ -1142,7 +1203,7 @@ type JoinReply struct {
 
 func (x *JoinReply) Reset() {
 	*x = JoinReply{}
-	mi := &file_cluster_proto_msgTypes[10]
+	mi := &file_cluster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1154,7 +1215,7 @@ func (x *JoinReply) String() string {
 func (*JoinReply) ProtoMessage() {}
 
 func (x *JoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[10]
+	mi := &file_cluster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1167,7 +1228,7 @@ func (x *JoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinReply.ProtoReflect.Descriptor instead.
 func (*JoinReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{10}
+	return file_cluster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *JoinReply) GetCertificate() []byte {
@@ -1193,7 +1254,7 @@ type JoinHeadRequest struct {
 
 func (x *JoinHeadRequest) Reset() {
 	*x = JoinHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[11]
+	mi := &file_cluster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1266,7 @@ func (x *JoinHeadRequest) String() string {
 func (*JoinHeadRequest) ProtoMessage() {}
 
 func (x *JoinHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[11]
+	mi := &file_cluster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1279,7 @@ func (x *JoinHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinHeadRequest.ProtoReflect.Descriptor instead.
 func (*JoinHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{11}
+	return file_cluster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *JoinHeadRequest) GetToken() string {
@@ -1239,7 +1300,7 @@ type JoinHeadReply struct {
 
 func (x *JoinHeadReply) Reset() {
 	*x = JoinHeadReply{}
-	mi := &file_cluster_proto_msgTypes[12]
+	mi := &file_cluster_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1312,7 @@ func (x *JoinHeadReply) String() string {
 func (*JoinHeadReply) ProtoMessage() {}
 
 func (x *JoinHeadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[12]
+	mi := &file_cluster_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1325,7 @@ func (x *JoinHeadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinHeadReply.ProtoReflect.Descriptor instead.
 func (*JoinHeadReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{12}
+	return file_cluster_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *JoinHeadReply) GetAuthority() []byte {
@@ -1299,7 +1360,7 @@ type RegisterNodeRequest struct {
 
 func (x *RegisterNodeRequest) Reset() {
 	*x = RegisterNodeRequest{}
-	mi := &file_cluster_proto_msgTypes[13]
+	mi := &file_cluster_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1372,7 @@ func (x *RegisterNodeRequest) String() string {
 func (*RegisterNodeRequest) ProtoMessage() {}
 
 func (x *RegisterNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[13]
+	mi := &file_cluster_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1385,7 @@ func (x *RegisterNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNodeRequest.ProtoReflect.Descriptor instead.
 func (*RegisterNodeRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{13}
+	return file_cluster_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RegisterNodeRequest) GetInstance() string {
@@ -1360,7 +1421,7 @@ type RegisterNodeReply struct {
 
 func (x *RegisterNodeReply) Reset() {
 	*x = RegisterNodeReply{}
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1372,7 +1433,7 @@ func (x *RegisterNodeReply) String() string {
 func (*RegisterNodeReply) ProtoMessage() {}
 
 func (x *RegisterNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1385,7 +1446,7 @@ func (x *RegisterNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNodeReply.ProtoReflect.Descriptor instead.
 func (*RegisterNodeReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{14}
+	return file_cluster_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RegisterNodeReply) GetId() uint32 {
@@ -1426,7 +1487,7 @@ type LeaveNodeRequest struct {
 
 func (x *LeaveNodeRequest) Reset() {
 	*x = LeaveNodeRequest{}
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1499,7 @@ func (x *LeaveNodeRequest) String() string {
 func (*LeaveNodeRequest) ProtoMessage() {}
 
 func (x *LeaveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1512,7 @@ func (x *LeaveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveNodeRequest.ProtoReflect.Descriptor instead.
 func (*LeaveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{15}
+	return file_cluster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LeaveNodeRequest) GetId() uint32 {
@@ -1482,7 +1543,7 @@ type NodeReport struct {
 
 func (x *NodeReport) Reset() {
 	*x = NodeReport{}
-	mi := &file_cluster_proto_msgTypes[16]
+	mi := &file_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1555,7 @@ func (x *NodeReport) String() string {
 func (*NodeReport) ProtoMessage() {}
 
 func (x *NodeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[16]
+	mi := &file_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1568,7 @@ func (x *NodeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeReport.ProtoReflect.Descriptor instead.
 func (*NodeReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{16}
+	return file_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *NodeReport) GetNode() uint32 {
@@ -1555,7 +1616,7 @@ type ActorRef struct {
 
 func (x *ActorRef) Reset() {
 	*x = ActorRef{}
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1628,7 @@ func (x *ActorRef) String() string {
 func (*ActorRef) ProtoMessage() {}
 
 func (x *ActorRef) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +1641,7 @@ func (x *ActorRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRef.ProtoReflect.Descriptor instead.
 func (*ActorRef) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{17}
+	return file_cluster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActorRef) GetId() []byte {
@@ -1609,6 +1670,8 @@ type NodeOrder struct {
 	//	*NodeOrder_StopActor
 	//	*NodeOrder_NodeDead
 	//	*NodeOrder_LeaseRenewed
+	//	*NodeOrder_Drain
+	//	*NodeOrder_Notice
 	Body          isNodeOrder_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1616,7 +1679,7 @@ type NodeOrder struct {
 
 func (x *NodeOrder) Reset() {
 	*x = NodeOrder{}
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1691,7 @@ func (x *NodeOrder) String() string {
 func (*NodeOrder) ProtoMessage() {}
 
 func (x *NodeOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1704,7 @@ func (x *NodeOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeOrder.ProtoReflect.Descriptor instead.
 func (*NodeOrder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{18}
+	return file_cluster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *NodeOrder) GetBody() isNodeOrder_Body {
@@ -1723,6 +1786,24 @@ func (x *NodeOrder) GetLeaseRenewed() *LeaseRenewed {
 	return nil
 }
 
+func (x *NodeOrder) GetDrain() *Draining {
+	if x != nil {
+		if x, ok := x.Body.(*NodeOrder_Drain); ok {
+			return x.Drain
+		}
+	}
+	return nil
+}
+
+func (x *NodeOrder) GetNotice() *Notice {
+	if x != nil {
+		if x, ok := x.Body.(*NodeOrder_Notice); ok {
+			return x.Notice
+		}
+	}
+	return nil
+}
+
 type isNodeOrder_Body interface {
 	isNodeOrder_Body()
 }
@@ -1759,6 +1840,14 @@ type NodeOrder_LeaseRenewed struct {
 	LeaseRenewed *LeaseRenewed `protobuf:"bytes,8,opt,name=lease_renewed,json=leaseRenewed,proto3,oneof"`
 }
 
+type NodeOrder_Drain struct {
+	Drain *Draining `protobuf:"bytes,100,opt,name=drain,proto3,oneof"`
+}
+
+type NodeOrder_Notice struct {
+	Notice *Notice `protobuf:"bytes,101,opt,name=notice,proto3,oneof"`
+}
+
 func (*NodeOrder_View) isNodeOrder_Body() {}
 
 func (*NodeOrder_StartDriver) isNodeOrder_Body() {}
@@ -1775,6 +1864,10 @@ func (*NodeOrder_NodeDead) isNodeOrder_Body() {}
 
 func (*NodeOrder_LeaseRenewed) isNodeOrder_Body() {}
 
+func (*NodeOrder_Drain) isNodeOrder_Body() {}
+
+func (*NodeOrder_Notice) isNodeOrder_Body() {}
+
 // LeaseRenewed comes after each report, within a second: a majority of heads
 // held the sender for the leader after it had that report. A node's lease is
 // lease_ms long from when it sent the report.
@@ -1787,7 +1880,7 @@ type LeaseRenewed struct {
 
 func (x *LeaseRenewed) Reset() {
 	*x = LeaseRenewed{}
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1799,7 +1892,7 @@ func (x *LeaseRenewed) String() string {
 func (*LeaseRenewed) ProtoMessage() {}
 
 func (x *LeaseRenewed) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1812,7 +1905,7 @@ func (x *LeaseRenewed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRenewed.ProtoReflect.Descriptor instead.
 func (*LeaseRenewed) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{19}
+	return file_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LeaseRenewed) GetReport() uint64 {
@@ -1834,7 +1927,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1846,7 +1939,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1859,7 +1952,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{20}
+	return file_cluster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *View) GetVersion() uint64 {
@@ -1892,7 +1985,7 @@ type StartDriver struct {
 
 func (x *StartDriver) Reset() {
 	*x = StartDriver{}
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +1997,7 @@ func (x *StartDriver) String() string {
 func (*StartDriver) ProtoMessage() {}
 
 func (x *StartDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2010,7 @@ func (x *StartDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartDriver.ProtoReflect.Descriptor instead.
 func (*StartDriver) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{21}
+	return file_cluster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StartDriver) GetJob() *JobSpec {
@@ -1937,7 +2030,7 @@ type StopDriver struct {
 
 func (x *StopDriver) Reset() {
 	*x = StopDriver{}
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1949,7 +2042,7 @@ func (x *StopDriver) String() string {
 func (*StopDriver) ProtoMessage() {}
 
 func (x *StopDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1962,7 +2055,7 @@ func (x *StopDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopDriver.ProtoReflect.Descriptor instead.
 func (*StopDriver) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{22}
+	return file_cluster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StopDriver) GetJob() uint32 {
@@ -1988,7 +2081,7 @@ type JobEnded struct {
 
 func (x *JobEnded) Reset() {
 	*x = JobEnded{}
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2093,7 @@ func (x *JobEnded) String() string {
 func (*JobEnded) ProtoMessage() {}
 
 func (x *JobEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2106,7 @@ func (x *JobEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobEnded.ProtoReflect.Descriptor instead.
 func (*JobEnded) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{23}
+	return file_cluster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *JobEnded) GetJob() uint32 {
@@ -2029,13 +2122,14 @@ type StartActor struct {
 	Actor         *ActorSpec             `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Job           *JobSpec               `protobuf:"bytes,3,opt,name=job,proto3" json:"job,omitempty"`
+	Gpus          []uint32               `protobuf:"varint,100,rep,packed,name=gpus,proto3" json:"gpus,omitempty"` // from its node to its process: the devices that are its own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StartActor) Reset() {
 	*x = StartActor{}
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2141,7 @@ func (x *StartActor) String() string {
 func (*StartActor) ProtoMessage() {}
 
 func (x *StartActor) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2154,7 @@ func (x *StartActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartActor.ProtoReflect.Descriptor instead.
 func (*StartActor) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{24}
+	return file_cluster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *StartActor) GetActor() *ActorSpec {
@@ -2084,6 +2178,13 @@ func (x *StartActor) GetJob() *JobSpec {
 	return nil
 }
 
+func (x *StartActor) GetGpus() []uint32 {
+	if x != nil {
+		return x.Gpus
+	}
+	return nil
+}
+
 type StopActor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2095,7 +2196,7 @@ type StopActor struct {
 
 func (x *StopActor) Reset() {
 	*x = StopActor{}
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2107,7 +2208,7 @@ func (x *StopActor) String() string {
 func (*StopActor) ProtoMessage() {}
 
 func (x *StopActor) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2120,7 +2221,7 @@ func (x *StopActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopActor.ProtoReflect.Descriptor instead.
 func (*StopActor) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{25}
+	return file_cluster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *StopActor) GetId() []byte {
@@ -2154,7 +2255,7 @@ type NodeDead struct {
 
 func (x *NodeDead) Reset() {
 	*x = NodeDead{}
-	mi := &file_cluster_proto_msgTypes[26]
+	mi := &file_cluster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2267,7 @@ func (x *NodeDead) String() string {
 func (*NodeDead) ProtoMessage() {}
 
 func (x *NodeDead) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[26]
+	mi := &file_cluster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2280,7 @@ func (x *NodeDead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeDead.ProtoReflect.Descriptor instead.
 func (*NodeDead) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{26}
+	return file_cluster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *NodeDead) GetNode() uint32 {
@@ -2192,6 +2293,59 @@ func (x *NodeDead) GetNode() uint32 {
 func (x *NodeDead) GetCause() string {
 	if x != nil {
 		return x.Cause
+	}
+	return ""
+}
+
+// Notice is a line for the people who see a job's output.
+type Notice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notice) Reset() {
+	*x = Notice{}
+	mi := &file_cluster_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notice) ProtoMessage() {}
+
+func (x *Notice) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notice.ProtoReflect.Descriptor instead.
+func (*Notice) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Notice) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *Notice) GetText() string {
+	if x != nil {
+		return x.Text
 	}
 	return ""
 }
@@ -2215,7 +2369,7 @@ type JobSpec struct {
 
 func (x *JobSpec) Reset() {
 	*x = JobSpec{}
-	mi := &file_cluster_proto_msgTypes[27]
+	mi := &file_cluster_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2227,7 +2381,7 @@ func (x *JobSpec) String() string {
 func (*JobSpec) ProtoMessage() {}
 
 func (x *JobSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[27]
+	mi := &file_cluster_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2240,7 +2394,7 @@ func (x *JobSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSpec.ProtoReflect.Descriptor instead.
 func (*JobSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{27}
+	return file_cluster_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *JobSpec) GetId() uint32 {
@@ -2332,7 +2486,7 @@ type Binary struct {
 
 func (x *Binary) Reset() {
 	*x = Binary{}
-	mi := &file_cluster_proto_msgTypes[28]
+	mi := &file_cluster_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2344,7 +2498,7 @@ func (x *Binary) String() string {
 func (*Binary) ProtoMessage() {}
 
 func (x *Binary) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[28]
+	mi := &file_cluster_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2357,7 +2511,7 @@ func (x *Binary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binary.ProtoReflect.Descriptor instead.
 func (*Binary) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{28}
+	return file_cluster_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Binary) GetPlatform() string {
@@ -2403,7 +2557,7 @@ type DriverReport struct {
 
 func (x *DriverReport) Reset() {
 	*x = DriverReport{}
-	mi := &file_cluster_proto_msgTypes[29]
+	mi := &file_cluster_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2415,7 +2569,7 @@ func (x *DriverReport) String() string {
 func (*DriverReport) ProtoMessage() {}
 
 func (x *DriverReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[29]
+	mi := &file_cluster_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2428,7 +2582,7 @@ func (x *DriverReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverReport.ProtoReflect.Descriptor instead.
 func (*DriverReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{29}
+	return file_cluster_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DriverReport) GetJob() uint32 {
@@ -2495,7 +2649,7 @@ type RegisterDriverRequest struct {
 
 func (x *RegisterDriverRequest) Reset() {
 	*x = RegisterDriverRequest{}
-	mi := &file_cluster_proto_msgTypes[30]
+	mi := &file_cluster_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2507,7 +2661,7 @@ func (x *RegisterDriverRequest) String() string {
 func (*RegisterDriverRequest) ProtoMessage() {}
 
 func (x *RegisterDriverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[30]
+	mi := &file_cluster_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2520,7 +2674,7 @@ func (x *RegisterDriverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriverRequest.ProtoReflect.Descriptor instead.
 func (*RegisterDriverRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{30}
+	return file_cluster_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *RegisterDriverRequest) GetNode() uint32 {
@@ -2582,7 +2736,7 @@ type RegisterDriverReply struct {
 
 func (x *RegisterDriverReply) Reset() {
 	*x = RegisterDriverReply{}
-	mi := &file_cluster_proto_msgTypes[31]
+	mi := &file_cluster_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2594,7 +2748,7 @@ func (x *RegisterDriverReply) String() string {
 func (*RegisterDriverReply) ProtoMessage() {}
 
 func (x *RegisterDriverReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[31]
+	mi := &file_cluster_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2607,7 +2761,7 @@ func (x *RegisterDriverReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriverReply.ProtoReflect.Descriptor instead.
 func (*RegisterDriverReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{31}
+	return file_cluster_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RegisterDriverReply) GetJob() uint32 {
@@ -2645,7 +2799,7 @@ type ActorSpec struct {
 
 func (x *ActorSpec) Reset() {
 	*x = ActorSpec{}
-	mi := &file_cluster_proto_msgTypes[32]
+	mi := &file_cluster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2657,7 +2811,7 @@ func (x *ActorSpec) String() string {
 func (*ActorSpec) ProtoMessage() {}
 
 func (x *ActorSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[32]
+	mi := &file_cluster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2670,7 +2824,7 @@ func (x *ActorSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorSpec.ProtoReflect.Descriptor instead.
 func (*ActorSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{32}
+	return file_cluster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ActorSpec) GetId() []byte {
@@ -2777,7 +2931,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2789,7 +2943,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2802,7 +2956,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{33}
+	return file_cluster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ActorInfo) GetSpec() *ActorSpec {
@@ -2905,7 +3059,7 @@ type ActorReport struct {
 
 func (x *ActorReport) Reset() {
 	*x = ActorReport{}
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +3071,7 @@ func (x *ActorReport) String() string {
 func (*ActorReport) ProtoMessage() {}
 
 func (x *ActorReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +3084,7 @@ func (x *ActorReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorReport.ProtoReflect.Descriptor instead.
 func (*ActorReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34}
+	return file_cluster_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ActorReport) GetId() []byte {
@@ -2999,7 +3153,7 @@ type CreateActorRequest struct {
 
 func (x *CreateActorRequest) Reset() {
 	*x = CreateActorRequest{}
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3165,7 @@ func (x *CreateActorRequest) String() string {
 func (*CreateActorRequest) ProtoMessage() {}
 
 func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3178,7 @@ func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorRequest.ProtoReflect.Descriptor instead.
 func (*CreateActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{35}
+	return file_cluster_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CreateActorRequest) GetSpec() *ActorSpec {
@@ -3052,7 +3206,7 @@ type FindActorRequest struct {
 
 func (x *FindActorRequest) Reset() {
 	*x = FindActorRequest{}
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3218,7 @@ func (x *FindActorRequest) String() string {
 func (*FindActorRequest) ProtoMessage() {}
 
 func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3231,7 @@ func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindActorRequest.ProtoReflect.Descriptor instead.
 func (*FindActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{36}
+	return file_cluster_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FindActorRequest) GetNamespace() string {
@@ -3112,7 +3266,7 @@ type WaitActorRequest struct {
 
 func (x *WaitActorRequest) Reset() {
 	*x = WaitActorRequest{}
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3124,7 +3278,7 @@ func (x *WaitActorRequest) String() string {
 func (*WaitActorRequest) ProtoMessage() {}
 
 func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3137,7 +3291,7 @@ func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitActorRequest.ProtoReflect.Descriptor instead.
 func (*WaitActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{37}
+	return file_cluster_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WaitActorRequest) GetId() []byte {
@@ -3165,7 +3319,7 @@ type KillActorRequest struct {
 
 func (x *KillActorRequest) Reset() {
 	*x = KillActorRequest{}
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3177,7 +3331,7 @@ func (x *KillActorRequest) String() string {
 func (*KillActorRequest) ProtoMessage() {}
 
 func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3190,7 +3344,7 @@ func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorRequest.ProtoReflect.Descriptor instead.
 func (*KillActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{38}
+	return file_cluster_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *KillActorRequest) GetId() []byte {
@@ -3226,7 +3380,7 @@ type PutKeyRequest struct {
 
 func (x *PutKeyRequest) Reset() {
 	*x = PutKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3238,7 +3392,7 @@ func (x *PutKeyRequest) String() string {
 func (*PutKeyRequest) ProtoMessage() {}
 
 func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3251,7 +3405,7 @@ func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyRequest.ProtoReflect.Descriptor instead.
 func (*PutKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{39}
+	return file_cluster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PutKeyRequest) GetNamespace() string {
@@ -3291,7 +3445,7 @@ type PutKeyReply struct {
 
 func (x *PutKeyReply) Reset() {
 	*x = PutKeyReply{}
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3303,7 +3457,7 @@ func (x *PutKeyReply) String() string {
 func (*PutKeyReply) ProtoMessage() {}
 
 func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3316,7 +3470,7 @@ func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyReply.ProtoReflect.Descriptor instead.
 func (*PutKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{40}
+	return file_cluster_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PutKeyReply) GetExisted() bool {
@@ -3336,7 +3490,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3348,7 +3502,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3361,7 +3515,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{41}
+	return file_cluster_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetKeyRequest) GetNamespace() string {
@@ -3388,7 +3542,7 @@ type GetKeyReply struct {
 
 func (x *GetKeyReply) Reset() {
 	*x = GetKeyReply{}
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3400,7 +3554,7 @@ func (x *GetKeyReply) String() string {
 func (*GetKeyReply) ProtoMessage() {}
 
 func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3413,7 +3567,7 @@ func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyReply.ProtoReflect.Descriptor instead.
 func (*GetKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{42}
+	return file_cluster_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetKeyReply) GetValue() []byte {
@@ -3440,7 +3594,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3452,7 +3606,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3465,7 +3619,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{43}
+	return file_cluster_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DeleteKeyRequest) GetNamespace() string {
@@ -3491,7 +3645,7 @@ type DeleteKeyReply struct {
 
 func (x *DeleteKeyReply) Reset() {
 	*x = DeleteKeyReply{}
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3503,7 +3657,7 @@ func (x *DeleteKeyReply) String() string {
 func (*DeleteKeyReply) ProtoMessage() {}
 
 func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3516,7 +3670,7 @@ func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyReply.ProtoReflect.Descriptor instead.
 func (*DeleteKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{44}
+	return file_cluster_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DeleteKeyReply) GetExisted() bool {
@@ -3536,7 +3690,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3548,7 +3702,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3561,7 +3715,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{45}
+	return file_cluster_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListKeysRequest) GetNamespace() string {
@@ -3587,7 +3741,7 @@ type ListKeysReply struct {
 
 func (x *ListKeysReply) Reset() {
 	*x = ListKeysReply{}
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3599,7 +3753,7 @@ func (x *ListKeysReply) String() string {
 func (*ListKeysReply) ProtoMessage() {}
 
 func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3612,7 +3766,7 @@ func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysReply.ProtoReflect.Descriptor instead.
 func (*ListKeysReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{46}
+	return file_cluster_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListKeysReply) GetKeys() []string {
@@ -3630,7 +3784,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3642,7 +3796,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3655,7 +3809,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{47}
+	return file_cluster_proto_rawDescGZIP(), []int{49}
 }
 
 type ListNodesReply struct {
@@ -3667,7 +3821,7 @@ type ListNodesReply struct {
 
 func (x *ListNodesReply) Reset() {
 	*x = ListNodesReply{}
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +3833,7 @@ func (x *ListNodesReply) String() string {
 func (*ListNodesReply) ProtoMessage() {}
 
 func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +3846,7 @@ func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesReply.ProtoReflect.Descriptor instead.
 func (*ListNodesReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{48}
+	return file_cluster_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListNodesReply) GetNodes() []*NodeInfo {
@@ -3712,7 +3866,7 @@ type FetchPackageRequest struct {
 
 func (x *FetchPackageRequest) Reset() {
 	*x = FetchPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3724,7 +3878,7 @@ func (x *FetchPackageRequest) String() string {
 func (*FetchPackageRequest) ProtoMessage() {}
 
 func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3737,7 +3891,7 @@ func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPackageRequest.ProtoReflect.Descriptor instead.
 func (*FetchPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{49}
+	return file_cluster_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FetchPackageRequest) GetName() string {
@@ -3766,7 +3920,7 @@ type AddHeadRequest struct {
 
 func (x *AddHeadRequest) Reset() {
 	*x = AddHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +3932,7 @@ func (x *AddHeadRequest) String() string {
 func (*AddHeadRequest) ProtoMessage() {}
 
 func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +3945,7 @@ func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddHeadRequest.ProtoReflect.Descriptor instead.
 func (*AddHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{50}
+	return file_cluster_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AddHeadRequest) GetId() string {
@@ -3831,7 +3985,7 @@ type DescribeHeadRequest struct {
 
 func (x *DescribeHeadRequest) Reset() {
 	*x = DescribeHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3843,7 +3997,7 @@ func (x *DescribeHeadRequest) String() string {
 func (*DescribeHeadRequest) ProtoMessage() {}
 
 func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3856,7 +4010,7 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{51}
+	return file_cluster_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *DescribeHeadRequest) GetDisk() bool {
@@ -3891,7 +4045,7 @@ type HeadInfo struct {
 
 func (x *HeadInfo) Reset() {
 	*x = HeadInfo{}
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3903,7 +4057,7 @@ func (x *HeadInfo) String() string {
 func (*HeadInfo) ProtoMessage() {}
 
 func (x *HeadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3916,7 +4070,7 @@ func (x *HeadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadInfo.ProtoReflect.Descriptor instead.
 func (*HeadInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{52}
+	return file_cluster_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *HeadInfo) GetId() string {
@@ -4048,7 +4202,7 @@ type PackageChunk struct {
 
 func (x *PackageChunk) Reset() {
 	*x = PackageChunk{}
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4060,7 +4214,7 @@ func (x *PackageChunk) String() string {
 func (*PackageChunk) ProtoMessage() {}
 
 func (x *PackageChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4073,7 +4227,7 @@ func (x *PackageChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageChunk.ProtoReflect.Descriptor instead.
 func (*PackageChunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{53}
+	return file_cluster_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PackageChunk) GetSha256() string {
@@ -4099,7 +4253,7 @@ type ReadPackageRequest struct {
 
 func (x *ReadPackageRequest) Reset() {
 	*x = ReadPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4111,7 +4265,7 @@ func (x *ReadPackageRequest) String() string {
 func (*ReadPackageRequest) ProtoMessage() {}
 
 func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4124,7 +4278,7 @@ func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPackageRequest.ProtoReflect.Descriptor instead.
 func (*ReadPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{54}
+	return file_cluster_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ReadPackageRequest) GetSha256() string {
@@ -4149,7 +4303,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4161,7 +4315,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4174,7 +4328,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{55}
+	return file_cluster_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *LeaseRequest) GetJob() uint32 {
@@ -4240,7 +4394,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4252,7 +4406,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4265,7 +4419,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{56}
+	return file_cluster_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -4330,13 +4484,14 @@ type LeaseGranted struct {
 	Process       uint32                 `protobuf:"varint,2,opt,name=process,proto3" json:"process,omitempty"`
 	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	Pid           int32                  `protobuf:"varint,4,opt,name=pid,proto3" json:"pid,omitempty"`
+	Gpus          []uint32               `protobuf:"varint,100,rep,packed,name=gpus,proto3" json:"gpus,omitempty"` // devices of that node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +4503,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +4516,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{57}
+	return file_cluster_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -4392,6 +4547,13 @@ func (x *LeaseGranted) GetPid() int32 {
 	return 0
 }
 
+func (x *LeaseGranted) GetGpus() []uint32 {
+	if x != nil {
+		return x.Gpus
+	}
+	return nil
+}
+
 type LeaseRefused struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Available     *Resources             `protobuf:"bytes,1,opt,name=available,proto3" json:"available,omitempty"`
@@ -4403,7 +4565,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4415,7 +4577,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4428,7 +4590,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{58}
+	return file_cluster_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -4464,7 +4626,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4476,7 +4638,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4489,7 +4651,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{59}
+	return file_cluster_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -4518,7 +4680,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4530,7 +4692,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4543,7 +4705,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{60}
+	return file_cluster_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -4577,7 +4739,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4589,7 +4751,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4602,7 +4764,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{61}
+	return file_cluster_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -4636,7 +4798,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4648,7 +4810,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4661,7 +4823,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{62}
+	return file_cluster_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -4744,7 +4906,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4756,7 +4918,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4769,7 +4931,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{63}
+	return file_cluster_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -4796,7 +4958,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4808,7 +4970,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4821,7 +4983,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{64}
+	return file_cluster_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -4849,7 +5011,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4861,7 +5023,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4874,7 +5036,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{65}
+	return file_cluster_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -4914,7 +5076,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4926,7 +5088,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4939,7 +5101,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -4977,6 +5139,126 @@ func (x *ReplicateRequest) GetContains() [][]byte {
 	return nil
 }
 
+type AdoptRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	From          uint32                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdoptRequest) Reset() {
+	*x = AdoptRequest{}
+	mi := &file_cluster_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptRequest) ProtoMessage() {}
+
+func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
+func (*AdoptRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *AdoptRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *AdoptRequest) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *AdoptRequest) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+type MovedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	From          uint32                 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            uint32                 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MovedRequest) Reset() {
+	*x = MovedRequest{}
+	mi := &file_cluster_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MovedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MovedRequest) ProtoMessage() {}
+
+func (x *MovedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MovedRequest.ProtoReflect.Descriptor instead.
+func (*MovedRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *MovedRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *MovedRequest) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *MovedRequest) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
 type HeirsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
@@ -4986,7 +5268,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4998,7 +5280,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5011,7 +5293,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -5032,7 +5314,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5044,7 +5326,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5057,7 +5339,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -5076,7 +5358,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5088,7 +5370,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5101,7 +5383,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -5122,7 +5404,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5134,7 +5416,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5147,7 +5429,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -5171,7 +5453,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5183,7 +5465,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5196,7 +5478,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -5246,13 +5528,14 @@ type ListRequest struct {
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
 	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
 	Owners        bool                   `protobuf:"varint,20,opt,name=owners,proto3" json:"owners,omitempty"`
+	Task          string                 `protobuf:"bytes,100,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5264,7 +5547,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5277,7 +5560,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -5301,27 +5584,40 @@ func (x *ListRequest) GetOwners() bool {
 	return false
 }
 
+func (x *ListRequest) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
 type TaskInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Function      string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
-	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // PENDING_ARGS, PENDING_NODE_ASSIGNMENT, SUBMITTED_TO_WORKER, RUNNING, FINISHED, FAILED
-	Job           uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
-	Attempt       uint32                 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Node          uint32                 `protobuf:"varint,6,opt,name=node,proto3" json:"node,omitempty"` // where it runs, 0 when nowhere yet
-	OwnerNode     uint32                 `protobuf:"varint,7,opt,name=owner_node,json=ownerNode,proto3" json:"owner_node,omitempty"`
-	OwnerProcess  uint32                 `protobuf:"varint,8,opt,name=owner_process,json=ownerProcess,proto3" json:"owner_process,omitempty"`
-	Worker        uint32                 `protobuf:"varint,9,opt,name=worker,proto3" json:"worker,omitempty"`
-	Pid           int32                  `protobuf:"varint,10,opt,name=pid,proto3" json:"pid,omitempty"`
-	Actor         string                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
-	Error         string                 `protobuf:"bytes,12,opt,name=error,proto3" json:"error,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Id           string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Function     string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
+	State        string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // PENDING_ARGS, PENDING_NODE_ASSIGNMENT, SUBMITTED_TO_WORKER, RUNNING, FINISHED, FAILED
+	Job          uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt      uint32                 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Node         uint32                 `protobuf:"varint,6,opt,name=node,proto3" json:"node,omitempty"` // where it runs, 0 when nowhere yet
+	OwnerNode    uint32                 `protobuf:"varint,7,opt,name=owner_node,json=ownerNode,proto3" json:"owner_node,omitempty"`
+	OwnerProcess uint32                 `protobuf:"varint,8,opt,name=owner_process,json=ownerProcess,proto3" json:"owner_process,omitempty"`
+	Worker       uint32                 `protobuf:"varint,9,opt,name=worker,proto3" json:"worker,omitempty"`
+	Pid          int32                  `protobuf:"varint,10,opt,name=pid,proto3" json:"pid,omitempty"`
+	Actor        string                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
+	Error        string                 `protobuf:"bytes,12,opt,name=error,proto3" json:"error,omitempty"`
+	// Of one that was asked for by its id.
+	Resources     *Resources `protobuf:"bytes,100,opt,name=resources,proto3" json:"resources,omitempty"`
+	Strategy      *Strategy  `protobuf:"bytes,101,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	WaitsFor      []string   `protobuf:"bytes,102,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`                 // inputs that aren't complete
+	Cause         *Error     `protobuf:"bytes,103,opt,name=cause,proto3" json:"cause,omitempty"`                                       // that it failed with
+	InputsWaiting uint32     `protobuf:"varint,104,opt,name=inputs_waiting,json=inputsWaiting,proto3" json:"inputs_waiting,omitempty"` // how many, though not all may be named
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5333,7 +5629,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5346,7 +5642,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -5433,6 +5729,41 @@ func (x *TaskInfo) GetError() string {
 	return ""
 }
 
+func (x *TaskInfo) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *TaskInfo) GetStrategy() *Strategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return nil
+}
+
+func (x *TaskInfo) GetWaitsFor() []string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return nil
+}
+
+func (x *TaskInfo) GetCause() *Error {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *TaskInfo) GetInputsWaiting() uint32 {
+	if x != nil {
+		return x.InputsWaiting
+	}
+	return 0
+}
+
 type TaskCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Function      string                 `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
@@ -5445,7 +5776,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5457,7 +5788,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5470,7 +5801,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -5512,7 +5843,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5524,7 +5855,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5537,7 +5868,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -5582,7 +5913,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5594,7 +5925,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5607,7 +5938,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -5708,7 +6039,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5720,7 +6051,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5733,7 +6064,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -5790,7 +6121,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5802,7 +6133,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5815,7 +6146,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -5856,7 +6187,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5868,7 +6199,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5881,7 +6212,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -5956,7 +6287,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5968,7 +6299,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5981,7 +6312,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -6003,7 +6334,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6015,7 +6346,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6028,7 +6359,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -6076,7 +6407,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6088,7 +6419,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6101,7 +6432,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -6169,7 +6500,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6181,7 +6512,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6194,7 +6525,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -6258,7 +6589,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6270,7 +6601,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6283,7 +6614,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -6383,7 +6714,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x06EXISTS\x10\x02\x12\x0e\n" +
 	"\n" +
-	"NOT_EXISTS\x10\x03\"\x9f\x05\n" +
+	"NOT_EXISTS\x10\x03\"\xce\x05\n" +
 	"\bNodeInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12(\n" +
@@ -6404,10 +6735,14 @@ const file_cluster_proto_rawDesc = "" +
 	"deathCause\x120\n" +
 	"\apending\x18\x10 \x03(\v2\x16.gray.v1.PendingDemandR\apending\x12\x18\n" +
 	"\aworkers\x18\x11 \x01(\rR\aworkers\x12\x10\n" +
-	"\x03pid\x18\x12 \x01(\x05R\x03pid\x1a9\n" +
+	"\x03pid\x18\x12 \x01(\x05R\x03pid\x12-\n" +
+	"\bdraining\x18d \x01(\v2\x11.gray.v1.DrainingR\bdraining\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xe4\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
+	"\bDraining\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12(\n" +
+	"\x10deadline_unix_ms\x18\x02 \x01(\x03R\x0edeadlineUnixMs\"\xe4\x01\n" +
 	"\rPendingDemand\x120\n" +
 	"\tresources\x18\x01 \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12-\n" +
 	"\bstrategy\x18\x02 \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12\x14\n" +
@@ -6457,7 +6792,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06number\x18\x05 \x01(\x04R\x06number\"<\n" +
 	"\bActorRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\xba\x03\n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\x90\x04\n" +
 	"\tNodeOrder\x12#\n" +
 	"\x04view\x18\x01 \x01(\v2\r.gray.v1.ViewH\x00R\x04view\x129\n" +
 	"\fstart_driver\x18\x02 \x01(\v2\x14.gray.v1.StartDriverH\x00R\vstartDriver\x126\n" +
@@ -6469,7 +6804,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"stop_actor\x18\x06 \x01(\v2\x12.gray.v1.StopActorH\x00R\tstopActor\x120\n" +
 	"\tnode_dead\x18\a \x01(\v2\x11.gray.v1.NodeDeadH\x00R\bnodeDead\x12<\n" +
-	"\rlease_renewed\x18\b \x01(\v2\x15.gray.v1.LeaseRenewedH\x00R\fleaseRenewedB\x06\n" +
+	"\rlease_renewed\x18\b \x01(\v2\x15.gray.v1.LeaseRenewedH\x00R\fleaseRenewed\x12)\n" +
+	"\x05drain\x18d \x01(\v2\x11.gray.v1.DrainingH\x00R\x05drain\x12)\n" +
+	"\x06notice\x18e \x01(\v2\x0f.gray.v1.NoticeH\x00R\x06noticeB\x06\n" +
 	"\x04body\"&\n" +
 	"\fLeaseRenewed\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\x04R\x06report\"_\n" +
@@ -6484,19 +6821,23 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"\x1c\n" +
 	"\bJobEnded\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\rR\x03job\"|\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\"\x90\x01\n" +
 	"\n" +
 	"StartActor\x12(\n" +
 	"\x05actor\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x05actor\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\"\n" +
-	"\x03job\x18\x03 \x01(\v2\x10.gray.v1.JobSpecR\x03job\"U\n" +
+	"\x03job\x18\x03 \x01(\v2\x10.gray.v1.JobSpecR\x03job\x12\x12\n" +
+	"\x04gpus\x18d \x03(\rR\x04gpus\"U\n" +
 	"\tStopActor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"4\n" +
 	"\bNodeDead\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x14\n" +
-	"\x05cause\x18\x02 \x01(\tR\x05cause\"\x9f\x04\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\".\n" +
+	"\x06Notice\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\x9f\x04\n" +
 	"\aJobSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12#\n" +
 	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\x12\x1e\n" +
@@ -6690,12 +7031,13 @@ const file_cluster_proto_rawDesc = "" +
 	"\agranted\x18\x01 \x01(\v2\x15.gray.v1.LeaseGrantedH\x00R\agranted\x121\n" +
 	"\arefused\x18\x02 \x01(\v2\x15.gray.v1.LeaseRefusedH\x00R\arefused\x12)\n" +
 	"\x04died\x18\x03 \x01(\v2\x13.gray.v1.WorkerDiedH\x00R\x04diedB\x06\n" +
-	"\x04body\"h\n" +
+	"\x04body\"|\n" +
 	"\fLeaseGranted\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\rR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x10\n" +
-	"\x03pid\x18\x04 \x01(\x05R\x03pid\"~\n" +
+	"\x03pid\x18\x04 \x01(\x05R\x03pid\x12\x12\n" +
+	"\x04gpus\x18d \x03(\rR\x04gpus\"~\n" +
 	"\fLeaseRefused\x120\n" +
 	"\tavailable\x18\x01 \x01(\v2\x12.gray.v1.ResourcesR\tavailable\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12$\n" +
@@ -6733,7 +7075,15 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x10\n" +
 	"\x03job\x18\x03 \x01(\rR\x03job\x12\x14\n" +
 	"\x05heirs\x18\x04 \x03(\rR\x05heirs\x12\x1a\n" +
-	"\bcontains\x18\x05 \x03(\fR\bcontains\" \n" +
+	"\bcontains\x18\x05 \x03(\fR\bcontains\"F\n" +
+	"\fAdoptRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\rR\x04from\"B\n" +
+	"\fMovedRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\rR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\rR\x02to\" \n" +
 	"\fHeirsRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\fR\x03ids\"6\n" +
 	"\n" +
@@ -6749,11 +7099,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
 	"\x06stderr\x18\x05 \x01(\bR\x06stderr\x12\x14\n" +
-	"\x05lines\x18\x06 \x03(\tR\x05lines\"M\n" +
+	"\x05lines\x18\x06 \x03(\tR\x05lines\"a\n" +
 	"\vListRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
-	"\x06owners\x18\x14 \x01(\bR\x06owners\"\xa6\x02\n" +
+	"\x06owners\x18\x14 \x01(\bR\x06owners\x12\x12\n" +
+	"\x04task\x18d \x01(\tR\x04task\"\xf1\x03\n" +
 	"\bTaskInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x14\n" +
@@ -6768,7 +7119,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03pid\x18\n" +
 	" \x01(\x05R\x03pid\x12\x14\n" +
 	"\x05actor\x18\v \x01(\tR\x05actor\x12\x14\n" +
-	"\x05error\x18\f \x01(\tR\x05error\"e\n" +
+	"\x05error\x18\f \x01(\tR\x05error\x120\n" +
+	"\tresources\x18d \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12-\n" +
+	"\bstrategy\x18e \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12\x1b\n" +
+	"\twaits_for\x18f \x03(\tR\bwaitsFor\x12$\n" +
+	"\x05cause\x18g \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12%\n" +
+	"\x0einputs_waiting\x18h \x01(\rR\rinputsWaiting\"e\n" +
 	"\tTaskCount\x12\x1a\n" +
 	"\bfunction\x18\x01 \x01(\tR\bfunction\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
@@ -6865,7 +7221,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
-	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xc0\x06\n" +
+	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\x9c\a\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -6875,7 +7231,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\vDropProcess\x12\x1b.gray.v1.DropProcessRequest\x1a\f.gray.v1.Ack\x124\n" +
 	"\tReplicate\x12\x19.gray.v1.ReplicateRequest\x1a\f.gray.v1.Ack\x123\n" +
 	"\x05Heirs\x12\x15.gray.v1.HeirsRequest\x1a\x13.gray.v1.HeirsReply\x120\n" +
-	"\aSettled\x12\x17.gray.v1.SettledRequest\x1a\f.gray.v1.Ack\x12.\n" +
+	"\aSettled\x12\x17.gray.v1.SettledRequest\x1a\f.gray.v1.Ack\x12,\n" +
+	"\x05Adopt\x12\x15.gray.v1.AdoptRequest\x1a\f.gray.v1.Ack\x12,\n" +
+	"\x05Moved\x12\x15.gray.v1.MovedRequest\x1a\f.gray.v1.Ack\x12.\n" +
 	"\vDeliverLogs\x12\x11.gray.v1.LogLines\x1a\f.gray.v1.Ack\x12>\n" +
 	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
 	"\tListTasks\x12\x14.gray.v1.ListRequest\x1a\x11.gray.v1.TaskList\x128\n" +
@@ -6896,7 +7254,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 94)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -6909,235 +7267,249 @@ var file_cluster_proto_goTypes = []any{
 	(*Strategy)(nil),              // 8: gray.v1.Strategy
 	(*LabelSelector)(nil),         // 9: gray.v1.LabelSelector
 	(*NodeInfo)(nil),              // 10: gray.v1.NodeInfo
-	(*PendingDemand)(nil),         // 11: gray.v1.PendingDemand
-	(*Ack)(nil),                   // 12: gray.v1.Ack
-	(*Chunk)(nil),                 // 13: gray.v1.Chunk
-	(*JoinRequest)(nil),           // 14: gray.v1.JoinRequest
-	(*RenewRequest)(nil),          // 15: gray.v1.RenewRequest
-	(*JoinReply)(nil),             // 16: gray.v1.JoinReply
-	(*JoinHeadRequest)(nil),       // 17: gray.v1.JoinHeadRequest
-	(*JoinHeadReply)(nil),         // 18: gray.v1.JoinHeadReply
-	(*RegisterNodeRequest)(nil),   // 19: gray.v1.RegisterNodeRequest
-	(*RegisterNodeReply)(nil),     // 20: gray.v1.RegisterNodeReply
-	(*LeaveNodeRequest)(nil),      // 21: gray.v1.LeaveNodeRequest
-	(*NodeReport)(nil),            // 22: gray.v1.NodeReport
-	(*ActorRef)(nil),              // 23: gray.v1.ActorRef
-	(*NodeOrder)(nil),             // 24: gray.v1.NodeOrder
-	(*LeaseRenewed)(nil),          // 25: gray.v1.LeaseRenewed
-	(*View)(nil),                  // 26: gray.v1.View
-	(*StartDriver)(nil),           // 27: gray.v1.StartDriver
-	(*StopDriver)(nil),            // 28: gray.v1.StopDriver
-	(*JobEnded)(nil),              // 29: gray.v1.JobEnded
-	(*StartActor)(nil),            // 30: gray.v1.StartActor
-	(*StopActor)(nil),             // 31: gray.v1.StopActor
-	(*NodeDead)(nil),              // 32: gray.v1.NodeDead
-	(*JobSpec)(nil),               // 33: gray.v1.JobSpec
-	(*Binary)(nil),                // 34: gray.v1.Binary
-	(*DriverReport)(nil),          // 35: gray.v1.DriverReport
-	(*RegisterDriverRequest)(nil), // 36: gray.v1.RegisterDriverRequest
-	(*RegisterDriverReply)(nil),   // 37: gray.v1.RegisterDriverReply
-	(*ActorSpec)(nil),             // 38: gray.v1.ActorSpec
-	(*ActorInfo)(nil),             // 39: gray.v1.ActorInfo
-	(*ActorReport)(nil),           // 40: gray.v1.ActorReport
-	(*CreateActorRequest)(nil),    // 41: gray.v1.CreateActorRequest
-	(*FindActorRequest)(nil),      // 42: gray.v1.FindActorRequest
-	(*WaitActorRequest)(nil),      // 43: gray.v1.WaitActorRequest
-	(*KillActorRequest)(nil),      // 44: gray.v1.KillActorRequest
-	(*PutKeyRequest)(nil),         // 45: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 46: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 47: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 48: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 49: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 50: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 51: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 52: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 53: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 54: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 55: gray.v1.FetchPackageRequest
-	(*AddHeadRequest)(nil),        // 56: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 57: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 58: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 59: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 60: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 61: gray.v1.LeaseRequest
-	(*LeaseReply)(nil),            // 62: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 63: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 64: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 65: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 66: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 67: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 68: gray.v1.ObjectState
-	(*Stored)(nil),                // 69: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 70: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 71: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 72: gray.v1.ReplicateRequest
-	(*HeirsRequest)(nil),          // 73: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 74: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 75: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 76: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 77: gray.v1.LogLines
-	(*ListRequest)(nil),           // 78: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 79: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 80: gray.v1.TaskCount
-	(*TaskList)(nil),              // 81: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 82: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 83: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 84: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 85: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 86: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 87: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 88: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 89: gray.v1.Pull
-	(*StreamReply)(nil),           // 90: gray.v1.StreamReply
-	nil,                           // 91: gray.v1.Resources.QuantityEntry
-	nil,                           // 92: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 93: gray.v1.JobSpec.EnvEntry
-	nil,                           // 94: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 95: gray.v1.RegisterDriverRequest.EnvEntry
+	(*Draining)(nil),              // 11: gray.v1.Draining
+	(*PendingDemand)(nil),         // 12: gray.v1.PendingDemand
+	(*Ack)(nil),                   // 13: gray.v1.Ack
+	(*Chunk)(nil),                 // 14: gray.v1.Chunk
+	(*JoinRequest)(nil),           // 15: gray.v1.JoinRequest
+	(*RenewRequest)(nil),          // 16: gray.v1.RenewRequest
+	(*JoinReply)(nil),             // 17: gray.v1.JoinReply
+	(*JoinHeadRequest)(nil),       // 18: gray.v1.JoinHeadRequest
+	(*JoinHeadReply)(nil),         // 19: gray.v1.JoinHeadReply
+	(*RegisterNodeRequest)(nil),   // 20: gray.v1.RegisterNodeRequest
+	(*RegisterNodeReply)(nil),     // 21: gray.v1.RegisterNodeReply
+	(*LeaveNodeRequest)(nil),      // 22: gray.v1.LeaveNodeRequest
+	(*NodeReport)(nil),            // 23: gray.v1.NodeReport
+	(*ActorRef)(nil),              // 24: gray.v1.ActorRef
+	(*NodeOrder)(nil),             // 25: gray.v1.NodeOrder
+	(*LeaseRenewed)(nil),          // 26: gray.v1.LeaseRenewed
+	(*View)(nil),                  // 27: gray.v1.View
+	(*StartDriver)(nil),           // 28: gray.v1.StartDriver
+	(*StopDriver)(nil),            // 29: gray.v1.StopDriver
+	(*JobEnded)(nil),              // 30: gray.v1.JobEnded
+	(*StartActor)(nil),            // 31: gray.v1.StartActor
+	(*StopActor)(nil),             // 32: gray.v1.StopActor
+	(*NodeDead)(nil),              // 33: gray.v1.NodeDead
+	(*Notice)(nil),                // 34: gray.v1.Notice
+	(*JobSpec)(nil),               // 35: gray.v1.JobSpec
+	(*Binary)(nil),                // 36: gray.v1.Binary
+	(*DriverReport)(nil),          // 37: gray.v1.DriverReport
+	(*RegisterDriverRequest)(nil), // 38: gray.v1.RegisterDriverRequest
+	(*RegisterDriverReply)(nil),   // 39: gray.v1.RegisterDriverReply
+	(*ActorSpec)(nil),             // 40: gray.v1.ActorSpec
+	(*ActorInfo)(nil),             // 41: gray.v1.ActorInfo
+	(*ActorReport)(nil),           // 42: gray.v1.ActorReport
+	(*CreateActorRequest)(nil),    // 43: gray.v1.CreateActorRequest
+	(*FindActorRequest)(nil),      // 44: gray.v1.FindActorRequest
+	(*WaitActorRequest)(nil),      // 45: gray.v1.WaitActorRequest
+	(*KillActorRequest)(nil),      // 46: gray.v1.KillActorRequest
+	(*PutKeyRequest)(nil),         // 47: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 48: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 49: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 50: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 51: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 52: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 53: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 54: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 55: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 56: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 57: gray.v1.FetchPackageRequest
+	(*AddHeadRequest)(nil),        // 58: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 59: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 60: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 61: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 62: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 63: gray.v1.LeaseRequest
+	(*LeaseReply)(nil),            // 64: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 65: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 66: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 67: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 68: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 69: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 70: gray.v1.ObjectState
+	(*Stored)(nil),                // 71: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 72: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 73: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 74: gray.v1.ReplicateRequest
+	(*AdoptRequest)(nil),          // 75: gray.v1.AdoptRequest
+	(*MovedRequest)(nil),          // 76: gray.v1.MovedRequest
+	(*HeirsRequest)(nil),          // 77: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 78: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 79: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 80: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 81: gray.v1.LogLines
+	(*ListRequest)(nil),           // 82: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 83: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 84: gray.v1.TaskCount
+	(*TaskList)(nil),              // 85: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 86: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 87: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 88: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 89: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 90: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 91: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 92: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 93: gray.v1.Pull
+	(*StreamReply)(nil),           // 94: gray.v1.StreamReply
+	nil,                           // 95: gray.v1.Resources.QuantityEntry
+	nil,                           // 96: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 97: gray.v1.JobSpec.EnvEntry
+	nil,                           // 98: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 99: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
-	0,  // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	91, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
-	1,  // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
-	9,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
-	2,  // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
-	7,  // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
-	7,  // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	92, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	11, // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	7,  // 9: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	8,  // 10: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	10, // 11: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	10, // 12: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	23, // 13: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	26, // 14: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	27, // 15: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	28, // 16: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	29, // 17: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	30, // 18: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	31, // 19: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	32, // 20: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	25, // 21: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	10, // 22: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	33, // 23: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	38, // 24: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	33, // 25: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	34, // 26: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	93, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	94, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	7,  // 29: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
-	3,  // 30: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	95, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	7,  // 32: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	8,  // 33: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	38, // 34: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
-	4,  // 35: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	6,  // 36: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
-	5,  // 37: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	6,  // 38: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	38, // 39: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
-	10, // 40: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	7,  // 41: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	8,  // 42: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	33, // 43: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	63, // 44: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	64, // 45: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	65, // 46: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	7,  // 47: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	6,  // 48: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	6,  // 49: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	69, // 50: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	6,  // 51: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	75, // 52: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	79, // 53: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	80, // 54: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	83, // 55: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	82, // 56: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	82, // 57: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	85, // 58: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	89, // 59: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	6,  // 60: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	14, // 61: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	15, // 62: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	17, // 63: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	19, // 64: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	22, // 65: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	21, // 66: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	35, // 67: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	40, // 68: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	36, // 69: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	41, // 70: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	42, // 71: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	43, // 72: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	44, // 73: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	45, // 74: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	47, // 75: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	49, // 76: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	51, // 77: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	53, // 78: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	55, // 79: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	56, // 80: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	57, // 81: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	59, // 82: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	60, // 83: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	61, // 84: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	66, // 85: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	66, // 86: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	67, // 87: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	70, // 88: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	71, // 89: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	72, // 90: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	73, // 91: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	76, // 92: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	77, // 93: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	55, // 94: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	78, // 95: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	78, // 96: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	78, // 97: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	87, // 98: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	16, // 99: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	16, // 100: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	18, // 101: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	20, // 102: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	24, // 103: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	12, // 104: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	12, // 105: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	12, // 106: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	37, // 107: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	12, // 108: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	39, // 109: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	39, // 110: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	12, // 111: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	46, // 112: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	48, // 113: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	50, // 114: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	52, // 115: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	54, // 116: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	13, // 117: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	58, // 118: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	58, // 119: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	12, // 120: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	13, // 121: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	62, // 122: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	12, // 123: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	12, // 124: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	68, // 125: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	12, // 126: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	12, // 127: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	12, // 128: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	74, // 129: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	12, // 130: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	12, // 131: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	13, // 132: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	81, // 133: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	84, // 134: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	86, // 135: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	13, // 136: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	99, // [99:137] is the sub-list for method output_type
-	61, // [61:99] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
+	95,  // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	1,   // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
+	9,   // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
+	2,   // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
+	7,   // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
+	7,   // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
+	96,  // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	12,  // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	11,  // 9: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
+	7,   // 10: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	8,   // 11: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	10,  // 12: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	10,  // 13: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	24,  // 14: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	27,  // 15: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	28,  // 16: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	29,  // 17: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	30,  // 18: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	31,  // 19: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	32,  // 20: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	33,  // 21: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	26,  // 22: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	11,  // 23: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
+	34,  // 24: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
+	10,  // 25: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	35,  // 26: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	40,  // 27: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	35,  // 28: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	36,  // 29: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	97,  // 30: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	98,  // 31: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	7,   // 32: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	3,   // 33: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
+	99,  // 34: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	7,   // 35: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	8,   // 36: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	40,  // 37: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	4,   // 38: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
+	6,   // 39: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	5,   // 40: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
+	6,   // 41: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	40,  // 42: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	10,  // 43: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	7,   // 44: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	8,   // 45: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	35,  // 46: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	65,  // 47: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	66,  // 48: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	67,  // 49: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	7,   // 50: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	6,   // 51: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	6,   // 52: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	71,  // 53: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	6,   // 54: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	79,  // 55: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	7,   // 56: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	8,   // 57: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	6,   // 58: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	83,  // 59: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	84,  // 60: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	87,  // 61: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	86,  // 62: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	86,  // 63: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	89,  // 64: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	93,  // 65: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	6,   // 66: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	15,  // 67: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	16,  // 68: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	18,  // 69: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	20,  // 70: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	23,  // 71: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	22,  // 72: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	37,  // 73: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	42,  // 74: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	38,  // 75: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	43,  // 76: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	44,  // 77: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	45,  // 78: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	46,  // 79: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	47,  // 80: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	49,  // 81: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	51,  // 82: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	53,  // 83: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	55,  // 84: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	57,  // 85: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	58,  // 86: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	59,  // 87: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	61,  // 88: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	62,  // 89: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	63,  // 90: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	68,  // 91: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	68,  // 92: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	69,  // 93: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	72,  // 94: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	73,  // 95: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	74,  // 96: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	77,  // 97: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	80,  // 98: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	75,  // 99: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	76,  // 100: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	81,  // 101: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	57,  // 102: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	82,  // 103: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	82,  // 104: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	82,  // 105: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	91,  // 106: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	17,  // 107: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	17,  // 108: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	19,  // 109: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	21,  // 110: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	25,  // 111: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	13,  // 112: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	13,  // 113: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	13,  // 114: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	39,  // 115: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	13,  // 116: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	41,  // 117: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	41,  // 118: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	13,  // 119: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	48,  // 120: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	50,  // 121: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	52,  // 122: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	54,  // 123: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	56,  // 124: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	14,  // 125: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	60,  // 126: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	60,  // 127: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	13,  // 128: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	14,  // 129: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	64,  // 130: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	13,  // 131: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	13,  // 132: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	70,  // 133: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	13,  // 134: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	13,  // 135: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	13,  // 136: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	78,  // 137: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	13,  // 138: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	13,  // 139: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	13,  // 140: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	13,  // 141: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	14,  // 142: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	85,  // 143: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	88,  // 144: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	90,  // 145: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	14,  // 146: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	107, // [107:147] is the sub-list for method output_type
+	67,  // [67:107] is the sub-list for method input_type
+	67,  // [67:67] is the sub-list for extension type_name
+	67,  // [67:67] is the sub-list for extension extendee
+	0,   // [0:67] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -7145,7 +7517,7 @@ func file_cluster_proto_init() {
 	if File_cluster_proto != nil {
 		return
 	}
-	file_cluster_proto_msgTypes[18].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[19].OneofWrappers = []any{
 		(*NodeOrder_View)(nil),
 		(*NodeOrder_StartDriver)(nil),
 		(*NodeOrder_StopDriver)(nil),
@@ -7154,18 +7526,20 @@ func file_cluster_proto_init() {
 		(*NodeOrder_StopActor)(nil),
 		(*NodeOrder_NodeDead)(nil),
 		(*NodeOrder_LeaseRenewed)(nil),
+		(*NodeOrder_Drain)(nil),
+		(*NodeOrder_Notice)(nil),
 	}
-	file_cluster_proto_msgTypes[56].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[58].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[62].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[64].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[82].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[86].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -7175,7 +7549,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   90,
+			NumMessages:   94,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -62,6 +62,8 @@ type Command struct {
 	//	*Command_PutPackage
 	//	*Command_DeletePackage
 	//	*Command_RaiseVersion
+	//	*Command_DrainNode
+	//	*Command_MoveActor
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -335,6 +337,24 @@ func (x *Command) GetRaiseVersion() *RaiseVersion {
 	return nil
 }
 
+func (x *Command) GetDrainNode() *DrainNode {
+	if x != nil {
+		if x, ok := x.Body.(*Command_DrainNode); ok {
+			return x.DrainNode
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetMoveActor() *MoveActor {
+	if x != nil {
+		if x, ok := x.Body.(*Command_MoveActor); ok {
+			return x.MoveActor
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -423,6 +443,15 @@ type Command_RaiseVersion struct {
 	RaiseVersion *RaiseVersion `protobuf:"bytes,30,opt,name=raise_version,json=raiseVersion,proto3,oneof"`
 }
 
+type Command_DrainNode struct {
+	// Since version 3.
+	DrainNode *DrainNode `protobuf:"bytes,55,opt,name=drain_node,json=drainNode,proto3,oneof"`
+}
+
+type Command_MoveActor struct {
+	MoveActor *MoveActor `protobuf:"bytes,56,opt,name=move_actor,json=moveActor,proto3,oneof"`
+}
+
 func (*Command_Init) isCommand_Body() {}
 
 func (*Command_RegisterNode) isCommand_Body() {}
@@ -464,6 +493,10 @@ func (*Command_PutPackage) isCommand_Body() {}
 func (*Command_DeletePackage) isCommand_Body() {}
 
 func (*Command_RaiseVersion) isCommand_Body() {}
+
+func (*Command_DrainNode) isCommand_Body() {}
+
+func (*Command_MoveActor) isCommand_Body() {}
 
 type Init struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -690,6 +723,129 @@ func (x *NodeDied) GetCause() string {
 	return ""
 }
 
+// DrainNode begins a node's way out; asked again, it sets the deadline anew.
+type DrainNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          uint32                 `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
+	Draining      *proto.Draining        `protobuf:"bytes,2,opt,name=draining,proto3" json:"draining,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNode) Reset() {
+	*x = DrainNode{}
+	mi := &file_command_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNode) ProtoMessage() {}
+
+func (x *DrainNode) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNode.ProtoReflect.Descriptor instead.
+func (*DrainNode) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DrainNode) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *DrainNode) GetDraining() *proto.Draining {
+	if x != nil {
+		return x.Draining
+	}
+	return nil
+}
+
+// MoveActor gives an actor of a draining node another process elsewhere, which is none of
+// its restarts.
+type MoveActor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Node          uint32                 `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveActor) Reset() {
+	*x = MoveActor{}
+	mi := &file_command_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveActor) ProtoMessage() {}
+
+func (x *MoveActor) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveActor.ProtoReflect.Descriptor instead.
+func (*MoveActor) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *MoveActor) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *MoveActor) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *MoveActor) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *MoveActor) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type SubmitJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Spec          *proto.JobSpec         `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`  // without id
@@ -700,7 +856,7 @@ type SubmitJob struct {
 
 func (x *SubmitJob) Reset() {
 	*x = SubmitJob{}
-	mi := &file_command_proto_msgTypes[5]
+	mi := &file_command_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -712,7 +868,7 @@ func (x *SubmitJob) String() string {
 func (*SubmitJob) ProtoMessage() {}
 
 func (x *SubmitJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[5]
+	mi := &file_command_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -725,7 +881,7 @@ func (x *SubmitJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJob.ProtoReflect.Descriptor instead.
 func (*SubmitJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{5}
+	return file_command_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SubmitJob) GetSpec() *proto.JobSpec {
@@ -751,7 +907,7 @@ type RegisterDriver struct {
 
 func (x *RegisterDriver) Reset() {
 	*x = RegisterDriver{}
-	mi := &file_command_proto_msgTypes[6]
+	mi := &file_command_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -763,7 +919,7 @@ func (x *RegisterDriver) String() string {
 func (*RegisterDriver) ProtoMessage() {}
 
 func (x *RegisterDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[6]
+	mi := &file_command_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -776,7 +932,7 @@ func (x *RegisterDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriver.ProtoReflect.Descriptor instead.
 func (*RegisterDriver) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{6}
+	return file_command_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RegisterDriver) GetRequest() *proto.RegisterDriverRequest {
@@ -796,7 +952,7 @@ type PlaceJob struct {
 
 func (x *PlaceJob) Reset() {
 	*x = PlaceJob{}
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -808,7 +964,7 @@ func (x *PlaceJob) String() string {
 func (*PlaceJob) ProtoMessage() {}
 
 func (x *PlaceJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -821,7 +977,7 @@ func (x *PlaceJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceJob.ProtoReflect.Descriptor instead.
 func (*PlaceJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{7}
+	return file_command_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PlaceJob) GetJob() uint32 {
@@ -849,7 +1005,7 @@ type DriverStarted struct {
 
 func (x *DriverStarted) Reset() {
 	*x = DriverStarted{}
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -861,7 +1017,7 @@ func (x *DriverStarted) String() string {
 func (*DriverStarted) ProtoMessage() {}
 
 func (x *DriverStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -874,7 +1030,7 @@ func (x *DriverStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverStarted.ProtoReflect.Descriptor instead.
 func (*DriverStarted) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{8}
+	return file_command_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DriverStarted) GetJob() uint32 {
@@ -913,7 +1069,7 @@ type DriverEnded struct {
 
 func (x *DriverEnded) Reset() {
 	*x = DriverEnded{}
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1081,7 @@ func (x *DriverEnded) String() string {
 func (*DriverEnded) ProtoMessage() {}
 
 func (x *DriverEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1094,7 @@ func (x *DriverEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverEnded.ProtoReflect.Descriptor instead.
 func (*DriverEnded) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{9}
+	return file_command_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DriverEnded) GetJob() uint32 {
@@ -999,7 +1155,7 @@ type StopJob struct {
 
 func (x *StopJob) Reset() {
 	*x = StopJob{}
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1011,7 +1167,7 @@ func (x *StopJob) String() string {
 func (*StopJob) ProtoMessage() {}
 
 func (x *StopJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,7 +1180,7 @@ func (x *StopJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopJob.ProtoReflect.Descriptor instead.
 func (*StopJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{10}
+	return file_command_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StopJob) GetId() string {
@@ -1043,7 +1199,7 @@ type DeleteJob struct {
 
 func (x *DeleteJob) Reset() {
 	*x = DeleteJob{}
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1055,7 +1211,7 @@ func (x *DeleteJob) String() string {
 func (*DeleteJob) ProtoMessage() {}
 
 func (x *DeleteJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1068,7 +1224,7 @@ func (x *DeleteJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteJob.ProtoReflect.Descriptor instead.
 func (*DeleteJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{11}
+	return file_command_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteJob) GetId() string {
@@ -1089,7 +1245,7 @@ type CreateActor struct {
 
 func (x *CreateActor) Reset() {
 	*x = CreateActor{}
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1101,7 +1257,7 @@ func (x *CreateActor) String() string {
 func (*CreateActor) ProtoMessage() {}
 
 func (x *CreateActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1114,7 +1270,7 @@ func (x *CreateActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActor.ProtoReflect.Descriptor instead.
 func (*CreateActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{12}
+	return file_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateActor) GetSpec() *proto.ActorSpec {
@@ -1149,7 +1305,7 @@ type PlaceActor struct {
 
 func (x *PlaceActor) Reset() {
 	*x = PlaceActor{}
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1317,7 @@ func (x *PlaceActor) String() string {
 func (*PlaceActor) ProtoMessage() {}
 
 func (x *PlaceActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1330,7 @@ func (x *PlaceActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceActor.ProtoReflect.Descriptor instead.
 func (*PlaceActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{13}
+	return file_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PlaceActor) GetId() []byte {
@@ -1210,7 +1366,7 @@ type ActorRefused struct {
 
 func (x *ActorRefused) Reset() {
 	*x = ActorRefused{}
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1378,7 @@ func (x *ActorRefused) String() string {
 func (*ActorRefused) ProtoMessage() {}
 
 func (x *ActorRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1391,7 @@ func (x *ActorRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRefused.ProtoReflect.Descriptor instead.
 func (*ActorRefused) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{14}
+	return file_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ActorRefused) GetId() []byte {
@@ -1280,7 +1436,7 @@ type ActorStarted struct {
 
 func (x *ActorStarted) Reset() {
 	*x = ActorStarted{}
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1448,7 @@ func (x *ActorStarted) String() string {
 func (*ActorStarted) ProtoMessage() {}
 
 func (x *ActorStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1461,7 @@ func (x *ActorStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorStarted.ProtoReflect.Descriptor instead.
 func (*ActorStarted) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{15}
+	return file_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ActorStarted) GetId() []byte {
@@ -1363,7 +1519,7 @@ type ActorDied struct {
 
 func (x *ActorDied) Reset() {
 	*x = ActorDied{}
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1531,7 @@ func (x *ActorDied) String() string {
 func (*ActorDied) ProtoMessage() {}
 
 func (x *ActorDied) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1544,7 @@ func (x *ActorDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorDied.ProtoReflect.Descriptor instead.
 func (*ActorDied) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{16}
+	return file_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActorDied) GetId() []byte {
@@ -1437,7 +1593,7 @@ type KillActor struct {
 
 func (x *KillActor) Reset() {
 	*x = KillActor{}
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1449,7 +1605,7 @@ func (x *KillActor) String() string {
 func (*KillActor) ProtoMessage() {}
 
 func (x *KillActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1462,7 +1618,7 @@ func (x *KillActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActor.ProtoReflect.Descriptor instead.
 func (*KillActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{17}
+	return file_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *KillActor) GetId() []byte {
@@ -1498,7 +1654,7 @@ type PutKey struct {
 
 func (x *PutKey) Reset() {
 	*x = PutKey{}
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1666,7 @@ func (x *PutKey) String() string {
 func (*PutKey) ProtoMessage() {}
 
 func (x *PutKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1679,7 @@ func (x *PutKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKey.ProtoReflect.Descriptor instead.
 func (*PutKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{18}
+	return file_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PutKey) GetNamespace() string {
@@ -1564,7 +1720,7 @@ type DeleteKey struct {
 
 func (x *DeleteKey) Reset() {
 	*x = DeleteKey{}
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +1732,7 @@ func (x *DeleteKey) String() string {
 func (*DeleteKey) ProtoMessage() {}
 
 func (x *DeleteKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +1745,7 @@ func (x *DeleteKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKey.ProtoReflect.Descriptor instead.
 func (*DeleteKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{19}
+	return file_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeleteKey) GetNamespace() string {
@@ -1617,7 +1773,7 @@ type PutPackage struct {
 
 func (x *PutPackage) Reset() {
 	*x = PutPackage{}
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1785,7 @@ func (x *PutPackage) String() string {
 func (*PutPackage) ProtoMessage() {}
 
 func (x *PutPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +1798,7 @@ func (x *PutPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPackage.ProtoReflect.Descriptor instead.
 func (*PutPackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{20}
+	return file_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PutPackage) GetName() string {
@@ -1675,7 +1831,7 @@ type DeletePackage struct {
 
 func (x *DeletePackage) Reset() {
 	*x = DeletePackage{}
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1843,7 @@ func (x *DeletePackage) String() string {
 func (*DeletePackage) ProtoMessage() {}
 
 func (x *DeletePackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1856,7 @@ func (x *DeletePackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackage.ProtoReflect.Descriptor instead.
 func (*DeletePackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{21}
+	return file_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *DeletePackage) GetName() string {
@@ -1723,7 +1879,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +1891,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1904,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{22}
+	return file_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Result) GetError() *proto.Error {
@@ -1798,7 +1954,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +1966,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +1979,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{23}
+	return file_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Record) GetBody() isRecord_Body {
@@ -1973,7 +2129,7 @@ type Meta struct {
 
 func (x *Meta) Reset() {
 	*x = Meta{}
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2141,7 @@ func (x *Meta) String() string {
 func (*Meta) ProtoMessage() {}
 
 func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2154,7 @@ func (x *Meta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meta.ProtoReflect.Descriptor instead.
 func (*Meta) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{24}
+	return file_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Meta) GetCluster() uint32 {
@@ -2068,7 +2224,7 @@ type NodeRecord struct {
 
 func (x *NodeRecord) Reset() {
 	*x = NodeRecord{}
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2236,7 @@ func (x *NodeRecord) String() string {
 func (*NodeRecord) ProtoMessage() {}
 
 func (x *NodeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2249,7 @@ func (x *NodeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRecord.ProtoReflect.Descriptor instead.
 func (*NodeRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{25}
+	return file_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *NodeRecord) GetInstance() string {
@@ -2141,7 +2297,7 @@ type JobRecord struct {
 
 func (x *JobRecord) Reset() {
 	*x = JobRecord{}
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2153,7 +2309,7 @@ func (x *JobRecord) String() string {
 func (*JobRecord) ProtoMessage() {}
 
 func (x *JobRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2166,7 +2322,7 @@ func (x *JobRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRecord.ProtoReflect.Descriptor instead.
 func (*JobRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{26}
+	return file_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *JobRecord) GetSpec() *proto.JobSpec {
@@ -2301,7 +2457,7 @@ type ActorRecord struct {
 
 func (x *ActorRecord) Reset() {
 	*x = ActorRecord{}
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2469,7 @@ func (x *ActorRecord) String() string {
 func (*ActorRecord) ProtoMessage() {}
 
 func (x *ActorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2482,7 @@ func (x *ActorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRecord.ProtoReflect.Descriptor instead.
 func (*ActorRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{27}
+	return file_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ActorRecord) GetSpec() *proto.ActorSpec {
@@ -2424,7 +2580,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2436,7 +2592,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2449,7 +2605,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{28}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *KeyRecord) GetNamespace() string {
@@ -2485,7 +2641,7 @@ type PackageRecord struct {
 
 func (x *PackageRecord) Reset() {
 	*x = PackageRecord{}
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2653,7 @@ func (x *PackageRecord) String() string {
 func (*PackageRecord) ProtoMessage() {}
 
 func (x *PackageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2666,7 @@ func (x *PackageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageRecord.ProtoReflect.Descriptor instead.
 func (*PackageRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{29}
+	return file_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *PackageRecord) GetName() string {
@@ -2552,7 +2708,7 @@ type ReplyRecord struct {
 
 func (x *ReplyRecord) Reset() {
 	*x = ReplyRecord{}
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2564,7 +2720,7 @@ func (x *ReplyRecord) String() string {
 func (*ReplyRecord) ProtoMessage() {}
 
 func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2577,7 +2733,7 @@ func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyRecord.ProtoReflect.Descriptor instead.
 func (*ReplyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{30}
+	return file_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReplyRecord) GetClient() string {
@@ -2612,7 +2768,7 @@ type ClientRecord struct {
 
 func (x *ClientRecord) Reset() {
 	*x = ClientRecord{}
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2624,7 +2780,7 @@ func (x *ClientRecord) String() string {
 func (*ClientRecord) ProtoMessage() {}
 
 func (x *ClientRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2637,7 +2793,7 @@ func (x *ClientRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientRecord.ProtoReflect.Descriptor instead.
 func (*ClientRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{31}
+	return file_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ClientRecord) GetName() string {
@@ -2665,7 +2821,7 @@ var File_command_proto protoreflect.FileDescriptor
 
 const file_command_proto_rawDesc = "" +
 	"\n" +
-	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\x85\v\n" +
+	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\xf7\v\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x1a\n" +
@@ -2701,7 +2857,11 @@ const file_command_proto_rawDesc = "" +
 	"\vput_package\x18\x1c \x01(\v2\x17.gray.fsm.v1.PutPackageH\x00R\n" +
 	"putPackage\x12C\n" +
 	"\x0edelete_package\x18\x1d \x01(\v2\x1a.gray.fsm.v1.DeletePackageH\x00R\rdeletePackage\x12@\n" +
-	"\rraise_version\x18\x1e \x01(\v2\x19.gray.fsm.v1.RaiseVersionH\x00R\fraiseVersionB\x06\n" +
+	"\rraise_version\x18\x1e \x01(\v2\x19.gray.fsm.v1.RaiseVersionH\x00R\fraiseVersion\x127\n" +
+	"\n" +
+	"drain_node\x187 \x01(\v2\x16.gray.fsm.v1.DrainNodeH\x00R\tdrainNode\x127\n" +
+	"\n" +
+	"move_actor\x188 \x01(\v2\x16.gray.fsm.v1.MoveActorH\x00R\tmoveActorB\x06\n" +
 	"\x04body\"n\n" +
 	"\x04Init\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x1c\n" +
@@ -2716,7 +2876,15 @@ const file_command_proto_rawDesc = "" +
 	"\x02id\x18\x03 \x01(\rR\x02id\"4\n" +
 	"\bNodeDied\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x14\n" +
-	"\x05cause\x18\x02 \x01(\tR\x05cause\"E\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\"N\n" +
+	"\tDrainNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\rR\x04node\x12-\n" +
+	"\bdraining\x18\x02 \x01(\v2\x11.gray.v1.DrainingR\bdraining\"i\n" +
+	"\tMoveActor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\rR\x04node\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"E\n" +
 	"\tSubmitJob\x12$\n" +
 	"\x04spec\x18\x01 \x01(\v2\x10.gray.v1.JobSpecR\x04spec\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\"J\n" +
@@ -2883,94 +3051,100 @@ func file_command_proto_rawDescGZIP() []byte {
 	return file_command_proto_rawDescData
 }
 
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_command_proto_goTypes = []any{
 	(*Command)(nil),                     // 0: gray.fsm.v1.Command
 	(*Init)(nil),                        // 1: gray.fsm.v1.Init
 	(*RaiseVersion)(nil),                // 2: gray.fsm.v1.RaiseVersion
 	(*RegisterNode)(nil),                // 3: gray.fsm.v1.RegisterNode
 	(*NodeDied)(nil),                    // 4: gray.fsm.v1.NodeDied
-	(*SubmitJob)(nil),                   // 5: gray.fsm.v1.SubmitJob
-	(*RegisterDriver)(nil),              // 6: gray.fsm.v1.RegisterDriver
-	(*PlaceJob)(nil),                    // 7: gray.fsm.v1.PlaceJob
-	(*DriverStarted)(nil),               // 8: gray.fsm.v1.DriverStarted
-	(*DriverEnded)(nil),                 // 9: gray.fsm.v1.DriverEnded
-	(*StopJob)(nil),                     // 10: gray.fsm.v1.StopJob
-	(*DeleteJob)(nil),                   // 11: gray.fsm.v1.DeleteJob
-	(*CreateActor)(nil),                 // 12: gray.fsm.v1.CreateActor
-	(*PlaceActor)(nil),                  // 13: gray.fsm.v1.PlaceActor
-	(*ActorRefused)(nil),                // 14: gray.fsm.v1.ActorRefused
-	(*ActorStarted)(nil),                // 15: gray.fsm.v1.ActorStarted
-	(*ActorDied)(nil),                   // 16: gray.fsm.v1.ActorDied
-	(*KillActor)(nil),                   // 17: gray.fsm.v1.KillActor
-	(*PutKey)(nil),                      // 18: gray.fsm.v1.PutKey
-	(*DeleteKey)(nil),                   // 19: gray.fsm.v1.DeleteKey
-	(*PutPackage)(nil),                  // 20: gray.fsm.v1.PutPackage
-	(*DeletePackage)(nil),               // 21: gray.fsm.v1.DeletePackage
-	(*Result)(nil),                      // 22: gray.fsm.v1.Result
-	(*Record)(nil),                      // 23: gray.fsm.v1.Record
-	(*Meta)(nil),                        // 24: gray.fsm.v1.Meta
-	(*NodeRecord)(nil),                  // 25: gray.fsm.v1.NodeRecord
-	(*JobRecord)(nil),                   // 26: gray.fsm.v1.JobRecord
-	(*ActorRecord)(nil),                 // 27: gray.fsm.v1.ActorRecord
-	(*KeyRecord)(nil),                   // 28: gray.fsm.v1.KeyRecord
-	(*PackageRecord)(nil),               // 29: gray.fsm.v1.PackageRecord
-	(*ReplyRecord)(nil),                 // 30: gray.fsm.v1.ReplyRecord
-	(*ClientRecord)(nil),                // 31: gray.fsm.v1.ClientRecord
-	(*proto.NodeInfo)(nil),              // 32: gray.v1.NodeInfo
-	(*proto.JobSpec)(nil),               // 33: gray.v1.JobSpec
-	(*proto.RegisterDriverRequest)(nil), // 34: gray.v1.RegisterDriverRequest
-	(*proto.ActorSpec)(nil),             // 35: gray.v1.ActorSpec
-	(*proto.Error)(nil),                 // 36: gray.v1.Error
-	(proto.ActorInfo_State)(0),          // 37: gray.v1.ActorInfo.State
+	(*DrainNode)(nil),                   // 5: gray.fsm.v1.DrainNode
+	(*MoveActor)(nil),                   // 6: gray.fsm.v1.MoveActor
+	(*SubmitJob)(nil),                   // 7: gray.fsm.v1.SubmitJob
+	(*RegisterDriver)(nil),              // 8: gray.fsm.v1.RegisterDriver
+	(*PlaceJob)(nil),                    // 9: gray.fsm.v1.PlaceJob
+	(*DriverStarted)(nil),               // 10: gray.fsm.v1.DriverStarted
+	(*DriverEnded)(nil),                 // 11: gray.fsm.v1.DriverEnded
+	(*StopJob)(nil),                     // 12: gray.fsm.v1.StopJob
+	(*DeleteJob)(nil),                   // 13: gray.fsm.v1.DeleteJob
+	(*CreateActor)(nil),                 // 14: gray.fsm.v1.CreateActor
+	(*PlaceActor)(nil),                  // 15: gray.fsm.v1.PlaceActor
+	(*ActorRefused)(nil),                // 16: gray.fsm.v1.ActorRefused
+	(*ActorStarted)(nil),                // 17: gray.fsm.v1.ActorStarted
+	(*ActorDied)(nil),                   // 18: gray.fsm.v1.ActorDied
+	(*KillActor)(nil),                   // 19: gray.fsm.v1.KillActor
+	(*PutKey)(nil),                      // 20: gray.fsm.v1.PutKey
+	(*DeleteKey)(nil),                   // 21: gray.fsm.v1.DeleteKey
+	(*PutPackage)(nil),                  // 22: gray.fsm.v1.PutPackage
+	(*DeletePackage)(nil),               // 23: gray.fsm.v1.DeletePackage
+	(*Result)(nil),                      // 24: gray.fsm.v1.Result
+	(*Record)(nil),                      // 25: gray.fsm.v1.Record
+	(*Meta)(nil),                        // 26: gray.fsm.v1.Meta
+	(*NodeRecord)(nil),                  // 27: gray.fsm.v1.NodeRecord
+	(*JobRecord)(nil),                   // 28: gray.fsm.v1.JobRecord
+	(*ActorRecord)(nil),                 // 29: gray.fsm.v1.ActorRecord
+	(*KeyRecord)(nil),                   // 30: gray.fsm.v1.KeyRecord
+	(*PackageRecord)(nil),               // 31: gray.fsm.v1.PackageRecord
+	(*ReplyRecord)(nil),                 // 32: gray.fsm.v1.ReplyRecord
+	(*ClientRecord)(nil),                // 33: gray.fsm.v1.ClientRecord
+	(*proto.NodeInfo)(nil),              // 34: gray.v1.NodeInfo
+	(*proto.Draining)(nil),              // 35: gray.v1.Draining
+	(*proto.JobSpec)(nil),               // 36: gray.v1.JobSpec
+	(*proto.RegisterDriverRequest)(nil), // 37: gray.v1.RegisterDriverRequest
+	(*proto.ActorSpec)(nil),             // 38: gray.v1.ActorSpec
+	(*proto.Error)(nil),                 // 39: gray.v1.Error
+	(proto.ActorInfo_State)(0),          // 40: gray.v1.ActorInfo.State
 }
 var file_command_proto_depIdxs = []int32{
 	1,  // 0: gray.fsm.v1.Command.init:type_name -> gray.fsm.v1.Init
 	3,  // 1: gray.fsm.v1.Command.register_node:type_name -> gray.fsm.v1.RegisterNode
 	4,  // 2: gray.fsm.v1.Command.node_died:type_name -> gray.fsm.v1.NodeDied
-	5,  // 3: gray.fsm.v1.Command.submit_job:type_name -> gray.fsm.v1.SubmitJob
-	6,  // 4: gray.fsm.v1.Command.register_driver:type_name -> gray.fsm.v1.RegisterDriver
-	7,  // 5: gray.fsm.v1.Command.place_job:type_name -> gray.fsm.v1.PlaceJob
-	8,  // 6: gray.fsm.v1.Command.driver_started:type_name -> gray.fsm.v1.DriverStarted
-	9,  // 7: gray.fsm.v1.Command.driver_ended:type_name -> gray.fsm.v1.DriverEnded
-	10, // 8: gray.fsm.v1.Command.stop_job:type_name -> gray.fsm.v1.StopJob
-	11, // 9: gray.fsm.v1.Command.delete_job:type_name -> gray.fsm.v1.DeleteJob
-	12, // 10: gray.fsm.v1.Command.create_actor:type_name -> gray.fsm.v1.CreateActor
-	13, // 11: gray.fsm.v1.Command.place_actor:type_name -> gray.fsm.v1.PlaceActor
-	14, // 12: gray.fsm.v1.Command.actor_refused:type_name -> gray.fsm.v1.ActorRefused
-	15, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
-	16, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
-	17, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
-	18, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
-	19, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
-	20, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
-	21, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
+	7,  // 3: gray.fsm.v1.Command.submit_job:type_name -> gray.fsm.v1.SubmitJob
+	8,  // 4: gray.fsm.v1.Command.register_driver:type_name -> gray.fsm.v1.RegisterDriver
+	9,  // 5: gray.fsm.v1.Command.place_job:type_name -> gray.fsm.v1.PlaceJob
+	10, // 6: gray.fsm.v1.Command.driver_started:type_name -> gray.fsm.v1.DriverStarted
+	11, // 7: gray.fsm.v1.Command.driver_ended:type_name -> gray.fsm.v1.DriverEnded
+	12, // 8: gray.fsm.v1.Command.stop_job:type_name -> gray.fsm.v1.StopJob
+	13, // 9: gray.fsm.v1.Command.delete_job:type_name -> gray.fsm.v1.DeleteJob
+	14, // 10: gray.fsm.v1.Command.create_actor:type_name -> gray.fsm.v1.CreateActor
+	15, // 11: gray.fsm.v1.Command.place_actor:type_name -> gray.fsm.v1.PlaceActor
+	16, // 12: gray.fsm.v1.Command.actor_refused:type_name -> gray.fsm.v1.ActorRefused
+	17, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
+	18, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
+	19, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
+	20, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
+	21, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
+	22, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
+	23, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
 	2,  // 20: gray.fsm.v1.Command.raise_version:type_name -> gray.fsm.v1.RaiseVersion
-	32, // 21: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
-	33, // 22: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
-	34, // 23: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
-	35, // 24: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
-	36, // 25: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
-	36, // 26: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
-	24, // 27: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
-	25, // 28: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
-	26, // 29: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
-	27, // 30: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
-	28, // 31: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
-	29, // 32: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
-	30, // 33: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
-	31, // 34: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
-	32, // 35: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
-	33, // 36: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
-	35, // 37: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
-	37, // 38: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
-	36, // 39: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
-	22, // 40: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	5,  // 21: gray.fsm.v1.Command.drain_node:type_name -> gray.fsm.v1.DrainNode
+	6,  // 22: gray.fsm.v1.Command.move_actor:type_name -> gray.fsm.v1.MoveActor
+	34, // 23: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
+	35, // 24: gray.fsm.v1.DrainNode.draining:type_name -> gray.v1.Draining
+	36, // 25: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
+	37, // 26: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
+	38, // 27: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
+	39, // 28: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
+	39, // 29: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
+	26, // 30: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
+	27, // 31: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
+	28, // 32: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
+	29, // 33: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
+	30, // 34: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
+	31, // 35: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
+	32, // 36: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
+	33, // 37: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
+	34, // 38: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
+	36, // 39: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
+	38, // 40: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
+	40, // 41: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
+	39, // 42: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
+	24, // 43: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
+	44, // [44:44] is the sub-list for method output_type
+	44, // [44:44] is the sub-list for method input_type
+	44, // [44:44] is the sub-list for extension type_name
+	44, // [44:44] is the sub-list for extension extendee
+	0,  // [0:44] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -3000,8 +3174,10 @@ func file_command_proto_init() {
 		(*Command_PutPackage)(nil),
 		(*Command_DeletePackage)(nil),
 		(*Command_RaiseVersion)(nil),
+		(*Command_DrainNode)(nil),
+		(*Command_MoveActor)(nil),
 	}
-	file_command_proto_msgTypes[23].OneofWrappers = []any{
+	file_command_proto_msgTypes[25].OneofWrappers = []any{
 		(*Record_Meta)(nil),
 		(*Record_Node)(nil),
 		(*Record_Job)(nil),
@@ -3017,7 +3193,7 @@ func file_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

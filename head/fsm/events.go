@@ -17,6 +17,7 @@ const (
 	ActorPlaced                       // Actor is to start on Node
 	ActorStops                        // Actor's process of Incarnation on Node is to end, Text says why
 	ActorChanged                      // who waits for Actor should look again
+	NodeDrains                        // Node is about to leave
 )
 
 // An Event is something that a leader acts on.

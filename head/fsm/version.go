@@ -5,8 +5,8 @@ package fsm
 // a command's own version only says what a head has to know to apply it.
 //
 // Version 2: sessions instead of replies, and commands of dead nodes' processes
-// have no effect.
-const Version = 2
+// have no effect. Version 3: placement groups, draining nodes, and what comes with them.
+const Version = 3
 
 // Version returns that of the commands that may come. The state takes those
 // before as well.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -72,11 +73,11 @@ func TestFramesReturn(t *testing.T) {
 		}
 	}
 	owner := ids.ProcessID{Node: 1 << 30, Number: 3}
-	got, cluster, cpus, err := parseOpen(appendOpen(nil, owner, 77, 15_000))
-	if err != nil || got != owner || cluster != 77 || cpus != 15_000 {
-		t.Errorf("%v, %v, %d, %v", got, cluster, cpus, err)
+	o, err := parseOpen(appendOpen(nil, owner, 77, 15_000, []uint32{3, 1}))
+	if err != nil || o.owner != owner || o.cluster != 77 || o.cpus != 15_000 || !slices.Equal(o.gpus, []uint32{3, 1}) {
+		t.Errorf("%+v, %v", o, err)
 	}
-	if _, _, _, err := parseOpen(appendOpen(nil, owner, 77, -1)); err == nil {
+	if _, err := parseOpen(appendOpen(nil, owner, 77, -1, nil)); err == nil {
 		t.Error("a lease has less than no CPU")
 	}
 }
@@ -129,14 +130,14 @@ func FuzzParseReply(f *testing.F) {
 }
 
 func FuzzParseOpen(f *testing.F) {
-	f.Add(appendOpen(nil, ids.ProcessID{Node: 1, Number: 2}, 3, 10_000))
+	f.Add(appendOpen(nil, ids.ProcessID{Node: 1, Number: 2}, 3, 10_000, []uint32{1}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		owner, cluster, cpus, err := parseOpen(b)
+		o, err := parseOpen(b)
 		if err != nil {
 			return
 		}
-		if again := appendOpen(nil, owner, cluster, cpus); !bytes.HasPrefix(b, again) {
+		if again := appendOpen(nil, o.owner, o.cluster, o.cpus, o.gpus); !bytes.HasPrefix(b, again) {
 			t.Errorf("%x came back as %x", b, again)
 		}
 	})

@@ -292,7 +292,8 @@ func (l *lease) bury() {
 			begun = i
 		}
 	}
-	var failed, again, cancelled []*Task
+	var failed, again, cancelled, starved []*Task
+	starves := l.gone.GetError().GetKind() == graypb.Error_OUT_OF_MEMORY
 	for i := 0; ; i++ {
 		t := l.inflight.pop()
 		if t == nil {
@@ -307,8 +308,15 @@ func (l *lease) bury() {
 			cancelled = append(cancelled, t)
 		case i > begun:
 			again = append(again, t)
-		case t.mayRetry():
+		case starves && t.opts.MaxRetries != 0:
 			t.attempt++
+			t.spared++
+			starved = append(starved, t)
+		case t.mayRetry() || t.opts.MaxRetries != 0 && c.p.leases.leaves(l.node):
+			t.attempt++
+			if c.p.leases.leaves(l.node) {
+				t.spared++
+			}
 			again = append(again, t)
 		default:
 			failed = append(failed, t)
@@ -325,6 +333,9 @@ func (l *lease) bury() {
 	}
 	c.announced = 0
 	c.announce()
+	for _, t := range starved {
+		c.p.rest(t, t.attempt, t.spared, l.gone.GetError())
+	}
 	c.mu.Unlock()
 	c.p.leases.mu.Lock()
 	delete(c.p.leases.byID, l.id)

@@ -47,6 +47,7 @@ type worker struct {
 	actorID  []byte
 	closed   bool
 	procs    procs
+	gpus     gpus
 
 	serials atomic.Uint64 // numbers of invocations
 	began   atomic.Int64  // when the current run began, ns of the process clock; 0 while idle
@@ -71,14 +72,15 @@ type peer struct {
 	conn  *wire.Conn
 	owner ids.ProcessID
 	cpus  int64 // of its lease, in units of 1/10,000
-	dirty bool  // guarded by worker.mu
+	gpus  []uint32
+	dirty bool // guarded by worker.mu
 
 	mu    sync.Mutex
 	holds map[uint64][]*Object // references inside results that the owner has not taken over yet
 }
 
 func newWorker(p *Process) *worker {
-	w := &worker{p: p, running: map[*Invocation]struct{}{}, peers: map[*peer]struct{}{}, monitor: make(chan struct{}, 1), procs: newProcs()}
+	w := &worker{p: p, running: map[*Invocation]struct{}{}, peers: map[*peer]struct{}{}, monitor: make(chan struct{}, 1), procs: newProcs(), gpus: newGPUs(p.welcome.GetGpus())}
 	w.work = sync.NewCond(&w.mu)
 	p.spawn(w.execute)
 	p.spawn(w.runMonitor)
@@ -116,6 +118,7 @@ func (w *worker) serve(conn *wire.Conn) {
 	w.peers[p] = struct{}{}
 	if w.actorID == nil {
 		w.procs.fit(p.cpus)
+		w.gpus.show(p.gpus)
 	}
 	if w.instance == nil {
 		w.progress(0, 0) // a number of an earlier owner's must not be taken for one of this owner's
@@ -138,9 +141,9 @@ func (p *peer) open(cluster ids.ClusterID) bool {
 	if err != nil {
 		return false
 	}
-	owner, theirs, cpus, err := parseOpen(frame)
-	p.owner, p.cpus = owner, cpus
-	return err == nil && theirs == cluster
+	o, err := parseOpen(frame)
+	p.owner, p.cpus, p.gpus = o.owner, o.cpus, o.gpus
+	return err == nil && o.cluster == cluster
 }
 
 func (w *worker) handle(p *peer, frame []byte) error {
@@ -268,6 +271,7 @@ func (w *worker) execute() {
 		}
 		if in.call.flags&(flagActor|flagCreation) == 0 {
 			w.progress(in.call.number, in.call.function)
+			w.startedAt(now, in.call.flags&flagExact == 0)
 		} else {
 			w.progress(0, in.call.function)
 		}
@@ -299,6 +303,15 @@ func (w *worker) exact(in *Invocation) bool {
 func (w *worker) progress(number, function uint64) {
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[0])), number)
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[8])), function)
+}
+
+// startedAt tells the node when what runs began, and whether it may be run again.
+func (w *worker) startedAt(at time.Duration, retriable bool) {
+	word := uint64(clockStart.UnixNano()+int64(at)) << 1
+	if retriable {
+		word |= 1
+	}
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[16])), word)
 }
 
 // replyLocked queues a frame to in's owner.
@@ -413,6 +426,7 @@ func (w *worker) startActor(m *graypb.StartActor) {
 	w.mu.Lock()
 	w.actorID = spec.GetId()
 	w.procs.fit(spec.GetResources().GetQuantity()["CPU"])
+	w.gpus.show(m.GetGpus())
 	w.mu.Unlock()
 	w.push(in)
 }

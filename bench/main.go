@@ -1,8 +1,8 @@
 // Command bench measures gray on this machine, one JSON line a metric, and, on
 // request, a peer in the same run, with the ratios.
 //
-//	go run ./bench [-quick] [-sections tasks,actors,scale,groups,cold,submit,commits,failover,records,objects,transfer,spill]
-//	go run ./bench -sections commits,failover,records    # the heads, in about ten minutes
+//	go run ./bench [-quick] [-sections tasks,actors,scale,groups,cold,submit,commits,failover,nodekill,records,objects,transfer,spill]
+//	go run ./bench -sections commits,failover,nodekill,records    # the heads, in about ten minutes
 //	go run ./bench -sections objects,transfer,spill      # the object store
 //	go run ./bench -sections links                       # between network namespaces: needs root
 //	go run ./bench -ray ~/venv/bin/python -ray-script ../shared/peers/ray_bench.py
@@ -66,6 +66,7 @@ var sections = []section{
 	{name: "submit", alone: benchSubmit},
 	{name: "commits", alone: benchCommits},
 	{name: "failover", alone: benchFailover},
+	{name: "nodekill", alone: benchNodeKill},
 	{name: "records", alone: benchRecords},
 	{name: "objects", alone: benchObjects},
 	{name: "transfer", alone: benchTransfer},
@@ -84,7 +85,7 @@ func main() {
 		}
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
-	chosen := flag.String("sections", "tasks,actors,scale,groups,cold,submit,commits,failover,records,objects,transfer,spill", "what to measure")
+	chosen := flag.String("sections", "tasks,actors,scale,groups,cold,submit,commits,failover,nodekill,records,objects,transfer,spill", "what to measure")
 	ray := flag.String("ray", "", "Python of an environment that has Ray: measure it, too")
 	script := flag.String("ray-script", "../shared/peers/ray_bench.py", "the script that measures Ray")
 	flag.Parse()

@@ -23,6 +23,7 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"GET /api/version":        h.getVersion,
 		"GET /api/cluster_status": h.getStatus,
+		"GET /api/why":            h.getWhy,
 
 		"GET /api/heads":         h.getHeads,
 		"GET /api/heads/backup":  h.getBackup,
@@ -39,6 +40,8 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/jobs/{id}/logs/tail": h.tailLogs,
 		"POST /api/jobs/{id}/stop":     h.stopJob,
 		"DELETE /api/jobs/{id}":        h.deleteJob,
+
+		"POST /api/v0/nodes/{id}/drain": h.drainNode,
 
 		"GET /api/v0/nodes":   h.listNodes,
 		"GET /api/v0/jobs":    h.listJobs,

@@ -36,6 +36,7 @@ type leader struct {
 	dirty    bool   // the view has changed since it was sent
 	viewSent time.Time
 	lastTick time.Time
+	moved    time.Time // when actors left draining nodes last
 }
 
 // member is a node that isn't dead.
@@ -48,6 +49,8 @@ type member struct {
 	session *session
 	held    map[string]*proto.Resources // for actors that were placed and aren't there yet
 	bundled sched.Resources             // of the bundles that are, or are to be, there
+
+	draining *proto.Draining
 }
 
 func newLeader(h *Head) *leader {
@@ -91,7 +94,7 @@ func (l *leader) begin() {
 }
 
 func newMember(info *proto.NodeInfo, heard time.Time) *member {
-	return &member{id: info.Id, info: info, heard: heard, held: map[string]*proto.Resources{}}
+	return &member{id: info.Id, info: info, heard: heard, held: map[string]*proto.Resources{}, draining: info.Draining}
 }
 
 // end gives up: another head leads, or none.
@@ -148,6 +151,7 @@ func (l *leader) run(ctx context.Context) {
 		case <-view.C:
 		case <-tick.C:
 			l.tick(time.Now())
+			l.moveActors(time.Now())
 		}
 		for _, e := range l.h.replica.takeEvents() {
 			l.handle(e)
@@ -173,6 +177,8 @@ func (l *leader) handle(e fsm.Event) {
 		l.nodeAddedLocked(e.Node)
 	case fsm.NodeGone:
 		l.nodeGoneLocked(e)
+	case fsm.NodeDrains:
+		l.nodeDrainsLocked(e.Node)
 	case fsm.JobWaits:
 		l.jobs = append(l.jobs, waitingJob{id: e.Job})
 	case fsm.JobPlaced:

@@ -67,7 +67,7 @@ func (m *member) node() sched.Node {
 	}
 	return sched.Node{
 		ID: sched.NodeID(m.id), Total: sched.FromUnits(m.info.GetTotal().GetQuantity()), Available: free,
-		Labels: m.info.Labels, Queued: queued,
+		Labels: m.info.Labels, Queued: queued, Draining: m.draining != nil,
 	}
 }
 

@@ -93,6 +93,7 @@ func (l *leader) placeActors() {
 		}
 		if d.node == 0 {
 			q.reason, q.infeasible = d.reason, !d.feasible
+			l.noteInfeasibleLocked(q, a, job)
 			heap.Pop(&queues)
 			continue
 		}
@@ -278,7 +279,7 @@ func (l *leader) placeDriver(b *board, spec *proto.JobSpec) decision {
 	w := wanted{resources: spec.DriverResources, platforms: l.platformsOf(spec)}
 	if len(spec.GetDriverResources().GetQuantity()) == 0 {
 		for n := range b.snapshot(w.platforms).All() {
-			if l.members[uint32(n.ID)].info.Head {
+			if l.members[uint32(n.ID)].info.Head && !n.Draining {
 				return decision{node: uint32(n.ID), feasible: true}
 			}
 		}

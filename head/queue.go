@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gray-runtime/gray/proto"
 )
@@ -36,6 +37,8 @@ type shapeQueue struct {
 	order      *list.List // of *waiting
 	reason     string     // why the first waits, and so all
 	infeasible bool
+	since      time.Time       // that it looks infeasible
+	told       map[uint32]bool // jobs whose people know
 }
 
 // waitingJob is a job whose driver waits for a node, and why.

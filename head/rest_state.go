@@ -1,6 +1,7 @@
 package head
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -158,6 +159,8 @@ func nodeRow(i *proto.NodeInfo) api.NodeRow {
 	state := "ALIVE"
 	if !i.Alive {
 		state = "DEAD"
+	} else if i.Draining != nil {
+		state = api.NodeDraining
 	}
 	labels := i.Labels
 	if labels == nil {
@@ -168,10 +171,10 @@ func nodeRow(i *proto.NodeInfo) api.NodeRow {
 		available = resources(i.Available)
 	}
 	return api.NodeRow{
-		NodeID: ids.NodeID(i.Id).String(), NodeIP: i.Ip, IsHeadNode: i.Head, State: state, StateMessage: text(i.DeathCause),
+		NodeID: ids.NodeID(i.Id).String(), NodeIP: i.Ip, IsHeadNode: i.Head, State: state, StateMessage: text(cmp.Or(i.DeathCause, i.GetDraining().GetReason())),
 		NodeName: i.Ip, ResourcesTotal: resources(i.Total), Labels: labels, StartTimeMs: i.StartedUnixMs, EndTimeMs: i.EndedUnixMs,
 		Address: i.Address, Hostname: i.Hostname, PID: int(i.Pid), Platform: i.Platform, ResourcesAvailable: available,
-		StoreCapacity: i.ObjectStoreCapacity, StoreUsed: i.ObjectStoreUsed, Workers: int(i.Workers),
+		DrainDeadlineMs: i.GetDraining().GetDeadlineUnixMs(), StoreCapacity: i.ObjectStoreCapacity, StoreUsed: i.ObjectStoreUsed, Workers: int(i.Workers),
 	}
 }
 

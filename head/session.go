@@ -159,6 +159,7 @@ func (l *leader) attach(s *session, first *proto.NodeReport) error {
 	m.session = s
 	l.reportLocked(m, first)
 	s.show(l.viewOrderLocked())
+	l.orderDrainLocked(m)
 	l.reconcileLocked(m, first)
 	l.poke()
 	return nil
@@ -217,7 +218,7 @@ func (l *leader) reportLocked(m *member, r *proto.NodeReport) bool {
 	if r.Info == nil {
 		return false
 	}
-	r.Info.Id, r.Info.Alive = m.id, true
+	r.Info.Id, r.Info.Alive, r.Info.Draining = m.id, true, m.draining
 	if r.Info.Address == "" {
 		r.Info.Address = m.info.Address
 	}

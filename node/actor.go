@@ -50,7 +50,7 @@ func (n *Node) startActor(o *proto.StartActor) {
 		n.reportActorLocked(n.actorReport(a, proto.ActorReport_DIED, asProblem(err)))
 		return
 	}
-	hold, ok := account.HoldID(0), len(j.idle) > 0 || len(n.processes) < maxProcesses
+	hold, ok := account.HoldID(0), n.draining == nil && (len(j.idle) > 0 || len(n.processes) < maxProcesses)
 	if ok {
 		hold, ok = n.takeForLifeLocked(j.id, spec.GetResources().GetQuantity(), spec.GetStrategy())
 	}
@@ -96,7 +96,9 @@ func (n *Node) hostLocked(t *ticket, p *process) bool {
 	a.process = p
 	p.state, p.actor, p.hold, p.blocked, p.reach = hosting, a, t.hold, false, true
 	n.fenceLocked(p) // before it hears of the actor
-	p.push(&proto.ToProcess{Body: &proto.ToProcess_StartActor{StartActor: &proto.StartActor{Actor: a.spec, Incarnation: a.incarnation}}})
+	p.push(&proto.ToProcess{Body: &proto.ToProcess_StartActor{StartActor: &proto.StartActor{
+		Actor: a.spec, Incarnation: a.incarnation, Gpus: n.ledger.Devices(t.hold),
+	}}})
 	return true
 }
 

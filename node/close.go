@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -103,7 +104,10 @@ func (n *Node) leave() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
-	if _, err := n.head.control.LeaveNode(ctx, &proto.LeaveNodeRequest{Id: uint32(n.id), Reason: "stopped"}); err != nil {
+	n.mu.Lock()
+	reason := cmp.Or(n.departure, "stopped")
+	n.mu.Unlock()
+	if _, err := n.head.control.LeaveNode(ctx, &proto.LeaveNodeRequest{Id: uint32(n.id), Reason: reason}); err != nil {
 		n.log.Warn("leave the cluster", "error", err)
 	}
 }

@@ -127,6 +127,7 @@ func (n *Node) workerDir(j *job) (string, error) {
 func (n *Node) endJob(id ids.JobID, why string) {
 	n.mu.Lock()
 	n.endedJobs.put(id, struct{}{})
+	n.notices.forget(id)
 	j := n.jobs[id]
 	if j == nil {
 		n.mu.Unlock()

@@ -42,6 +42,7 @@ func (n *Node) lendLocked(owner *process, class uint32, p *process, hold account
 	owner.held[l.id] = l
 	owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGrant{LeaseGrant: &proto.LeaseGrant{
 		Class: class, Lease: l.id, Node: uint32(n.id), Process: p.id.Number, Address: p.listen, Pid: int32(p.pid),
+		Gpus: n.ledger.Devices(hold),
 	}}})
 }
 
@@ -254,6 +255,9 @@ func (n *Node) failDemandLocked(d *account.Demand, why *proto.Error) {
 
 // lender carries out what the book decides. Its methods are called under Node.mu.
 type lender struct{ n *Node }
+
+// Infeasible has people told.
+func (l lender) Infeasible(d *account.Demand) { l.n.noteInfeasibleLocked(d) }
 
 func (l lender) Grant(d *account.Demand, hold account.HoldID) error {
 	j := l.n.jobs[d.Job]

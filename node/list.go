@@ -69,7 +69,7 @@ func (s *service) ListTasks(ctx context.Context, r *proto.ListRequest) (*proto.T
 	limit := limitOf(r)
 	out := &proto.TaskList{}
 	question := func() *proto.ToProcess {
-		return &proto.ToProcess{Body: &proto.ToProcess_ListTasks{ListTasks: &proto.ListRequest{Job: r.Job, Limit: limit}}}
+		return &proto.ToProcess{Body: &proto.ToProcess_ListTasks{ListTasks: &proto.ListRequest{Job: r.Job, Limit: limit, Task: r.Task}}}
 	}
 	s.n.ask(ctx, r.Job, question, func(_ *process, m *proto.ToNode) {
 		l := m.GetTaskList()

@@ -22,6 +22,7 @@ import (
 	"github.com/gray-runtime/gray/internal/pki"
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/node/devices"
 	"github.com/gray-runtime/gray/node/lend"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/transfer"
@@ -44,7 +45,15 @@ type Config struct {
 	StoreBytes  int64    // size of the object store's shared memory
 	SpillDirs   []string // where objects go that have no room there; none: they stay
 	IsHead      bool     // started together with a head
-	Logger      *slog.Logger
+
+	// MemoryThreshold is the part of the memory that may be in use before tasks are killed:
+	// of the machine's, or of a control group's. 0: they aren't for that.
+	MemoryThreshold float64
+	// MemoryLimit is how many bytes the jobs' processes here may have together, besides
+	// the object store, before tasks are killed. 0: no matter how many.
+	MemoryLimit int64
+
+	Logger *slog.Logger
 }
 
 // Node is a running agent. Its methods may be called from any goroutine.
@@ -108,6 +117,7 @@ type Node struct {
 	book        *lend.Book
 	ledger      *account.Ledger // the book's
 	queue       *account.Queue  // the book's
+	gpus        int             // devices that it gives out
 	bundles     bundles
 	groups      map[ids.GroupID]*group // that demands name
 	hopeless    []*hopeless            // demands that are to fail
@@ -115,7 +125,10 @@ type Node struct {
 	view        *view
 	lastProcess uint32
 	lastLease   uint64
-	reclaiming  bool // a reclaim is due
+	notices     notices
+	draining    *proto.Draining // nil: it stays
+	departure   string          // why it leaves, if nobody stopped it
+	reclaiming  bool            // a reclaim is due
 	reclaimed   time.Time
 	pressing    bool // processes were asked for room in the store just now
 }
@@ -157,9 +170,10 @@ func newNode(cfg Config) (*Node, error) {
 		processes: map[uint32]*process{}, slots: map[uint32]bool{}, jobs: map[ids.JobID]*job{}, leases: map[uint64]*lease{},
 		actors: map[ids.ActorID]*actor{}, view: &view{},
 		book:    lend.NewBook(total, labelsOf(cfg.Labels, platform, nil)),
-		bundles: newBundles(), groups: map[ids.GroupID]*group{},
+		bundles: newBundles(), groups: map[ids.GroupID]*group{}, notices: notices{},
 	}
 	n.ledger, n.queue = n.book.Ledger, n.book.Queue
+	n.gpus = devices.New(total[account.GPU]).Len()
 	n.fence, n.requests = newFence(), newRequests(n.instance)
 	n.hostname, _ = os.Hostname()
 	n.ctx, n.cancel = context.WithCancelCause(context.Background())
@@ -220,6 +234,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.spawn(n.keepFence)
+	n.spawn(n.watchMemory)
 	n.spawn(n.runSession)
 	n.spawn(n.renewCertificate)
 	return nil

@@ -51,21 +51,22 @@ type process struct {
 	readDone chan struct{} // closed when its socket was read to the end
 
 	// Guarded by Node.mu.
-	state    workerState
-	hold     account.HoldID // what it holds as leased worker, actor or driver
-	lease    *lease         // that it's lent by
-	actor    *actor         // that it hosts
-	held     map[uint64]*lease
-	blocked  bool
-	reach    bool // may own objects in other nodes' stores
-	finished *proto.FinishDriver
-	log      *workerLog                    // while it runs
-	calls    map[uint64]chan *proto.ToNode // lists asked of it
-	lastCall uint64
-	idleEnd  *time.Timer  // ends a worker that nobody needs
-	killed   string       // why the node killed it, for the report
-	startErr *proto.Error // why it couldn't be started
-	cause    *proto.Error // of its end, for those that it served, if it's another than its death
+	state       workerState
+	hold        account.HoldID // what it holds as leased worker, actor or driver
+	lease       *lease         // that it's lent by
+	actor       *actor         // that it hosts
+	held        map[uint64]*lease
+	blocked     bool
+	reach       bool // may own objects in other nodes' stores
+	finished    *proto.FinishDriver
+	log         *workerLog                    // while it runs
+	calls       map[uint64]chan *proto.ToNode // lists asked of it
+	lastCall    uint64
+	idleEnd     *time.Timer  // ends a worker that nobody needs
+	killed      string       // why the node killed it, for the report
+	startErr    *proto.Error // why it couldn't be started
+	outOfMemory bool         // it was killed for want of memory
+	cause       *proto.Error // of its end, for those that it served, if it's another than its death
 }
 
 // name is how people call it: n1.p3.
@@ -195,6 +196,9 @@ func (n *Node) causeOf(p *process) *proto.Error {
 	}
 	if p.killed != "" {
 		e.Message += ": " + p.killed
+	}
+	if p.outOfMemory {
+		e.Kind = proto.Error_OUT_OF_MEMORY
 	}
 	if p.cause != nil {
 		e.Kind, e.Message = p.cause.Kind, p.cause.Message

@@ -56,6 +56,13 @@ func (p *progress) lastStarted(slot int) uint64 { return atomic.LoadUint64(p.wor
 // function is the hash of the name of that task's function.
 func (p *progress) function(slot int) uint64 { return atomic.LoadUint64(p.word(slot, 8)) }
 
+// began is when that task began, for comparison with others of this node, and whether it
+// may be run again.
+func (p *progress) began(slot int) (at uint64, retriable bool) {
+	w := atomic.LoadUint64(p.word(slot, 16))
+	return w >> 1, w&1 != 0
+}
+
 func (p *progress) close() {
 	unix.Munmap(p.mem)
 	p.file.Close()

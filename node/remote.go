@@ -103,6 +103,7 @@ func (a *ask) run(ctx context.Context) {
 	owner.held[l.id] = l
 	owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGrant{LeaseGrant: &proto.LeaseGrant{
 		Class: l.class, Lease: l.id, Node: granted.Node, Process: granted.Process, Address: granted.Address, Pid: granted.Pid,
+		Gpus: granted.Gpus,
 	}}})
 	n.mu.Unlock()
 	a.hold(stream, l)

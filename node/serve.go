@@ -17,6 +17,7 @@ import (
 type served struct {
 	owner   ids.ProcessID
 	granted chan *process          // one worker
+	gpus    []uint32               // that it has; before it's granted
 	failed  chan *proto.Error      // or why there is none
 	died    chan *proto.WorkerDied // its end
 
@@ -50,6 +51,7 @@ func (n *Node) serveLeaseLocked(t *ticket, p *process) bool {
 	l := n.newLeaseLocked()
 	l.worker, l.served = p, t.served
 	n.occupyLocked(p, l, t.hold)
+	t.served.gpus = n.ledger.Devices(t.hold)
 	t.served.granted <- p
 	return true
 }
@@ -86,7 +88,7 @@ func (s *service) Lease(stream grpc.BidiStreamingServer[proto.LeaseRequest, prot
 		return status.Error(codes.Unavailable, ErrClosed.Error())
 	}
 	err = stream.Send(&proto.LeaseReply{Body: &proto.LeaseReply_Granted{Granted: &proto.LeaseGranted{
-		Node: uint32(n.id), Process: p.id.Number, Address: p.listen, Pid: int32(p.pid),
+		Node: uint32(n.id), Process: p.id.Number, Address: p.listen, Pid: int32(p.pid), Gpus: v.gpus,
 	}}})
 	if err != nil {
 		n.takeBack(v, true)
@@ -110,6 +112,9 @@ func (n *Node) reserve(req *proto.LeaseRequest, v *served) *proto.LeaseRefused {
 	defer n.mu.Unlock()
 	if n.closing {
 		return n.refusalLocked(ErrClosed.Error(), nil)
+	}
+	if n.draining != nil {
+		return n.refusalLocked(n.id.String()+" is draining", nil)
 	}
 	spec := req.GetSpec()
 	if spec == nil {

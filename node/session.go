@@ -279,8 +279,10 @@ func (n *Node) order(o *proto.NodeOrder) {
 	case *proto.NodeOrder_View:
 		n.learnHeads(b.View.GetHeads())
 		n.mu.Lock()
+		before := n.view.nodes
 		n.peers.learn(b.View.GetNodes())
 		n.learnLocked(b.View)
+		n.showDrainingLocked(before)
 		n.mu.Unlock()
 	case *proto.NodeOrder_StartDriver:
 		if b.StartDriver.GetJob() != nil {
@@ -298,6 +300,10 @@ func (n *Node) order(o *proto.NodeOrder) {
 		n.reserveBundle(b.ReserveBundle)
 	case *proto.NodeOrder_ReleaseBundle:
 		n.releaseBundle(b.ReleaseBundle)
+	case *proto.NodeOrder_Drain:
+		n.startDraining(b.Drain)
+	case *proto.NodeOrder_Notice:
+		n.noticeFor(b.Notice)
 	case *proto.NodeOrder_NodeDead:
 		n.nodeDead(ids.NodeID(b.NodeDead.GetNode()), b.NodeDead.GetCause())
 	}

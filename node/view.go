@@ -45,7 +45,7 @@ func (v *view) cluster(self ids.NodeID, waiting []*proto.PendingDemand) lend.Clu
 		i := v.nodes[id]
 		n := sched.Node{
 			ID: sched.NodeID(id), Total: sched.FromUnits(i.GetTotal().GetQuantity()),
-			Available: sched.FromUnits(i.GetAvailable().GetQuantity()), Labels: v.labels[id],
+			Available: sched.FromUnits(i.GetAvailable().GetQuantity()), Labels: v.labels[id], Draining: i.Draining != nil,
 		}
 		nodes = append(nodes, n)
 		c.Total = c.Total.Add(n.Total)

@@ -48,7 +48,8 @@ type Info struct {
 	Deleted bool  // it goes when it isn't held any more
 	Away    bool  // it lies on disk only
 	OnDisk  bool
-	Pins    int // calls of Acquire that weren't released yet
+	Copy    bool // another node answers for it
+	Pins    int  // calls of Acquire that weren't released yet
 }
 
 // A Holding is the memory that a process keeps from being used otherwise.
@@ -127,7 +128,7 @@ func (s *Store) some(to []Info, n int) ([]Info, bool) {
 	}
 	for i := range s.table.chunks[n] {
 		if r := &s.table.chunks[n][i]; r.is(live) {
-			to = append(to, Info{r.key.id(), r.size, r.is(sealed), r.is(deleted), r.is(away), r.disk != 0, int(r.pins)})
+			to = append(to, Info{r.key.id(), r.size, r.is(sealed), r.is(deleted), r.is(away), r.disk != 0, r.is(copied), int(r.pins)})
 		}
 	}
 	return to, true

@@ -277,7 +277,7 @@ func (x DriverReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DriverReport_State.Descriptor instead.
 func (DriverReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{36, 0}
 }
 
 type ActorInfo_State int32
@@ -329,7 +329,7 @@ func (x ActorInfo_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorInfo_State.Descriptor instead.
 func (ActorInfo_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{38, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{40, 0}
 }
 
 type ActorReport_State int32
@@ -381,7 +381,7 @@ func (x ActorReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorReport_State.Descriptor instead.
 func (ActorReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{39, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{41, 0}
 }
 
 type GroupSpec_Strategy int32
@@ -433,7 +433,7 @@ func (x GroupSpec_Strategy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupSpec_Strategy.Descriptor instead.
 func (GroupSpec_Strategy) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{44, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{46, 0}
 }
 
 type GroupInfo_State int32
@@ -485,7 +485,7 @@ func (x GroupInfo_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupInfo_State.Descriptor instead.
 func (GroupInfo_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{46, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{48, 0}
 }
 
 // An Error that crosses processes. The SDK turns it into its typed errors.
@@ -850,6 +850,7 @@ type NodeInfo struct {
 	Jobs                []*JobUse              `protobuf:"bytes,90,rep,name=jobs,proto3" json:"jobs,omitempty"`                                // by job
 	Bundled             *Resources             `protobuf:"bytes,50,opt,name=bundled,proto3" json:"bundled,omitempty"`                          // of what isn't available: held by bundles of placement groups
 	BundleRoom          uint64                 `protobuf:"varint,51,opt,name=bundle_room,json=bundleRoom,proto3" json:"bundle_room,omitempty"` // counts how often there was room again for an actor that a bundle had none for
+	Draining            *Draining              `protobuf:"bytes,100,opt,name=draining,proto3" json:"draining,omitempty"`                       // set while it's about to leave
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -1031,6 +1032,66 @@ func (x *NodeInfo) GetBundleRoom() uint64 {
 	return 0
 }
 
+func (x *NodeInfo) GetDraining() *Draining {
+	if x != nil {
+		return x.Draining
+	}
+	return nil
+}
+
+// Draining is a node's way out: it gets nothing new, and what it has goes elsewhere.
+type Draining struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Reason         string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	DeadlineUnixMs int64                  `protobuf:"varint,2,opt,name=deadline_unix_ms,json=deadlineUnixMs,proto3" json:"deadline_unix_ms,omitempty"` // 0: it waits for as long as its tasks take
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Draining) Reset() {
+	*x = Draining{}
+	mi := &file_cluster_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Draining) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Draining) ProtoMessage() {}
+
+func (x *Draining) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Draining.ProtoReflect.Descriptor instead.
+func (*Draining) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Draining) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Draining) GetDeadlineUnixMs() int64 {
+	if x != nil {
+		return x.DeadlineUnixMs
+	}
+	return 0
+}
+
 // JobUse is what a job holds on a node.
 type JobUse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1042,7 +1103,7 @@ type JobUse struct {
 
 func (x *JobUse) Reset() {
 	*x = JobUse{}
-	mi := &file_cluster_proto_msgTypes[5]
+	mi := &file_cluster_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1115,7 @@ func (x *JobUse) String() string {
 func (*JobUse) ProtoMessage() {}
 
 func (x *JobUse) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[5]
+	mi := &file_cluster_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1128,7 @@ func (x *JobUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobUse.ProtoReflect.Descriptor instead.
 func (*JobUse) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{5}
+	return file_cluster_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *JobUse) GetJob() uint32 {
@@ -1101,7 +1162,7 @@ type PendingDemand struct {
 
 func (x *PendingDemand) Reset() {
 	*x = PendingDemand{}
-	mi := &file_cluster_proto_msgTypes[6]
+	mi := &file_cluster_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1113,7 +1174,7 @@ func (x *PendingDemand) String() string {
 func (*PendingDemand) ProtoMessage() {}
 
 func (x *PendingDemand) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[6]
+	mi := &file_cluster_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1126,7 +1187,7 @@ func (x *PendingDemand) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PendingDemand.ProtoReflect.Descriptor instead.
 func (*PendingDemand) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{6}
+	return file_cluster_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *PendingDemand) GetResources() *Resources {
@@ -1193,7 +1254,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_cluster_proto_msgTypes[7]
+	mi := &file_cluster_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1266,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[7]
+	mi := &file_cluster_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1279,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{7}
+	return file_cluster_proto_rawDescGZIP(), []int{8}
 }
 
 type Chunk struct {
@@ -1230,7 +1291,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_cluster_proto_msgTypes[8]
+	mi := &file_cluster_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1303,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[8]
+	mi := &file_cluster_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1316,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{8}
+	return file_cluster_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Chunk) GetData() []byte {
@@ -1276,7 +1337,7 @@ type JoinRequest struct {
 
 func (x *JoinRequest) Reset() {
 	*x = JoinRequest{}
-	mi := &file_cluster_proto_msgTypes[9]
+	mi := &file_cluster_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1349,7 @@ func (x *JoinRequest) String() string {
 func (*JoinRequest) ProtoMessage() {}
 
 func (x *JoinRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[9]
+	mi := &file_cluster_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1362,7 @@ func (x *JoinRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinRequest.ProtoReflect.Descriptor instead.
 func (*JoinRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{9}
+	return file_cluster_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *JoinRequest) GetToken() string {
@@ -1334,7 +1395,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_cluster_proto_msgTypes[10]
+	mi := &file_cluster_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1346,7 +1407,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[10]
+	mi := &file_cluster_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1359,7 +1420,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{10}
+	return file_cluster_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *RenewRequest) GetCsr() []byte {
@@ -1379,7 +1440,7 @@ type JoinReply struct {
 
 func (x *JoinReply) Reset() {
 	*x = JoinReply{}
-	mi := &file_cluster_proto_msgTypes[11]
+	mi := &file_cluster_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1391,7 +1452,7 @@ func (x *JoinReply) String() string {
 func (*JoinReply) ProtoMessage() {}
 
 func (x *JoinReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[11]
+	mi := &file_cluster_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1404,7 +1465,7 @@ func (x *JoinReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinReply.ProtoReflect.Descriptor instead.
 func (*JoinReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{11}
+	return file_cluster_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *JoinReply) GetCertificate() []byte {
@@ -1430,7 +1491,7 @@ type JoinHeadRequest struct {
 
 func (x *JoinHeadRequest) Reset() {
 	*x = JoinHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[12]
+	mi := &file_cluster_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1442,7 +1503,7 @@ func (x *JoinHeadRequest) String() string {
 func (*JoinHeadRequest) ProtoMessage() {}
 
 func (x *JoinHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[12]
+	mi := &file_cluster_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1455,7 +1516,7 @@ func (x *JoinHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinHeadRequest.ProtoReflect.Descriptor instead.
 func (*JoinHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{12}
+	return file_cluster_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *JoinHeadRequest) GetToken() string {
@@ -1476,7 +1537,7 @@ type JoinHeadReply struct {
 
 func (x *JoinHeadReply) Reset() {
 	*x = JoinHeadReply{}
-	mi := &file_cluster_proto_msgTypes[13]
+	mi := &file_cluster_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1549,7 @@ func (x *JoinHeadReply) String() string {
 func (*JoinHeadReply) ProtoMessage() {}
 
 func (x *JoinHeadReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[13]
+	mi := &file_cluster_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1562,7 @@ func (x *JoinHeadReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JoinHeadReply.ProtoReflect.Descriptor instead.
 func (*JoinHeadReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{13}
+	return file_cluster_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *JoinHeadReply) GetAuthority() []byte {
@@ -1536,7 +1597,7 @@ type RegisterNodeRequest struct {
 
 func (x *RegisterNodeRequest) Reset() {
 	*x = RegisterNodeRequest{}
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1609,7 @@ func (x *RegisterNodeRequest) String() string {
 func (*RegisterNodeRequest) ProtoMessage() {}
 
 func (x *RegisterNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[14]
+	mi := &file_cluster_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1622,7 @@ func (x *RegisterNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNodeRequest.ProtoReflect.Descriptor instead.
 func (*RegisterNodeRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{14}
+	return file_cluster_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RegisterNodeRequest) GetInstance() string {
@@ -1597,7 +1658,7 @@ type RegisterNodeReply struct {
 
 func (x *RegisterNodeReply) Reset() {
 	*x = RegisterNodeReply{}
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1670,7 @@ func (x *RegisterNodeReply) String() string {
 func (*RegisterNodeReply) ProtoMessage() {}
 
 func (x *RegisterNodeReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[15]
+	mi := &file_cluster_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1683,7 @@ func (x *RegisterNodeReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterNodeReply.ProtoReflect.Descriptor instead.
 func (*RegisterNodeReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{15}
+	return file_cluster_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RegisterNodeReply) GetId() uint32 {
@@ -1663,7 +1724,7 @@ type LeaveNodeRequest struct {
 
 func (x *LeaveNodeRequest) Reset() {
 	*x = LeaveNodeRequest{}
-	mi := &file_cluster_proto_msgTypes[16]
+	mi := &file_cluster_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1675,7 +1736,7 @@ func (x *LeaveNodeRequest) String() string {
 func (*LeaveNodeRequest) ProtoMessage() {}
 
 func (x *LeaveNodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[16]
+	mi := &file_cluster_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1688,7 +1749,7 @@ func (x *LeaveNodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveNodeRequest.ProtoReflect.Descriptor instead.
 func (*LeaveNodeRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{16}
+	return file_cluster_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LeaveNodeRequest) GetId() uint32 {
@@ -1722,7 +1783,7 @@ type NodeReport struct {
 
 func (x *NodeReport) Reset() {
 	*x = NodeReport{}
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1734,7 +1795,7 @@ func (x *NodeReport) String() string {
 func (*NodeReport) ProtoMessage() {}
 
 func (x *NodeReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[17]
+	mi := &file_cluster_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1747,7 +1808,7 @@ func (x *NodeReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeReport.ProtoReflect.Descriptor instead.
 func (*NodeReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{17}
+	return file_cluster_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *NodeReport) GetNode() uint32 {
@@ -1803,7 +1864,7 @@ type BundleRef struct {
 
 func (x *BundleRef) Reset() {
 	*x = BundleRef{}
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1815,7 +1876,7 @@ func (x *BundleRef) String() string {
 func (*BundleRef) ProtoMessage() {}
 
 func (x *BundleRef) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[18]
+	mi := &file_cluster_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1828,7 +1889,7 @@ func (x *BundleRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleRef.ProtoReflect.Descriptor instead.
 func (*BundleRef) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{18}
+	return file_cluster_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BundleRef) GetGroup() []byte {
@@ -1864,7 +1925,7 @@ type BundleReport struct {
 
 func (x *BundleReport) Reset() {
 	*x = BundleReport{}
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1937,7 @@ func (x *BundleReport) String() string {
 func (*BundleReport) ProtoMessage() {}
 
 func (x *BundleReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[19]
+	mi := &file_cluster_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +1950,7 @@ func (x *BundleReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleReport.ProtoReflect.Descriptor instead.
 func (*BundleReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{19}
+	return file_cluster_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BundleReport) GetBundle() *BundleRef {
@@ -1923,7 +1984,7 @@ type ActorRef struct {
 
 func (x *ActorRef) Reset() {
 	*x = ActorRef{}
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +1996,7 @@ func (x *ActorRef) String() string {
 func (*ActorRef) ProtoMessage() {}
 
 func (x *ActorRef) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[20]
+	mi := &file_cluster_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2009,7 @@ func (x *ActorRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRef.ProtoReflect.Descriptor instead.
 func (*ActorRef) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{20}
+	return file_cluster_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ActorRef) GetId() []byte {
@@ -1979,6 +2040,8 @@ type NodeOrder struct {
 	//	*NodeOrder_LeaseRenewed
 	//	*NodeOrder_ReserveBundle
 	//	*NodeOrder_ReleaseBundle
+	//	*NodeOrder_Drain
+	//	*NodeOrder_Notice
 	Body          isNodeOrder_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1986,7 +2049,7 @@ type NodeOrder struct {
 
 func (x *NodeOrder) Reset() {
 	*x = NodeOrder{}
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1998,7 +2061,7 @@ func (x *NodeOrder) String() string {
 func (*NodeOrder) ProtoMessage() {}
 
 func (x *NodeOrder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[21]
+	mi := &file_cluster_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2011,7 +2074,7 @@ func (x *NodeOrder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeOrder.ProtoReflect.Descriptor instead.
 func (*NodeOrder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{21}
+	return file_cluster_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *NodeOrder) GetBody() isNodeOrder_Body {
@@ -2111,6 +2174,24 @@ func (x *NodeOrder) GetReleaseBundle() *ReleaseBundle {
 	return nil
 }
 
+func (x *NodeOrder) GetDrain() *Draining {
+	if x != nil {
+		if x, ok := x.Body.(*NodeOrder_Drain); ok {
+			return x.Drain
+		}
+	}
+	return nil
+}
+
+func (x *NodeOrder) GetNotice() *Notice {
+	if x != nil {
+		if x, ok := x.Body.(*NodeOrder_Notice); ok {
+			return x.Notice
+		}
+	}
+	return nil
+}
+
 type isNodeOrder_Body interface {
 	isNodeOrder_Body()
 }
@@ -2155,6 +2236,14 @@ type NodeOrder_ReleaseBundle struct {
 	ReleaseBundle *ReleaseBundle `protobuf:"bytes,51,opt,name=release_bundle,json=releaseBundle,proto3,oneof"`
 }
 
+type NodeOrder_Drain struct {
+	Drain *Draining `protobuf:"bytes,100,opt,name=drain,proto3,oneof"`
+}
+
+type NodeOrder_Notice struct {
+	Notice *Notice `protobuf:"bytes,101,opt,name=notice,proto3,oneof"`
+}
+
 func (*NodeOrder_View) isNodeOrder_Body() {}
 
 func (*NodeOrder_StartDriver) isNodeOrder_Body() {}
@@ -2175,6 +2264,10 @@ func (*NodeOrder_ReserveBundle) isNodeOrder_Body() {}
 
 func (*NodeOrder_ReleaseBundle) isNodeOrder_Body() {}
 
+func (*NodeOrder_Drain) isNodeOrder_Body() {}
+
+func (*NodeOrder_Notice) isNodeOrder_Body() {}
+
 type ReserveBundle struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bundle        *BundleRef             `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
@@ -2185,7 +2278,7 @@ type ReserveBundle struct {
 
 func (x *ReserveBundle) Reset() {
 	*x = ReserveBundle{}
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2290,7 @@ func (x *ReserveBundle) String() string {
 func (*ReserveBundle) ProtoMessage() {}
 
 func (x *ReserveBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[22]
+	mi := &file_cluster_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2303,7 @@ func (x *ReserveBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReserveBundle.ProtoReflect.Descriptor instead.
 func (*ReserveBundle) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{22}
+	return file_cluster_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReserveBundle) GetBundle() *BundleRef {
@@ -2239,7 +2332,7 @@ type ReleaseBundle struct {
 
 func (x *ReleaseBundle) Reset() {
 	*x = ReleaseBundle{}
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +2344,7 @@ func (x *ReleaseBundle) String() string {
 func (*ReleaseBundle) ProtoMessage() {}
 
 func (x *ReleaseBundle) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[23]
+	mi := &file_cluster_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +2357,7 @@ func (x *ReleaseBundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseBundle.ProtoReflect.Descriptor instead.
 func (*ReleaseBundle) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{23}
+	return file_cluster_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReleaseBundle) GetBundle() *BundleRef {
@@ -2293,7 +2386,7 @@ type LeaseRenewed struct {
 
 func (x *LeaseRenewed) Reset() {
 	*x = LeaseRenewed{}
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2398,7 @@ func (x *LeaseRenewed) String() string {
 func (*LeaseRenewed) ProtoMessage() {}
 
 func (x *LeaseRenewed) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[24]
+	mi := &file_cluster_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2411,7 @@ func (x *LeaseRenewed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRenewed.ProtoReflect.Descriptor instead.
 func (*LeaseRenewed) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{24}
+	return file_cluster_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LeaseRenewed) GetReport() uint64 {
@@ -2341,7 +2434,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2353,7 +2446,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[25]
+	mi := &file_cluster_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2366,7 +2459,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{25}
+	return file_cluster_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *View) GetVersion() uint64 {
@@ -2406,7 +2499,7 @@ type StartDriver struct {
 
 func (x *StartDriver) Reset() {
 	*x = StartDriver{}
-	mi := &file_cluster_proto_msgTypes[26]
+	mi := &file_cluster_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2418,7 +2511,7 @@ func (x *StartDriver) String() string {
 func (*StartDriver) ProtoMessage() {}
 
 func (x *StartDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[26]
+	mi := &file_cluster_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2431,7 +2524,7 @@ func (x *StartDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartDriver.ProtoReflect.Descriptor instead.
 func (*StartDriver) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{26}
+	return file_cluster_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *StartDriver) GetJob() *JobSpec {
@@ -2451,7 +2544,7 @@ type StopDriver struct {
 
 func (x *StopDriver) Reset() {
 	*x = StopDriver{}
-	mi := &file_cluster_proto_msgTypes[27]
+	mi := &file_cluster_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2556,7 @@ func (x *StopDriver) String() string {
 func (*StopDriver) ProtoMessage() {}
 
 func (x *StopDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[27]
+	mi := &file_cluster_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2569,7 @@ func (x *StopDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopDriver.ProtoReflect.Descriptor instead.
 func (*StopDriver) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{27}
+	return file_cluster_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *StopDriver) GetJob() uint32 {
@@ -2502,7 +2595,7 @@ type JobEnded struct {
 
 func (x *JobEnded) Reset() {
 	*x = JobEnded{}
-	mi := &file_cluster_proto_msgTypes[28]
+	mi := &file_cluster_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2514,7 +2607,7 @@ func (x *JobEnded) String() string {
 func (*JobEnded) ProtoMessage() {}
 
 func (x *JobEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[28]
+	mi := &file_cluster_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2527,7 +2620,7 @@ func (x *JobEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobEnded.ProtoReflect.Descriptor instead.
 func (*JobEnded) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{28}
+	return file_cluster_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *JobEnded) GetJob() uint32 {
@@ -2543,13 +2636,14 @@ type StartActor struct {
 	Actor         *ActorSpec             `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Job           *JobSpec               `protobuf:"bytes,3,opt,name=job,proto3" json:"job,omitempty"`
+	Gpus          []uint32               `protobuf:"varint,100,rep,packed,name=gpus,proto3" json:"gpus,omitempty"` // from its node to its process: the devices that are its own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StartActor) Reset() {
 	*x = StartActor{}
-	mi := &file_cluster_proto_msgTypes[29]
+	mi := &file_cluster_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2561,7 +2655,7 @@ func (x *StartActor) String() string {
 func (*StartActor) ProtoMessage() {}
 
 func (x *StartActor) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[29]
+	mi := &file_cluster_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2574,7 +2668,7 @@ func (x *StartActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartActor.ProtoReflect.Descriptor instead.
 func (*StartActor) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{29}
+	return file_cluster_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *StartActor) GetActor() *ActorSpec {
@@ -2598,6 +2692,13 @@ func (x *StartActor) GetJob() *JobSpec {
 	return nil
 }
 
+func (x *StartActor) GetGpus() []uint32 {
+	if x != nil {
+		return x.Gpus
+	}
+	return nil
+}
+
 type StopActor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -2609,7 +2710,7 @@ type StopActor struct {
 
 func (x *StopActor) Reset() {
 	*x = StopActor{}
-	mi := &file_cluster_proto_msgTypes[30]
+	mi := &file_cluster_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2621,7 +2722,7 @@ func (x *StopActor) String() string {
 func (*StopActor) ProtoMessage() {}
 
 func (x *StopActor) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[30]
+	mi := &file_cluster_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2634,7 +2735,7 @@ func (x *StopActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopActor.ProtoReflect.Descriptor instead.
 func (*StopActor) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{30}
+	return file_cluster_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *StopActor) GetId() []byte {
@@ -2668,7 +2769,7 @@ type NodeDead struct {
 
 func (x *NodeDead) Reset() {
 	*x = NodeDead{}
-	mi := &file_cluster_proto_msgTypes[31]
+	mi := &file_cluster_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2680,7 +2781,7 @@ func (x *NodeDead) String() string {
 func (*NodeDead) ProtoMessage() {}
 
 func (x *NodeDead) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[31]
+	mi := &file_cluster_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2693,7 +2794,7 @@ func (x *NodeDead) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeDead.ProtoReflect.Descriptor instead.
 func (*NodeDead) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{31}
+	return file_cluster_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *NodeDead) GetNode() uint32 {
@@ -2706,6 +2807,59 @@ func (x *NodeDead) GetNode() uint32 {
 func (x *NodeDead) GetCause() string {
 	if x != nil {
 		return x.Cause
+	}
+	return ""
+}
+
+// Notice is a line for the people who see a job's output.
+type Notice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notice) Reset() {
+	*x = Notice{}
+	mi := &file_cluster_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notice) ProtoMessage() {}
+
+func (x *Notice) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notice.ProtoReflect.Descriptor instead.
+func (*Notice) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Notice) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *Notice) GetText() string {
+	if x != nil {
+		return x.Text
 	}
 	return ""
 }
@@ -2730,7 +2884,7 @@ type JobSpec struct {
 
 func (x *JobSpec) Reset() {
 	*x = JobSpec{}
-	mi := &file_cluster_proto_msgTypes[32]
+	mi := &file_cluster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2742,7 +2896,7 @@ func (x *JobSpec) String() string {
 func (*JobSpec) ProtoMessage() {}
 
 func (x *JobSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[32]
+	mi := &file_cluster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2755,7 +2909,7 @@ func (x *JobSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobSpec.ProtoReflect.Descriptor instead.
 func (*JobSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{32}
+	return file_cluster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *JobSpec) GetId() uint32 {
@@ -2854,7 +3008,7 @@ type Binary struct {
 
 func (x *Binary) Reset() {
 	*x = Binary{}
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2866,7 +3020,7 @@ func (x *Binary) String() string {
 func (*Binary) ProtoMessage() {}
 
 func (x *Binary) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2879,7 +3033,7 @@ func (x *Binary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Binary.ProtoReflect.Descriptor instead.
 func (*Binary) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{33}
+	return file_cluster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Binary) GetPlatform() string {
@@ -2925,7 +3079,7 @@ type DriverReport struct {
 
 func (x *DriverReport) Reset() {
 	*x = DriverReport{}
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2937,7 +3091,7 @@ func (x *DriverReport) String() string {
 func (*DriverReport) ProtoMessage() {}
 
 func (x *DriverReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2950,7 +3104,7 @@ func (x *DriverReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverReport.ProtoReflect.Descriptor instead.
 func (*DriverReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34}
+	return file_cluster_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *DriverReport) GetJob() uint32 {
@@ -3017,7 +3171,7 @@ type RegisterDriverRequest struct {
 
 func (x *RegisterDriverRequest) Reset() {
 	*x = RegisterDriverRequest{}
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3029,7 +3183,7 @@ func (x *RegisterDriverRequest) String() string {
 func (*RegisterDriverRequest) ProtoMessage() {}
 
 func (x *RegisterDriverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3042,7 +3196,7 @@ func (x *RegisterDriverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriverRequest.ProtoReflect.Descriptor instead.
 func (*RegisterDriverRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{35}
+	return file_cluster_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *RegisterDriverRequest) GetNode() uint32 {
@@ -3104,7 +3258,7 @@ type RegisterDriverReply struct {
 
 func (x *RegisterDriverReply) Reset() {
 	*x = RegisterDriverReply{}
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3116,7 +3270,7 @@ func (x *RegisterDriverReply) String() string {
 func (*RegisterDriverReply) ProtoMessage() {}
 
 func (x *RegisterDriverReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3129,7 +3283,7 @@ func (x *RegisterDriverReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriverReply.ProtoReflect.Descriptor instead.
 func (*RegisterDriverReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{36}
+	return file_cluster_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *RegisterDriverReply) GetJob() uint32 {
@@ -3167,7 +3321,7 @@ type ActorSpec struct {
 
 func (x *ActorSpec) Reset() {
 	*x = ActorSpec{}
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3179,7 +3333,7 @@ func (x *ActorSpec) String() string {
 func (*ActorSpec) ProtoMessage() {}
 
 func (x *ActorSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3192,7 +3346,7 @@ func (x *ActorSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorSpec.ProtoReflect.Descriptor instead.
 func (*ActorSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{37}
+	return file_cluster_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ActorSpec) GetId() []byte {
@@ -3299,7 +3453,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3311,7 +3465,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3324,7 +3478,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{38}
+	return file_cluster_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ActorInfo) GetSpec() *ActorSpec {
@@ -3427,7 +3581,7 @@ type ActorReport struct {
 
 func (x *ActorReport) Reset() {
 	*x = ActorReport{}
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3439,7 +3593,7 @@ func (x *ActorReport) String() string {
 func (*ActorReport) ProtoMessage() {}
 
 func (x *ActorReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3452,7 +3606,7 @@ func (x *ActorReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorReport.ProtoReflect.Descriptor instead.
 func (*ActorReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{39}
+	return file_cluster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ActorReport) GetId() []byte {
@@ -3521,7 +3675,7 @@ type CreateActorRequest struct {
 
 func (x *CreateActorRequest) Reset() {
 	*x = CreateActorRequest{}
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3533,7 +3687,7 @@ func (x *CreateActorRequest) String() string {
 func (*CreateActorRequest) ProtoMessage() {}
 
 func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3546,7 +3700,7 @@ func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorRequest.ProtoReflect.Descriptor instead.
 func (*CreateActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{40}
+	return file_cluster_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *CreateActorRequest) GetSpec() *ActorSpec {
@@ -3574,7 +3728,7 @@ type FindActorRequest struct {
 
 func (x *FindActorRequest) Reset() {
 	*x = FindActorRequest{}
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3586,7 +3740,7 @@ func (x *FindActorRequest) String() string {
 func (*FindActorRequest) ProtoMessage() {}
 
 func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3599,7 +3753,7 @@ func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindActorRequest.ProtoReflect.Descriptor instead.
 func (*FindActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{41}
+	return file_cluster_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FindActorRequest) GetNamespace() string {
@@ -3634,7 +3788,7 @@ type WaitActorRequest struct {
 
 func (x *WaitActorRequest) Reset() {
 	*x = WaitActorRequest{}
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3646,7 +3800,7 @@ func (x *WaitActorRequest) String() string {
 func (*WaitActorRequest) ProtoMessage() {}
 
 func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3659,7 +3813,7 @@ func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitActorRequest.ProtoReflect.Descriptor instead.
 func (*WaitActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{42}
+	return file_cluster_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *WaitActorRequest) GetId() []byte {
@@ -3687,7 +3841,7 @@ type KillActorRequest struct {
 
 func (x *KillActorRequest) Reset() {
 	*x = KillActorRequest{}
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3699,7 +3853,7 @@ func (x *KillActorRequest) String() string {
 func (*KillActorRequest) ProtoMessage() {}
 
 func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3712,7 +3866,7 @@ func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorRequest.ProtoReflect.Descriptor instead.
 func (*KillActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{43}
+	return file_cluster_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *KillActorRequest) GetId() []byte {
@@ -3752,7 +3906,7 @@ type GroupSpec struct {
 
 func (x *GroupSpec) Reset() {
 	*x = GroupSpec{}
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3764,7 +3918,7 @@ func (x *GroupSpec) String() string {
 func (*GroupSpec) ProtoMessage() {}
 
 func (x *GroupSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3777,7 +3931,7 @@ func (x *GroupSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSpec.ProtoReflect.Descriptor instead.
 func (*GroupSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{44}
+	return file_cluster_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *GroupSpec) GetId() []byte {
@@ -3839,7 +3993,7 @@ type Bundle struct {
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3851,7 +4005,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3864,7 +4018,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{45}
+	return file_cluster_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *Bundle) GetResources() *Resources {
@@ -3897,7 +4051,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3909,7 +4063,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3922,7 +4076,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{46}
+	return file_cluster_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GroupInfo) GetSpec() *GroupSpec {
@@ -3990,7 +4144,7 @@ type CreateGroupRequest struct {
 
 func (x *CreateGroupRequest) Reset() {
 	*x = CreateGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4002,7 +4156,7 @@ func (x *CreateGroupRequest) String() string {
 func (*CreateGroupRequest) ProtoMessage() {}
 
 func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4015,7 +4169,7 @@ func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroupRequest.ProtoReflect.Descriptor instead.
 func (*CreateGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{47}
+	return file_cluster_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *CreateGroupRequest) GetSpec() *GroupSpec {
@@ -4036,7 +4190,7 @@ type FindGroupRequest struct {
 
 func (x *FindGroupRequest) Reset() {
 	*x = FindGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4048,7 +4202,7 @@ func (x *FindGroupRequest) String() string {
 func (*FindGroupRequest) ProtoMessage() {}
 
 func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4061,7 +4215,7 @@ func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindGroupRequest.ProtoReflect.Descriptor instead.
 func (*FindGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{48}
+	return file_cluster_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *FindGroupRequest) GetNamespace() string {
@@ -4096,7 +4250,7 @@ type WaitGroupRequest struct {
 
 func (x *WaitGroupRequest) Reset() {
 	*x = WaitGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4108,7 +4262,7 @@ func (x *WaitGroupRequest) String() string {
 func (*WaitGroupRequest) ProtoMessage() {}
 
 func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4121,7 +4275,7 @@ func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitGroupRequest.ProtoReflect.Descriptor instead.
 func (*WaitGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{49}
+	return file_cluster_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *WaitGroupRequest) GetId() []byte {
@@ -4154,7 +4308,7 @@ type RemoveGroupRequest struct {
 
 func (x *RemoveGroupRequest) Reset() {
 	*x = RemoveGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4166,7 +4320,7 @@ func (x *RemoveGroupRequest) String() string {
 func (*RemoveGroupRequest) ProtoMessage() {}
 
 func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4179,7 +4333,7 @@ func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroupRequest.ProtoReflect.Descriptor instead.
 func (*RemoveGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{50}
+	return file_cluster_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *RemoveGroupRequest) GetId() []byte {
@@ -4201,7 +4355,7 @@ type PutKeyRequest struct {
 
 func (x *PutKeyRequest) Reset() {
 	*x = PutKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4213,7 +4367,7 @@ func (x *PutKeyRequest) String() string {
 func (*PutKeyRequest) ProtoMessage() {}
 
 func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4226,7 +4380,7 @@ func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyRequest.ProtoReflect.Descriptor instead.
 func (*PutKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{51}
+	return file_cluster_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PutKeyRequest) GetNamespace() string {
@@ -4266,7 +4420,7 @@ type PutKeyReply struct {
 
 func (x *PutKeyReply) Reset() {
 	*x = PutKeyReply{}
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4278,7 +4432,7 @@ func (x *PutKeyReply) String() string {
 func (*PutKeyReply) ProtoMessage() {}
 
 func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4291,7 +4445,7 @@ func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyReply.ProtoReflect.Descriptor instead.
 func (*PutKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{52}
+	return file_cluster_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PutKeyReply) GetExisted() bool {
@@ -4311,7 +4465,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4323,7 +4477,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4336,7 +4490,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{53}
+	return file_cluster_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetKeyRequest) GetNamespace() string {
@@ -4363,7 +4517,7 @@ type GetKeyReply struct {
 
 func (x *GetKeyReply) Reset() {
 	*x = GetKeyReply{}
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4375,7 +4529,7 @@ func (x *GetKeyReply) String() string {
 func (*GetKeyReply) ProtoMessage() {}
 
 func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4388,7 +4542,7 @@ func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyReply.ProtoReflect.Descriptor instead.
 func (*GetKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{54}
+	return file_cluster_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetKeyReply) GetValue() []byte {
@@ -4415,7 +4569,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4427,7 +4581,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4440,7 +4594,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{55}
+	return file_cluster_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DeleteKeyRequest) GetNamespace() string {
@@ -4466,7 +4620,7 @@ type DeleteKeyReply struct {
 
 func (x *DeleteKeyReply) Reset() {
 	*x = DeleteKeyReply{}
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4478,7 +4632,7 @@ func (x *DeleteKeyReply) String() string {
 func (*DeleteKeyReply) ProtoMessage() {}
 
 func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4491,7 +4645,7 @@ func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyReply.ProtoReflect.Descriptor instead.
 func (*DeleteKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{56}
+	return file_cluster_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DeleteKeyReply) GetExisted() bool {
@@ -4511,7 +4665,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4523,7 +4677,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4536,7 +4690,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{57}
+	return file_cluster_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ListKeysRequest) GetNamespace() string {
@@ -4562,7 +4716,7 @@ type ListKeysReply struct {
 
 func (x *ListKeysReply) Reset() {
 	*x = ListKeysReply{}
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4574,7 +4728,7 @@ func (x *ListKeysReply) String() string {
 func (*ListKeysReply) ProtoMessage() {}
 
 func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4587,7 +4741,7 @@ func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysReply.ProtoReflect.Descriptor instead.
 func (*ListKeysReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{58}
+	return file_cluster_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListKeysReply) GetKeys() []string {
@@ -4605,7 +4759,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4617,7 +4771,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4630,7 +4784,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{59}
+	return file_cluster_proto_rawDescGZIP(), []int{61}
 }
 
 type ListNodesReply struct {
@@ -4642,7 +4796,7 @@ type ListNodesReply struct {
 
 func (x *ListNodesReply) Reset() {
 	*x = ListNodesReply{}
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4654,7 +4808,7 @@ func (x *ListNodesReply) String() string {
 func (*ListNodesReply) ProtoMessage() {}
 
 func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4667,7 +4821,7 @@ func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesReply.ProtoReflect.Descriptor instead.
 func (*ListNodesReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{60}
+	return file_cluster_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ListNodesReply) GetNodes() []*NodeInfo {
@@ -4687,7 +4841,7 @@ type FetchPackageRequest struct {
 
 func (x *FetchPackageRequest) Reset() {
 	*x = FetchPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4699,7 +4853,7 @@ func (x *FetchPackageRequest) String() string {
 func (*FetchPackageRequest) ProtoMessage() {}
 
 func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4712,7 +4866,7 @@ func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPackageRequest.ProtoReflect.Descriptor instead.
 func (*FetchPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{61}
+	return file_cluster_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *FetchPackageRequest) GetName() string {
@@ -4741,7 +4895,7 @@ type AddHeadRequest struct {
 
 func (x *AddHeadRequest) Reset() {
 	*x = AddHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4753,7 +4907,7 @@ func (x *AddHeadRequest) String() string {
 func (*AddHeadRequest) ProtoMessage() {}
 
 func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4766,7 +4920,7 @@ func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddHeadRequest.ProtoReflect.Descriptor instead.
 func (*AddHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{62}
+	return file_cluster_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *AddHeadRequest) GetId() string {
@@ -4806,7 +4960,7 @@ type DescribeHeadRequest struct {
 
 func (x *DescribeHeadRequest) Reset() {
 	*x = DescribeHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4818,7 +4972,7 @@ func (x *DescribeHeadRequest) String() string {
 func (*DescribeHeadRequest) ProtoMessage() {}
 
 func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4831,7 +4985,7 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{63}
+	return file_cluster_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DescribeHeadRequest) GetDisk() bool {
@@ -4866,7 +5020,7 @@ type HeadInfo struct {
 
 func (x *HeadInfo) Reset() {
 	*x = HeadInfo{}
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4878,7 +5032,7 @@ func (x *HeadInfo) String() string {
 func (*HeadInfo) ProtoMessage() {}
 
 func (x *HeadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4891,7 +5045,7 @@ func (x *HeadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadInfo.ProtoReflect.Descriptor instead.
 func (*HeadInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{64}
+	return file_cluster_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *HeadInfo) GetId() string {
@@ -5023,7 +5177,7 @@ type PackageChunk struct {
 
 func (x *PackageChunk) Reset() {
 	*x = PackageChunk{}
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5035,7 +5189,7 @@ func (x *PackageChunk) String() string {
 func (*PackageChunk) ProtoMessage() {}
 
 func (x *PackageChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5048,7 +5202,7 @@ func (x *PackageChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageChunk.ProtoReflect.Descriptor instead.
 func (*PackageChunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{65}
+	return file_cluster_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *PackageChunk) GetSha256() string {
@@ -5074,7 +5228,7 @@ type ReadPackageRequest struct {
 
 func (x *ReadPackageRequest) Reset() {
 	*x = ReadPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5086,7 +5240,7 @@ func (x *ReadPackageRequest) String() string {
 func (*ReadPackageRequest) ProtoMessage() {}
 
 func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5099,7 +5253,7 @@ func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPackageRequest.ProtoReflect.Descriptor instead.
 func (*ReadPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ReadPackageRequest) GetSha256() string {
@@ -5124,7 +5278,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5136,7 +5290,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5149,7 +5303,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LeaseRequest) GetJob() uint32 {
@@ -5215,7 +5369,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5227,7 +5381,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5240,7 +5394,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -5305,13 +5459,14 @@ type LeaseGranted struct {
 	Process       uint32                 `protobuf:"varint,2,opt,name=process,proto3" json:"process,omitempty"`
 	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
 	Pid           int32                  `protobuf:"varint,4,opt,name=pid,proto3" json:"pid,omitempty"`
+	Gpus          []uint32               `protobuf:"varint,100,rep,packed,name=gpus,proto3" json:"gpus,omitempty"` // devices of that node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5323,7 +5478,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5336,7 +5491,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -5367,6 +5522,13 @@ func (x *LeaseGranted) GetPid() int32 {
 	return 0
 }
 
+func (x *LeaseGranted) GetGpus() []uint32 {
+	if x != nil {
+		return x.Gpus
+	}
+	return nil
+}
+
 type LeaseRefused struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Available     *Resources             `protobuf:"bytes,1,opt,name=available,proto3" json:"available,omitempty"`
@@ -5378,7 +5540,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5390,7 +5552,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5403,7 +5565,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -5439,7 +5601,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5451,7 +5613,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5464,7 +5626,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -5493,7 +5655,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5505,7 +5667,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5518,7 +5680,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -5552,7 +5714,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5564,7 +5726,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5577,7 +5739,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -5611,7 +5773,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5623,7 +5785,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5636,7 +5798,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -5719,7 +5881,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5731,7 +5893,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5744,7 +5906,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -5771,7 +5933,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5783,7 +5945,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5796,7 +5958,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -5824,7 +5986,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5836,7 +5998,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5849,7 +6011,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -5889,7 +6051,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5901,7 +6063,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5914,7 +6076,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -5952,6 +6114,126 @@ func (x *ReplicateRequest) GetContains() [][]byte {
 	return nil
 }
 
+type AdoptRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	From          uint32                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AdoptRequest) Reset() {
+	*x = AdoptRequest{}
+	mi := &file_cluster_proto_msgTypes[81]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AdoptRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AdoptRequest) ProtoMessage() {}
+
+func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[81]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
+func (*AdoptRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{81}
+}
+
+func (x *AdoptRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *AdoptRequest) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *AdoptRequest) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+type MovedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	From          uint32                 `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`
+	To            uint32                 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MovedRequest) Reset() {
+	*x = MovedRequest{}
+	mi := &file_cluster_proto_msgTypes[82]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MovedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MovedRequest) ProtoMessage() {}
+
+func (x *MovedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[82]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MovedRequest.ProtoReflect.Descriptor instead.
+func (*MovedRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{82}
+}
+
+func (x *MovedRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *MovedRequest) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+func (x *MovedRequest) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
 type HeirsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
@@ -5961,7 +6243,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5973,7 +6255,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5986,7 +6268,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -6007,7 +6289,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6019,7 +6301,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6032,7 +6314,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -6051,7 +6333,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6063,7 +6345,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6076,7 +6358,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -6097,7 +6379,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6109,7 +6391,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6122,7 +6404,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -6146,7 +6428,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6158,7 +6440,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6171,7 +6453,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -6221,13 +6503,14 @@ type ListRequest struct {
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
 	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
 	Owners        bool                   `protobuf:"varint,20,opt,name=owners,proto3" json:"owners,omitempty"`
+	Task          string                 `protobuf:"bytes,100,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6239,7 +6522,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6252,7 +6535,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -6276,27 +6559,40 @@ func (x *ListRequest) GetOwners() bool {
 	return false
 }
 
+func (x *ListRequest) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
 type TaskInfo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Function      string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
-	State         string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // PENDING_ARGS, PENDING_NODE_ASSIGNMENT, SUBMITTED_TO_WORKER, RUNNING, FINISHED, FAILED
-	Job           uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
-	Attempt       uint32                 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Node          uint32                 `protobuf:"varint,6,opt,name=node,proto3" json:"node,omitempty"` // where it runs, 0 when nowhere yet
-	OwnerNode     uint32                 `protobuf:"varint,7,opt,name=owner_node,json=ownerNode,proto3" json:"owner_node,omitempty"`
-	OwnerProcess  uint32                 `protobuf:"varint,8,opt,name=owner_process,json=ownerProcess,proto3" json:"owner_process,omitempty"`
-	Worker        uint32                 `protobuf:"varint,9,opt,name=worker,proto3" json:"worker,omitempty"`
-	Pid           int32                  `protobuf:"varint,10,opt,name=pid,proto3" json:"pid,omitempty"`
-	Actor         string                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
-	Error         string                 `protobuf:"bytes,12,opt,name=error,proto3" json:"error,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Id           string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Function     string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
+	State        string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // PENDING_ARGS, PENDING_NODE_ASSIGNMENT, SUBMITTED_TO_WORKER, RUNNING, FINISHED, FAILED
+	Job          uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
+	Attempt      uint32                 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Node         uint32                 `protobuf:"varint,6,opt,name=node,proto3" json:"node,omitempty"` // where it runs, 0 when nowhere yet
+	OwnerNode    uint32                 `protobuf:"varint,7,opt,name=owner_node,json=ownerNode,proto3" json:"owner_node,omitempty"`
+	OwnerProcess uint32                 `protobuf:"varint,8,opt,name=owner_process,json=ownerProcess,proto3" json:"owner_process,omitempty"`
+	Worker       uint32                 `protobuf:"varint,9,opt,name=worker,proto3" json:"worker,omitempty"`
+	Pid          int32                  `protobuf:"varint,10,opt,name=pid,proto3" json:"pid,omitempty"`
+	Actor        string                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
+	Error        string                 `protobuf:"bytes,12,opt,name=error,proto3" json:"error,omitempty"`
+	// Of one that was asked for by its id.
+	Resources     *Resources `protobuf:"bytes,100,opt,name=resources,proto3" json:"resources,omitempty"`
+	Strategy      *Strategy  `protobuf:"bytes,101,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	WaitsFor      []string   `protobuf:"bytes,102,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`                 // inputs that aren't complete
+	Cause         *Error     `protobuf:"bytes,103,opt,name=cause,proto3" json:"cause,omitempty"`                                       // that it failed with
+	InputsWaiting uint32     `protobuf:"varint,104,opt,name=inputs_waiting,json=inputsWaiting,proto3" json:"inputs_waiting,omitempty"` // how many, though not all may be named
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6308,7 +6604,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6321,7 +6617,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{85}
+	return file_cluster_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -6408,6 +6704,41 @@ func (x *TaskInfo) GetError() string {
 	return ""
 }
 
+func (x *TaskInfo) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *TaskInfo) GetStrategy() *Strategy {
+	if x != nil {
+		return x.Strategy
+	}
+	return nil
+}
+
+func (x *TaskInfo) GetWaitsFor() []string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return nil
+}
+
+func (x *TaskInfo) GetCause() *Error {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *TaskInfo) GetInputsWaiting() uint32 {
+	if x != nil {
+		return x.InputsWaiting
+	}
+	return 0
+}
+
 type TaskCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Function      string                 `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
@@ -6420,7 +6751,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6432,7 +6763,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6445,7 +6776,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{86}
+	return file_cluster_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -6487,7 +6818,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6499,7 +6830,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6512,7 +6843,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{87}
+	return file_cluster_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -6557,7 +6888,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6569,7 +6900,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6582,7 +6913,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{88}
+	return file_cluster_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -6683,7 +7014,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6695,7 +7026,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6708,7 +7039,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{89}
+	return file_cluster_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -6765,7 +7096,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6777,7 +7108,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6790,7 +7121,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{90}
+	return file_cluster_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -6831,7 +7162,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6843,7 +7174,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6856,7 +7187,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{91}
+	return file_cluster_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -6931,7 +7262,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6943,7 +7274,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6956,7 +7287,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{92}
+	return file_cluster_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -6978,7 +7309,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6990,7 +7321,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7003,7 +7334,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{93}
+	return file_cluster_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -7051,7 +7382,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7063,7 +7394,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7076,7 +7407,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{94}
+	return file_cluster_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -7144,7 +7475,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7156,7 +7487,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7169,7 +7500,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{95}
+	return file_cluster_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -7233,7 +7564,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7245,7 +7576,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7258,7 +7589,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{96}
+	return file_cluster_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -7366,7 +7697,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"\x06EXISTS\x10\x02\x12\x0e\n" +
 	"\n" +
-	"NOT_EXISTS\x10\x03\"\x93\x06\n" +
+	"NOT_EXISTS\x10\x03\"\xc2\x06\n" +
 	"\bNodeInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12(\n" +
@@ -7391,10 +7722,14 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04jobs\x18Z \x03(\v2\x0f.gray.v1.JobUseR\x04jobs\x12,\n" +
 	"\abundled\x182 \x01(\v2\x12.gray.v1.ResourcesR\abundled\x12\x1f\n" +
 	"\vbundle_room\x183 \x01(\x04R\n" +
-	"bundleRoom\x1a9\n" +
+	"bundleRoom\x12-\n" +
+	"\bdraining\x18d \x01(\v2\x11.gray.v1.DrainingR\bdraining\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"B\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
+	"\bDraining\x12\x16\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12(\n" +
+	"\x10deadline_unix_ms\x18\x02 \x01(\x03R\x0edeadlineUnixMs\"B\n" +
 	"\x06JobUse\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12&\n" +
 	"\x04used\x18\x02 \x01(\v2\x12.gray.v1.ResourcesR\x04used\"\xfc\x01\n" +
@@ -7459,7 +7794,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"<\n" +
 	"\bActorRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\xbc\x04\n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\x92\x05\n" +
 	"\tNodeOrder\x12#\n" +
 	"\x04view\x18\x01 \x01(\v2\r.gray.v1.ViewH\x00R\x04view\x129\n" +
 	"\fstart_driver\x18\x02 \x01(\v2\x14.gray.v1.StartDriverH\x00R\vstartDriver\x126\n" +
@@ -7473,7 +7808,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\tnode_dead\x18\a \x01(\v2\x11.gray.v1.NodeDeadH\x00R\bnodeDead\x12<\n" +
 	"\rlease_renewed\x18\b \x01(\v2\x15.gray.v1.LeaseRenewedH\x00R\fleaseRenewed\x12?\n" +
 	"\x0ereserve_bundle\x182 \x01(\v2\x16.gray.v1.ReserveBundleH\x00R\rreserveBundle\x12?\n" +
-	"\x0erelease_bundle\x183 \x01(\v2\x16.gray.v1.ReleaseBundleH\x00R\rreleaseBundleB\x06\n" +
+	"\x0erelease_bundle\x183 \x01(\v2\x16.gray.v1.ReleaseBundleH\x00R\rreleaseBundle\x12)\n" +
+	"\x05drain\x18d \x01(\v2\x11.gray.v1.DrainingH\x00R\x05drain\x12)\n" +
+	"\x06notice\x18e \x01(\v2\x0f.gray.v1.NoticeH\x00R\x06noticeB\x06\n" +
 	"\x04body\"m\n" +
 	"\rReserveBundle\x12*\n" +
 	"\x06bundle\x18\x01 \x01(\v2\x12.gray.v1.BundleRefR\x06bundle\x120\n" +
@@ -7495,19 +7832,23 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"\x1c\n" +
 	"\bJobEnded\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\rR\x03job\"|\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\"\x90\x01\n" +
 	"\n" +
 	"StartActor\x12(\n" +
 	"\x05actor\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x05actor\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\"\n" +
-	"\x03job\x18\x03 \x01(\v2\x10.gray.v1.JobSpecR\x03job\"U\n" +
+	"\x03job\x18\x03 \x01(\v2\x10.gray.v1.JobSpecR\x03job\x12\x12\n" +
+	"\x04gpus\x18d \x03(\rR\x04gpus\"U\n" +
 	"\tStopActor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\"4\n" +
 	"\bNodeDead\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x14\n" +
-	"\x05cause\x18\x02 \x01(\tR\x05cause\"\xb7\x04\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\".\n" +
+	"\x06Notice\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xb7\x04\n" +
 	"\aJobSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12#\n" +
 	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\x12\x1e\n" +
@@ -7747,12 +8088,13 @@ const file_cluster_proto_rawDesc = "" +
 	"\agranted\x18\x01 \x01(\v2\x15.gray.v1.LeaseGrantedH\x00R\agranted\x121\n" +
 	"\arefused\x18\x02 \x01(\v2\x15.gray.v1.LeaseRefusedH\x00R\arefused\x12)\n" +
 	"\x04died\x18\x03 \x01(\v2\x13.gray.v1.WorkerDiedH\x00R\x04diedB\x06\n" +
-	"\x04body\"h\n" +
+	"\x04body\"|\n" +
 	"\fLeaseGranted\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x02 \x01(\rR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x10\n" +
-	"\x03pid\x18\x04 \x01(\x05R\x03pid\"~\n" +
+	"\x03pid\x18\x04 \x01(\x05R\x03pid\x12\x12\n" +
+	"\x04gpus\x18d \x03(\rR\x04gpus\"~\n" +
 	"\fLeaseRefused\x120\n" +
 	"\tavailable\x18\x01 \x01(\v2\x12.gray.v1.ResourcesR\tavailable\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12$\n" +
@@ -7790,7 +8132,15 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x10\n" +
 	"\x03job\x18\x03 \x01(\rR\x03job\x12\x14\n" +
 	"\x05heirs\x18\x04 \x03(\rR\x05heirs\x12\x1a\n" +
-	"\bcontains\x18\x05 \x03(\fR\bcontains\" \n" +
+	"\bcontains\x18\x05 \x03(\fR\bcontains\"F\n" +
+	"\fAdoptRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\rR\x04from\"B\n" +
+	"\fMovedRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\rR\x04from\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\rR\x02to\" \n" +
 	"\fHeirsRequest\x12\x10\n" +
 	"\x03ids\x18\x01 \x03(\fR\x03ids\"6\n" +
 	"\n" +
@@ -7806,11 +8156,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
 	"\x06stderr\x18\x05 \x01(\bR\x06stderr\x12\x14\n" +
-	"\x05lines\x18\x06 \x03(\tR\x05lines\"M\n" +
+	"\x05lines\x18\x06 \x03(\tR\x05lines\"a\n" +
 	"\vListRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
-	"\x06owners\x18\x14 \x01(\bR\x06owners\"\xa6\x02\n" +
+	"\x06owners\x18\x14 \x01(\bR\x06owners\x12\x12\n" +
+	"\x04task\x18d \x01(\tR\x04task\"\xf1\x03\n" +
 	"\bTaskInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x14\n" +
@@ -7825,7 +8176,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03pid\x18\n" +
 	" \x01(\x05R\x03pid\x12\x14\n" +
 	"\x05actor\x18\v \x01(\tR\x05actor\x12\x14\n" +
-	"\x05error\x18\f \x01(\tR\x05error\"e\n" +
+	"\x05error\x18\f \x01(\tR\x05error\x120\n" +
+	"\tresources\x18d \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12-\n" +
+	"\bstrategy\x18e \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12\x1b\n" +
+	"\twaits_for\x18f \x03(\tR\bwaitsFor\x12$\n" +
+	"\x05cause\x18g \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12%\n" +
+	"\x0einputs_waiting\x18h \x01(\rR\rinputsWaiting\"e\n" +
 	"\tTaskCount\x12\x1a\n" +
 	"\bfunction\x18\x01 \x01(\tR\bfunction\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
@@ -7927,7 +8283,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
-	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xc0\x06\n" +
+	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\x9c\a\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -7937,7 +8293,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\vDropProcess\x12\x1b.gray.v1.DropProcessRequest\x1a\f.gray.v1.Ack\x124\n" +
 	"\tReplicate\x12\x19.gray.v1.ReplicateRequest\x1a\f.gray.v1.Ack\x123\n" +
 	"\x05Heirs\x12\x15.gray.v1.HeirsRequest\x1a\x13.gray.v1.HeirsReply\x120\n" +
-	"\aSettled\x12\x17.gray.v1.SettledRequest\x1a\f.gray.v1.Ack\x12.\n" +
+	"\aSettled\x12\x17.gray.v1.SettledRequest\x1a\f.gray.v1.Ack\x12,\n" +
+	"\x05Adopt\x12\x15.gray.v1.AdoptRequest\x1a\f.gray.v1.Ack\x12,\n" +
+	"\x05Moved\x12\x15.gray.v1.MovedRequest\x1a\f.gray.v1.Ack\x12.\n" +
 	"\vDeliverLogs\x12\x11.gray.v1.LogLines\x1a\f.gray.v1.Ack\x12>\n" +
 	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
 	"\tListTasks\x12\x14.gray.v1.ListRequest\x1a\x11.gray.v1.TaskList\x128\n" +
@@ -7958,7 +8316,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 102)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -7973,276 +8331,290 @@ var file_cluster_proto_goTypes = []any{
 	(*Strategy)(nil),              // 10: gray.v1.Strategy
 	(*LabelSelector)(nil),         // 11: gray.v1.LabelSelector
 	(*NodeInfo)(nil),              // 12: gray.v1.NodeInfo
-	(*JobUse)(nil),                // 13: gray.v1.JobUse
-	(*PendingDemand)(nil),         // 14: gray.v1.PendingDemand
-	(*Ack)(nil),                   // 15: gray.v1.Ack
-	(*Chunk)(nil),                 // 16: gray.v1.Chunk
-	(*JoinRequest)(nil),           // 17: gray.v1.JoinRequest
-	(*RenewRequest)(nil),          // 18: gray.v1.RenewRequest
-	(*JoinReply)(nil),             // 19: gray.v1.JoinReply
-	(*JoinHeadRequest)(nil),       // 20: gray.v1.JoinHeadRequest
-	(*JoinHeadReply)(nil),         // 21: gray.v1.JoinHeadReply
-	(*RegisterNodeRequest)(nil),   // 22: gray.v1.RegisterNodeRequest
-	(*RegisterNodeReply)(nil),     // 23: gray.v1.RegisterNodeReply
-	(*LeaveNodeRequest)(nil),      // 24: gray.v1.LeaveNodeRequest
-	(*NodeReport)(nil),            // 25: gray.v1.NodeReport
-	(*BundleRef)(nil),             // 26: gray.v1.BundleRef
-	(*BundleReport)(nil),          // 27: gray.v1.BundleReport
-	(*ActorRef)(nil),              // 28: gray.v1.ActorRef
-	(*NodeOrder)(nil),             // 29: gray.v1.NodeOrder
-	(*ReserveBundle)(nil),         // 30: gray.v1.ReserveBundle
-	(*ReleaseBundle)(nil),         // 31: gray.v1.ReleaseBundle
-	(*LeaseRenewed)(nil),          // 32: gray.v1.LeaseRenewed
-	(*View)(nil),                  // 33: gray.v1.View
-	(*StartDriver)(nil),           // 34: gray.v1.StartDriver
-	(*StopDriver)(nil),            // 35: gray.v1.StopDriver
-	(*JobEnded)(nil),              // 36: gray.v1.JobEnded
-	(*StartActor)(nil),            // 37: gray.v1.StartActor
-	(*StopActor)(nil),             // 38: gray.v1.StopActor
-	(*NodeDead)(nil),              // 39: gray.v1.NodeDead
-	(*JobSpec)(nil),               // 40: gray.v1.JobSpec
-	(*Binary)(nil),                // 41: gray.v1.Binary
-	(*DriverReport)(nil),          // 42: gray.v1.DriverReport
-	(*RegisterDriverRequest)(nil), // 43: gray.v1.RegisterDriverRequest
-	(*RegisterDriverReply)(nil),   // 44: gray.v1.RegisterDriverReply
-	(*ActorSpec)(nil),             // 45: gray.v1.ActorSpec
-	(*ActorInfo)(nil),             // 46: gray.v1.ActorInfo
-	(*ActorReport)(nil),           // 47: gray.v1.ActorReport
-	(*CreateActorRequest)(nil),    // 48: gray.v1.CreateActorRequest
-	(*FindActorRequest)(nil),      // 49: gray.v1.FindActorRequest
-	(*WaitActorRequest)(nil),      // 50: gray.v1.WaitActorRequest
-	(*KillActorRequest)(nil),      // 51: gray.v1.KillActorRequest
-	(*GroupSpec)(nil),             // 52: gray.v1.GroupSpec
-	(*Bundle)(nil),                // 53: gray.v1.Bundle
-	(*GroupInfo)(nil),             // 54: gray.v1.GroupInfo
-	(*CreateGroupRequest)(nil),    // 55: gray.v1.CreateGroupRequest
-	(*FindGroupRequest)(nil),      // 56: gray.v1.FindGroupRequest
-	(*WaitGroupRequest)(nil),      // 57: gray.v1.WaitGroupRequest
-	(*RemoveGroupRequest)(nil),    // 58: gray.v1.RemoveGroupRequest
-	(*PutKeyRequest)(nil),         // 59: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 60: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 61: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 62: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 63: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 64: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 65: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 66: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 67: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 68: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 69: gray.v1.FetchPackageRequest
-	(*AddHeadRequest)(nil),        // 70: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 71: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 72: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 73: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 74: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 75: gray.v1.LeaseRequest
-	(*LeaseReply)(nil),            // 76: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 77: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 78: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 79: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 80: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 81: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 82: gray.v1.ObjectState
-	(*Stored)(nil),                // 83: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 84: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 85: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 86: gray.v1.ReplicateRequest
-	(*HeirsRequest)(nil),          // 87: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 88: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 89: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 90: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 91: gray.v1.LogLines
-	(*ListRequest)(nil),           // 92: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 93: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 94: gray.v1.TaskCount
-	(*TaskList)(nil),              // 95: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 96: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 97: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 98: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 99: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 100: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 101: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 102: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 103: gray.v1.Pull
-	(*StreamReply)(nil),           // 104: gray.v1.StreamReply
-	nil,                           // 105: gray.v1.Resources.QuantityEntry
-	nil,                           // 106: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 107: gray.v1.JobSpec.EnvEntry
-	nil,                           // 108: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 109: gray.v1.RegisterDriverRequest.EnvEntry
+	(*Draining)(nil),              // 13: gray.v1.Draining
+	(*JobUse)(nil),                // 14: gray.v1.JobUse
+	(*PendingDemand)(nil),         // 15: gray.v1.PendingDemand
+	(*Ack)(nil),                   // 16: gray.v1.Ack
+	(*Chunk)(nil),                 // 17: gray.v1.Chunk
+	(*JoinRequest)(nil),           // 18: gray.v1.JoinRequest
+	(*RenewRequest)(nil),          // 19: gray.v1.RenewRequest
+	(*JoinReply)(nil),             // 20: gray.v1.JoinReply
+	(*JoinHeadRequest)(nil),       // 21: gray.v1.JoinHeadRequest
+	(*JoinHeadReply)(nil),         // 22: gray.v1.JoinHeadReply
+	(*RegisterNodeRequest)(nil),   // 23: gray.v1.RegisterNodeRequest
+	(*RegisterNodeReply)(nil),     // 24: gray.v1.RegisterNodeReply
+	(*LeaveNodeRequest)(nil),      // 25: gray.v1.LeaveNodeRequest
+	(*NodeReport)(nil),            // 26: gray.v1.NodeReport
+	(*BundleRef)(nil),             // 27: gray.v1.BundleRef
+	(*BundleReport)(nil),          // 28: gray.v1.BundleReport
+	(*ActorRef)(nil),              // 29: gray.v1.ActorRef
+	(*NodeOrder)(nil),             // 30: gray.v1.NodeOrder
+	(*ReserveBundle)(nil),         // 31: gray.v1.ReserveBundle
+	(*ReleaseBundle)(nil),         // 32: gray.v1.ReleaseBundle
+	(*LeaseRenewed)(nil),          // 33: gray.v1.LeaseRenewed
+	(*View)(nil),                  // 34: gray.v1.View
+	(*StartDriver)(nil),           // 35: gray.v1.StartDriver
+	(*StopDriver)(nil),            // 36: gray.v1.StopDriver
+	(*JobEnded)(nil),              // 37: gray.v1.JobEnded
+	(*StartActor)(nil),            // 38: gray.v1.StartActor
+	(*StopActor)(nil),             // 39: gray.v1.StopActor
+	(*NodeDead)(nil),              // 40: gray.v1.NodeDead
+	(*Notice)(nil),                // 41: gray.v1.Notice
+	(*JobSpec)(nil),               // 42: gray.v1.JobSpec
+	(*Binary)(nil),                // 43: gray.v1.Binary
+	(*DriverReport)(nil),          // 44: gray.v1.DriverReport
+	(*RegisterDriverRequest)(nil), // 45: gray.v1.RegisterDriverRequest
+	(*RegisterDriverReply)(nil),   // 46: gray.v1.RegisterDriverReply
+	(*ActorSpec)(nil),             // 47: gray.v1.ActorSpec
+	(*ActorInfo)(nil),             // 48: gray.v1.ActorInfo
+	(*ActorReport)(nil),           // 49: gray.v1.ActorReport
+	(*CreateActorRequest)(nil),    // 50: gray.v1.CreateActorRequest
+	(*FindActorRequest)(nil),      // 51: gray.v1.FindActorRequest
+	(*WaitActorRequest)(nil),      // 52: gray.v1.WaitActorRequest
+	(*KillActorRequest)(nil),      // 53: gray.v1.KillActorRequest
+	(*GroupSpec)(nil),             // 54: gray.v1.GroupSpec
+	(*Bundle)(nil),                // 55: gray.v1.Bundle
+	(*GroupInfo)(nil),             // 56: gray.v1.GroupInfo
+	(*CreateGroupRequest)(nil),    // 57: gray.v1.CreateGroupRequest
+	(*FindGroupRequest)(nil),      // 58: gray.v1.FindGroupRequest
+	(*WaitGroupRequest)(nil),      // 59: gray.v1.WaitGroupRequest
+	(*RemoveGroupRequest)(nil),    // 60: gray.v1.RemoveGroupRequest
+	(*PutKeyRequest)(nil),         // 61: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 62: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 63: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 64: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 65: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 66: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 67: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 68: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 69: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 70: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 71: gray.v1.FetchPackageRequest
+	(*AddHeadRequest)(nil),        // 72: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 73: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 74: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 75: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 76: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 77: gray.v1.LeaseRequest
+	(*LeaseReply)(nil),            // 78: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 79: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 80: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 81: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 82: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 83: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 84: gray.v1.ObjectState
+	(*Stored)(nil),                // 85: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 86: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 87: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 88: gray.v1.ReplicateRequest
+	(*AdoptRequest)(nil),          // 89: gray.v1.AdoptRequest
+	(*MovedRequest)(nil),          // 90: gray.v1.MovedRequest
+	(*HeirsRequest)(nil),          // 91: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 92: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 93: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 94: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 95: gray.v1.LogLines
+	(*ListRequest)(nil),           // 96: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 97: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 98: gray.v1.TaskCount
+	(*TaskList)(nil),              // 99: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 100: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 101: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 102: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 103: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 104: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 105: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 106: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 107: gray.v1.Pull
+	(*StreamReply)(nil),           // 108: gray.v1.StreamReply
+	nil,                           // 109: gray.v1.Resources.QuantityEntry
+	nil,                           // 110: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 111: gray.v1.JobSpec.EnvEntry
+	nil,                           // 112: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 113: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	105, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	109, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	11,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	10,  // 4: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 5: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	9,   // 6: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	9,   // 7: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	106, // 8: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	14,  // 9: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	13,  // 10: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
+	110, // 8: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	15,  // 9: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	14,  // 10: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
 	9,   // 11: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
-	9,   // 12: gray.v1.JobUse.used:type_name -> gray.v1.Resources
-	9,   // 13: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	10,  // 14: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	12,  // 15: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	12,  // 16: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	28,  // 17: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	27,  // 18: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
-	26,  // 19: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
-	33,  // 20: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	34,  // 21: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	35,  // 22: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	36,  // 23: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	37,  // 24: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	38,  // 25: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	39,  // 26: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	32,  // 27: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	30,  // 28: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
-	31,  // 29: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
-	26,  // 30: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
-	9,   // 31: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
-	26,  // 32: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
-	8,   // 33: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
-	12,  // 34: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	14,  // 35: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
-	40,  // 36: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	45,  // 37: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	40,  // 38: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	41,  // 39: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	107, // 40: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	108, // 41: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	9,   // 42: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
-	3,   // 43: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	109, // 44: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	9,   // 45: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	10,  // 46: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	45,  // 47: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
-	4,   // 48: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	8,   // 49: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
-	5,   // 50: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	8,   // 51: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	45,  // 52: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
-	6,   // 53: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
-	53,  // 54: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
-	9,   // 55: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
-	11,  // 56: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
-	52,  // 57: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
-	7,   // 58: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
-	8,   // 59: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
-	52,  // 60: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
-	12,  // 61: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	9,   // 62: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	10,  // 63: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	40,  // 64: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	77,  // 65: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	78,  // 66: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	79,  // 67: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	9,   // 68: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	8,   // 69: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	8,   // 70: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	83,  // 71: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	8,   // 72: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	89,  // 73: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	93,  // 74: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	94,  // 75: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	97,  // 76: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	96,  // 77: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	96,  // 78: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	99,  // 79: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	103, // 80: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	8,   // 81: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	17,  // 82: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	18,  // 83: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	20,  // 84: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	22,  // 85: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	25,  // 86: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	24,  // 87: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	42,  // 88: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	47,  // 89: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	43,  // 90: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	48,  // 91: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	49,  // 92: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	50,  // 93: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	51,  // 94: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	59,  // 95: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	61,  // 96: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	63,  // 97: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	65,  // 98: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	67,  // 99: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	55,  // 100: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
-	56,  // 101: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	57,  // 102: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	58,  // 103: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
-	69,  // 104: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	70,  // 105: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	71,  // 106: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	73,  // 107: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	74,  // 108: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	75,  // 109: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	80,  // 110: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	80,  // 111: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	81,  // 112: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	84,  // 113: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	85,  // 114: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	86,  // 115: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	87,  // 116: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	90,  // 117: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	91,  // 118: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	69,  // 119: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	92,  // 120: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	92,  // 121: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	92,  // 122: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	101, // 123: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	19,  // 124: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	19,  // 125: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	21,  // 126: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	23,  // 127: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	29,  // 128: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	15,  // 129: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	15,  // 130: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	15,  // 131: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	44,  // 132: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	15,  // 133: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	46,  // 134: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	46,  // 135: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	15,  // 136: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	60,  // 137: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	62,  // 138: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	64,  // 139: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	66,  // 140: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	68,  // 141: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	54,  // 142: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
-	54,  // 143: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	54,  // 144: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	15,  // 145: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
-	16,  // 146: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	72,  // 147: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	72,  // 148: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	15,  // 149: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	16,  // 150: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	76,  // 151: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	15,  // 152: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	15,  // 153: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	82,  // 154: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	15,  // 155: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	15,  // 156: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	15,  // 157: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	88,  // 158: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	15,  // 159: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	15,  // 160: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	16,  // 161: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	95,  // 162: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	98,  // 163: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	100, // 164: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	16,  // 165: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	124, // [124:166] is the sub-list for method output_type
-	82,  // [82:124] is the sub-list for method input_type
-	82,  // [82:82] is the sub-list for extension type_name
-	82,  // [82:82] is the sub-list for extension extendee
-	0,   // [0:82] is the sub-list for field type_name
+	13,  // 12: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
+	9,   // 13: gray.v1.JobUse.used:type_name -> gray.v1.Resources
+	9,   // 14: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	10,  // 15: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	12,  // 16: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	12,  // 17: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	29,  // 18: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	28,  // 19: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
+	27,  // 20: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
+	34,  // 21: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	35,  // 22: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	36,  // 23: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	37,  // 24: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	38,  // 25: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	39,  // 26: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	40,  // 27: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	33,  // 28: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	31,  // 29: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
+	32,  // 30: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
+	13,  // 31: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
+	41,  // 32: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
+	27,  // 33: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
+	9,   // 34: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
+	27,  // 35: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
+	8,   // 36: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
+	12,  // 37: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	15,  // 38: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
+	42,  // 39: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	47,  // 40: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	42,  // 41: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	43,  // 42: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	111, // 43: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	112, // 44: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	9,   // 45: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	3,   // 46: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
+	113, // 47: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	9,   // 48: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	10,  // 49: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	47,  // 50: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	4,   // 51: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
+	8,   // 52: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	5,   // 53: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
+	8,   // 54: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	47,  // 55: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	6,   // 56: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
+	55,  // 57: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
+	9,   // 58: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
+	11,  // 59: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
+	54,  // 60: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
+	7,   // 61: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
+	8,   // 62: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
+	54,  // 63: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
+	12,  // 64: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	9,   // 65: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	10,  // 66: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	42,  // 67: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	79,  // 68: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	80,  // 69: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	81,  // 70: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	9,   // 71: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	8,   // 72: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	8,   // 73: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	85,  // 74: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	8,   // 75: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	93,  // 76: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	9,   // 77: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	10,  // 78: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	8,   // 79: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	97,  // 80: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	98,  // 81: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	101, // 82: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	100, // 83: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	100, // 84: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	103, // 85: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	107, // 86: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	8,   // 87: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	18,  // 88: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	19,  // 89: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	21,  // 90: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	23,  // 91: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	26,  // 92: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	25,  // 93: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	44,  // 94: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	49,  // 95: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	45,  // 96: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	50,  // 97: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	51,  // 98: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	52,  // 99: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	53,  // 100: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	61,  // 101: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	63,  // 102: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	65,  // 103: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	67,  // 104: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	69,  // 105: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	57,  // 106: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
+	58,  // 107: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	59,  // 108: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	60,  // 109: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
+	71,  // 110: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	72,  // 111: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	73,  // 112: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	75,  // 113: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	76,  // 114: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	77,  // 115: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	82,  // 116: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	82,  // 117: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	83,  // 118: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	86,  // 119: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	87,  // 120: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	88,  // 121: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	91,  // 122: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	94,  // 123: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	89,  // 124: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	90,  // 125: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	95,  // 126: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	71,  // 127: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	96,  // 128: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	96,  // 129: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	96,  // 130: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	105, // 131: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	20,  // 132: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	20,  // 133: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	22,  // 134: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	24,  // 135: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	30,  // 136: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	16,  // 137: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	16,  // 138: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	16,  // 139: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	46,  // 140: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	16,  // 141: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	48,  // 142: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	48,  // 143: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	16,  // 144: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	62,  // 145: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	64,  // 146: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	66,  // 147: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	68,  // 148: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	70,  // 149: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	56,  // 150: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
+	56,  // 151: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	56,  // 152: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	16,  // 153: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
+	17,  // 154: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	74,  // 155: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	74,  // 156: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	16,  // 157: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	17,  // 158: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	78,  // 159: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	16,  // 160: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	16,  // 161: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	84,  // 162: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	16,  // 163: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	16,  // 164: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	16,  // 165: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	92,  // 166: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	16,  // 167: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	16,  // 168: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	16,  // 169: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	16,  // 170: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	17,  // 171: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	99,  // 172: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	102, // 173: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	104, // 174: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	17,  // 175: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	132, // [132:176] is the sub-list for method output_type
+	88,  // [88:132] is the sub-list for method input_type
+	88,  // [88:88] is the sub-list for extension type_name
+	88,  // [88:88] is the sub-list for extension extendee
+	0,   // [0:88] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -8250,7 +8622,7 @@ func file_cluster_proto_init() {
 	if File_cluster_proto != nil {
 		return
 	}
-	file_cluster_proto_msgTypes[21].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[22].OneofWrappers = []any{
 		(*NodeOrder_View)(nil),
 		(*NodeOrder_StartDriver)(nil),
 		(*NodeOrder_StopDriver)(nil),
@@ -8261,18 +8633,20 @@ func file_cluster_proto_init() {
 		(*NodeOrder_LeaseRenewed)(nil),
 		(*NodeOrder_ReserveBundle)(nil),
 		(*NodeOrder_ReleaseBundle)(nil),
+		(*NodeOrder_Drain)(nil),
+		(*NodeOrder_Notice)(nil),
 	}
-	file_cluster_proto_msgTypes[68].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[70].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[74].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[76].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[94].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[98].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -8282,7 +8656,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   102,
+			NumMessages:   106,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

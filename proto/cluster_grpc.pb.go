@@ -1218,6 +1218,8 @@ const (
 	Node_Replicate_FullMethodName     = "/gray.v1.Node/Replicate"
 	Node_Heirs_FullMethodName         = "/gray.v1.Node/Heirs"
 	Node_Settled_FullMethodName       = "/gray.v1.Node/Settled"
+	Node_Adopt_FullMethodName         = "/gray.v1.Node/Adopt"
+	Node_Moved_FullMethodName         = "/gray.v1.Node/Moved"
 	Node_DeliverLogs_FullMethodName   = "/gray.v1.Node/DeliverLogs"
 	Node_FetchPackage_FullMethodName  = "/gray.v1.Node/FetchPackage"
 	Node_ListTasks_FullMethodName     = "/gray.v1.Node/ListTasks"
@@ -1244,6 +1246,9 @@ type NodeClient interface {
 	Replicate(ctx context.Context, in *ReplicateRequest, opts ...grpc.CallOption) (*Ack, error)
 	Heirs(ctx context.Context, in *HeirsRequest, opts ...grpc.CallOption) (*HeirsReply, error)
 	Settled(ctx context.Context, in *SettledRequest, opts ...grpc.CallOption) (*Ack, error)
+	// Adopt has a node take over an object that a draining node has; Moved tells its home.
+	Adopt(ctx context.Context, in *AdoptRequest, opts ...grpc.CallOption) (*Ack, error)
+	Moved(ctx context.Context, in *MovedRequest, opts ...grpc.CallOption) (*Ack, error)
 	DeliverLogs(ctx context.Context, in *LogLines, opts ...grpc.CallOption) (*Ack, error)
 	FetchPackage(ctx context.Context, in *FetchPackageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 	// For the state API.
@@ -1354,6 +1359,26 @@ func (c *nodeClient) Settled(ctx context.Context, in *SettledRequest, opts ...gr
 	return out, nil
 }
 
+func (c *nodeClient) Adopt(ctx context.Context, in *AdoptRequest, opts ...grpc.CallOption) (*Ack, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ack)
+	err := c.cc.Invoke(ctx, Node_Adopt_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodeClient) Moved(ctx context.Context, in *MovedRequest, opts ...grpc.CallOption) (*Ack, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ack)
+	err := c.cc.Invoke(ctx, Node_Moved_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *nodeClient) DeliverLogs(ctx context.Context, in *LogLines, opts ...grpc.CallOption) (*Ack, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Ack)
@@ -1450,6 +1475,9 @@ type NodeServer interface {
 	Replicate(context.Context, *ReplicateRequest) (*Ack, error)
 	Heirs(context.Context, *HeirsRequest) (*HeirsReply, error)
 	Settled(context.Context, *SettledRequest) (*Ack, error)
+	// Adopt has a node take over an object that a draining node has; Moved tells its home.
+	Adopt(context.Context, *AdoptRequest) (*Ack, error)
+	Moved(context.Context, *MovedRequest) (*Ack, error)
 	DeliverLogs(context.Context, *LogLines) (*Ack, error)
 	FetchPackage(*FetchPackageRequest, grpc.ServerStreamingServer[Chunk]) error
 	// For the state API.
@@ -1493,6 +1521,12 @@ func (UnimplementedNodeServer) Heirs(context.Context, *HeirsRequest) (*HeirsRepl
 }
 func (UnimplementedNodeServer) Settled(context.Context, *SettledRequest) (*Ack, error) {
 	return nil, status.Error(codes.Unimplemented, "method Settled not implemented")
+}
+func (UnimplementedNodeServer) Adopt(context.Context, *AdoptRequest) (*Ack, error) {
+	return nil, status.Error(codes.Unimplemented, "method Adopt not implemented")
+}
+func (UnimplementedNodeServer) Moved(context.Context, *MovedRequest) (*Ack, error) {
+	return nil, status.Error(codes.Unimplemented, "method Moved not implemented")
 }
 func (UnimplementedNodeServer) DeliverLogs(context.Context, *LogLines) (*Ack, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeliverLogs not implemented")
@@ -1684,6 +1718,42 @@ func _Node_Settled_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Node_Adopt_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AdoptRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).Adopt(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_Adopt_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).Adopt(ctx, req.(*AdoptRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Node_Moved_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MovedRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).Moved(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_Moved_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).Moved(ctx, req.(*MovedRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Node_DeliverLogs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(LogLines)
 	if err := dec(in); err != nil {
@@ -1816,6 +1886,14 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Settled",
 			Handler:    _Node_Settled_Handler,
+		},
+		{
+			MethodName: "Adopt",
+			Handler:    _Node_Adopt_Handler,
+		},
+		{
+			MethodName: "Moved",
+			Handler:    _Node_Moved_Handler,
 		},
 		{
 			MethodName: "DeliverLogs",

@@ -479,6 +479,8 @@ type ToProcess struct {
 	//	*ToProcess_ListTasks
 	//	*ToProcess_StorePressure
 	//	*ToProcess_ListObjects
+	//	*ToProcess_NodeDraining
+	//	*ToProcess_ObjectMoved
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -690,6 +692,24 @@ func (x *ToProcess) GetListObjects() *ListRequest {
 	return nil
 }
 
+func (x *ToProcess) GetNodeDraining() *NodeDraining {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_NodeDraining); ok {
+			return x.NodeDraining
+		}
+	}
+	return nil
+}
+
+func (x *ToProcess) GetObjectMoved() *MovedRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_ObjectMoved); ok {
+			return x.ObjectMoved
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -766,6 +786,14 @@ type ToProcess_ListObjects struct {
 	ListObjects *ListRequest `protobuf:"bytes,30,opt,name=list_objects,json=listObjects,proto3,oneof"` // own ones that a store or another process knows
 }
 
+type ToProcess_NodeDraining struct {
+	NodeDraining *NodeDraining `protobuf:"bytes,100,opt,name=node_draining,json=nodeDraining,proto3,oneof"`
+}
+
+type ToProcess_ObjectMoved struct {
+	ObjectMoved *MovedRequest `protobuf:"bytes,101,opt,name=object_moved,json=objectMoved,proto3,oneof"` // an own object; one that isn't known any more is freed
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -801,6 +829,10 @@ func (*ToProcess_ListTasks) isToProcess_Body() {}
 func (*ToProcess_StorePressure) isToProcess_Body() {}
 
 func (*ToProcess_ListObjects) isToProcess_Body() {}
+
+func (*ToProcess_NodeDraining) isToProcess_Body() {}
+
+func (*ToProcess_ObjectMoved) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -970,6 +1002,7 @@ type Welcome struct {
 	Job           uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
 	SubmissionId  string                 `protobuf:"bytes,5,opt,name=submission_id,json=submissionId,proto3" json:"submission_id,omitempty"`
 	ProgressSlot  uint32                 `protobuf:"varint,6,opt,name=progress_slot,json=progressSlot,proto3" json:"progress_slot,omitempty"` // 64-byte slot of the progress page
+	Gpus          uint32                 `protobuf:"varint,100,opt,name=gpus,proto3" json:"gpus,omitempty"`                                   // devices of the node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1042,6 +1075,13 @@ func (x *Welcome) GetSubmissionId() string {
 func (x *Welcome) GetProgressSlot() uint32 {
 	if x != nil {
 		return x.ProgressSlot
+	}
+	return 0
+}
+
+func (x *Welcome) GetGpus() uint32 {
+	if x != nil {
+		return x.Gpus
 	}
 	return 0
 }
@@ -1140,6 +1180,7 @@ type LeaseGrant struct {
 	Process       uint32                 `protobuf:"varint,4,opt,name=process,proto3" json:"process,omitempty"`
 	Address       string                 `protobuf:"bytes,5,opt,name=address,proto3" json:"address,omitempty"` // unix socket, when node is the process's own; else use a tunnel
 	Pid           int32                  `protobuf:"varint,6,opt,name=pid,proto3" json:"pid,omitempty"`
+	Gpus          []uint32               `protobuf:"varint,100,rep,packed,name=gpus,proto3" json:"gpus,omitempty"` // devices of that node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1216,6 +1257,59 @@ func (x *LeaseGrant) GetPid() int32 {
 	return 0
 }
 
+func (x *LeaseGrant) GetGpus() []uint32 {
+	if x != nil {
+		return x.Gpus
+	}
+	return nil
+}
+
+// NodeDraining says that a node is about to leave: leases of its workers are given back
+// between tasks.
+type NodeDraining struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          uint32                 `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeDraining) Reset() {
+	*x = NodeDraining{}
+	mi := &file_local_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeDraining) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeDraining) ProtoMessage() {}
+
+func (x *NodeDraining) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeDraining.ProtoReflect.Descriptor instead.
+func (*NodeDraining) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *NodeDraining) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
 // broken: the connection to the worker is lost, though the node hasn't said that it
 // died; the node ends the worker, and LeaseGone follows.
 type LeaseReturn struct {
@@ -1228,7 +1322,7 @@ type LeaseReturn struct {
 
 func (x *LeaseReturn) Reset() {
 	*x = LeaseReturn{}
-	mi := &file_local_proto_msgTypes[7]
+	mi := &file_local_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1334,7 @@ func (x *LeaseReturn) String() string {
 func (*LeaseReturn) ProtoMessage() {}
 
 func (x *LeaseReturn) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[7]
+	mi := &file_local_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1347,7 @@ func (x *LeaseReturn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReturn.ProtoReflect.Descriptor instead.
 func (*LeaseReturn) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{7}
+	return file_local_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *LeaseReturn) GetLease() uint64 {
@@ -1282,7 +1376,7 @@ type LeaseGone struct {
 
 func (x *LeaseGone) Reset() {
 	*x = LeaseGone{}
-	mi := &file_local_proto_msgTypes[8]
+	mi := &file_local_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1388,7 @@ func (x *LeaseGone) String() string {
 func (*LeaseGone) ProtoMessage() {}
 
 func (x *LeaseGone) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[8]
+	mi := &file_local_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1401,7 @@ func (x *LeaseGone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGone.ProtoReflect.Descriptor instead.
 func (*LeaseGone) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{8}
+	return file_local_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LeaseGone) GetLease() uint64 {
@@ -1341,7 +1435,7 @@ type ReclaimLeases struct {
 
 func (x *ReclaimLeases) Reset() {
 	*x = ReclaimLeases{}
-	mi := &file_local_proto_msgTypes[9]
+	mi := &file_local_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1447,7 @@ func (x *ReclaimLeases) String() string {
 func (*ReclaimLeases) ProtoMessage() {}
 
 func (x *ReclaimLeases) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[9]
+	mi := &file_local_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1460,7 @@ func (x *ReclaimLeases) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReclaimLeases.ProtoReflect.Descriptor instead.
 func (*ReclaimLeases) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{9}
+	return file_local_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReclaimLeases) GetIdle() bool {
@@ -1387,7 +1481,7 @@ type Blocked struct {
 
 func (x *Blocked) Reset() {
 	*x = Blocked{}
-	mi := &file_local_proto_msgTypes[10]
+	mi := &file_local_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1493,7 @@ func (x *Blocked) String() string {
 func (*Blocked) ProtoMessage() {}
 
 func (x *Blocked) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[10]
+	mi := &file_local_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1506,7 @@ func (x *Blocked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blocked.ProtoReflect.Descriptor instead.
 func (*Blocked) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{10}
+	return file_local_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Blocked) GetBlocked() bool {
@@ -1432,7 +1526,7 @@ type CreateObject struct {
 
 func (x *CreateObject) Reset() {
 	*x = CreateObject{}
-	mi := &file_local_proto_msgTypes[11]
+	mi := &file_local_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1538,7 @@ func (x *CreateObject) String() string {
 func (*CreateObject) ProtoMessage() {}
 
 func (x *CreateObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[11]
+	mi := &file_local_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1551,7 @@ func (x *CreateObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateObject.ProtoReflect.Descriptor instead.
 func (*CreateObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{11}
+	return file_local_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateObject) GetId() []byte {
@@ -1485,7 +1579,7 @@ type SealObject struct {
 
 func (x *SealObject) Reset() {
 	*x = SealObject{}
-	mi := &file_local_proto_msgTypes[12]
+	mi := &file_local_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1591,7 @@ func (x *SealObject) String() string {
 func (*SealObject) ProtoMessage() {}
 
 func (x *SealObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[12]
+	mi := &file_local_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1604,7 @@ func (x *SealObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SealObject.ProtoReflect.Descriptor instead.
 func (*SealObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{12}
+	return file_local_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SealObject) GetId() []byte {
@@ -1536,7 +1630,7 @@ type AbortObject struct {
 
 func (x *AbortObject) Reset() {
 	*x = AbortObject{}
-	mi := &file_local_proto_msgTypes[13]
+	mi := &file_local_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1642,7 @@ func (x *AbortObject) String() string {
 func (*AbortObject) ProtoMessage() {}
 
 func (x *AbortObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[13]
+	mi := &file_local_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1655,7 @@ func (x *AbortObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortObject.ProtoReflect.Descriptor instead.
 func (*AbortObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{13}
+	return file_local_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AbortObject) GetId() []byte {
@@ -1583,7 +1677,7 @@ type FetchObject struct {
 
 func (x *FetchObject) Reset() {
 	*x = FetchObject{}
-	mi := &file_local_proto_msgTypes[14]
+	mi := &file_local_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1595,7 +1689,7 @@ func (x *FetchObject) String() string {
 func (*FetchObject) ProtoMessage() {}
 
 func (x *FetchObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[14]
+	mi := &file_local_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1608,7 +1702,7 @@ func (x *FetchObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchObject.ProtoReflect.Descriptor instead.
 func (*FetchObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{14}
+	return file_local_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *FetchObject) GetId() []byte {
@@ -1641,7 +1735,7 @@ type UnpinObject struct {
 
 func (x *UnpinObject) Reset() {
 	*x = UnpinObject{}
-	mi := &file_local_proto_msgTypes[15]
+	mi := &file_local_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1747,7 @@ func (x *UnpinObject) String() string {
 func (*UnpinObject) ProtoMessage() {}
 
 func (x *UnpinObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[15]
+	mi := &file_local_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1760,7 @@ func (x *UnpinObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnpinObject.ProtoReflect.Descriptor instead.
 func (*UnpinObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{15}
+	return file_local_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UnpinObject) GetIds() [][]byte {
@@ -1686,7 +1780,7 @@ type ObjectPlace struct {
 
 func (x *ObjectPlace) Reset() {
 	*x = ObjectPlace{}
-	mi := &file_local_proto_msgTypes[16]
+	mi := &file_local_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1792,7 @@ func (x *ObjectPlace) String() string {
 func (*ObjectPlace) ProtoMessage() {}
 
 func (x *ObjectPlace) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[16]
+	mi := &file_local_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1805,7 @@ func (x *ObjectPlace) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectPlace.ProtoReflect.Descriptor instead.
 func (*ObjectPlace) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{16}
+	return file_local_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ObjectPlace) GetOffset() int64 {
@@ -1738,7 +1832,7 @@ type FreeObject struct {
 
 func (x *FreeObject) Reset() {
 	*x = FreeObject{}
-	mi := &file_local_proto_msgTypes[17]
+	mi := &file_local_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1844,7 @@ func (x *FreeObject) String() string {
 func (*FreeObject) ProtoMessage() {}
 
 func (x *FreeObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[17]
+	mi := &file_local_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1857,7 @@ func (x *FreeObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FreeObject.ProtoReflect.Descriptor instead.
 func (*FreeObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{17}
+	return file_local_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FreeObject) GetObjects() []*Location {
@@ -1783,7 +1877,7 @@ type Location struct {
 
 func (x *Location) Reset() {
 	*x = Location{}
-	mi := &file_local_proto_msgTypes[18]
+	mi := &file_local_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1795,7 +1889,7 @@ func (x *Location) String() string {
 func (*Location) ProtoMessage() {}
 
 func (x *Location) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[18]
+	mi := &file_local_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1808,7 +1902,7 @@ func (x *Location) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Location.ProtoReflect.Descriptor instead.
 func (*Location) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{18}
+	return file_local_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Location) GetId() []byte {
@@ -1836,7 +1930,7 @@ type BorrowObjects struct {
 
 func (x *BorrowObjects) Reset() {
 	*x = BorrowObjects{}
-	mi := &file_local_proto_msgTypes[19]
+	mi := &file_local_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1848,7 +1942,7 @@ func (x *BorrowObjects) String() string {
 func (*BorrowObjects) ProtoMessage() {}
 
 func (x *BorrowObjects) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[19]
+	mi := &file_local_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1861,7 +1955,7 @@ func (x *BorrowObjects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowObjects.ProtoReflect.Descriptor instead.
 func (*BorrowObjects) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{19}
+	return file_local_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BorrowObjects) GetIds() [][]byte {
@@ -1883,7 +1977,7 @@ type ReleaseObjects struct {
 
 func (x *ReleaseObjects) Reset() {
 	*x = ReleaseObjects{}
-	mi := &file_local_proto_msgTypes[20]
+	mi := &file_local_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1895,7 +1989,7 @@ func (x *ReleaseObjects) String() string {
 func (*ReleaseObjects) ProtoMessage() {}
 
 func (x *ReleaseObjects) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[20]
+	mi := &file_local_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1908,7 +2002,7 @@ func (x *ReleaseObjects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseObjects.ProtoReflect.Descriptor instead.
 func (*ReleaseObjects) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{20}
+	return file_local_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReleaseObjects) GetIds() [][]byte {
@@ -1928,7 +2022,7 @@ type PublishObject struct {
 
 func (x *PublishObject) Reset() {
 	*x = PublishObject{}
-	mi := &file_local_proto_msgTypes[21]
+	mi := &file_local_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2034,7 @@ func (x *PublishObject) String() string {
 func (*PublishObject) ProtoMessage() {}
 
 func (x *PublishObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[21]
+	mi := &file_local_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2047,7 @@ func (x *PublishObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishObject.ProtoReflect.Descriptor instead.
 func (*PublishObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{21}
+	return file_local_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PublishObject) GetState() *ObjectState {
@@ -1973,7 +2067,7 @@ type WantedObject struct {
 
 func (x *WantedObject) Reset() {
 	*x = WantedObject{}
-	mi := &file_local_proto_msgTypes[22]
+	mi := &file_local_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2079,7 @@ func (x *WantedObject) String() string {
 func (*WantedObject) ProtoMessage() {}
 
 func (x *WantedObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[22]
+	mi := &file_local_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2092,7 @@ func (x *WantedObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WantedObject.ProtoReflect.Descriptor instead.
 func (*WantedObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{22}
+	return file_local_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *WantedObject) GetId() []byte {
@@ -2024,7 +2118,7 @@ type DropObjects struct {
 
 func (x *DropObjects) Reset() {
 	*x = DropObjects{}
-	mi := &file_local_proto_msgTypes[23]
+	mi := &file_local_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2036,7 +2130,7 @@ func (x *DropObjects) String() string {
 func (*DropObjects) ProtoMessage() {}
 
 func (x *DropObjects) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[23]
+	mi := &file_local_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2049,7 +2143,7 @@ func (x *DropObjects) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropObjects.ProtoReflect.Descriptor instead.
 func (*DropObjects) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{23}
+	return file_local_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DropObjects) GetIds() [][]byte {
@@ -2069,7 +2163,7 @@ type StorePressure struct {
 
 func (x *StorePressure) Reset() {
 	*x = StorePressure{}
-	mi := &file_local_proto_msgTypes[24]
+	mi := &file_local_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2175,7 @@ func (x *StorePressure) String() string {
 func (*StorePressure) ProtoMessage() {}
 
 func (x *StorePressure) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[24]
+	mi := &file_local_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2188,7 @@ func (x *StorePressure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StorePressure.ProtoReflect.Descriptor instead.
 func (*StorePressure) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{24}
+	return file_local_proto_rawDescGZIP(), []int{25}
 }
 
 // ReplicateObject publishes a stored object of the process's own once as many nodes have it.
@@ -2108,7 +2202,7 @@ type ReplicateObject struct {
 
 func (x *ReplicateObject) Reset() {
 	*x = ReplicateObject{}
-	mi := &file_local_proto_msgTypes[25]
+	mi := &file_local_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2120,7 +2214,7 @@ func (x *ReplicateObject) String() string {
 func (*ReplicateObject) ProtoMessage() {}
 
 func (x *ReplicateObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[25]
+	mi := &file_local_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2133,7 +2227,7 @@ func (x *ReplicateObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateObject.ProtoReflect.Descriptor instead.
 func (*ReplicateObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{25}
+	return file_local_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReplicateObject) GetState() *ObjectState {
@@ -2160,7 +2254,7 @@ type ResolveObject struct {
 
 func (x *ResolveObject) Reset() {
 	*x = ResolveObject{}
-	mi := &file_local_proto_msgTypes[26]
+	mi := &file_local_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2172,7 +2266,7 @@ func (x *ResolveObject) String() string {
 func (*ResolveObject) ProtoMessage() {}
 
 func (x *ResolveObject) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[26]
+	mi := &file_local_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2185,7 +2279,7 @@ func (x *ResolveObject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveObject.ProtoReflect.Descriptor instead.
 func (*ResolveObject) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{26}
+	return file_local_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ResolveObject) GetId() []byte {
@@ -2213,7 +2307,7 @@ type HeadCall struct {
 
 func (x *HeadCall) Reset() {
 	*x = HeadCall{}
-	mi := &file_local_proto_msgTypes[27]
+	mi := &file_local_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2225,7 +2319,7 @@ func (x *HeadCall) String() string {
 func (*HeadCall) ProtoMessage() {}
 
 func (x *HeadCall) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[27]
+	mi := &file_local_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2238,7 +2332,7 @@ func (x *HeadCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadCall.ProtoReflect.Descriptor instead.
 func (*HeadCall) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{27}
+	return file_local_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *HeadCall) GetMethod() string {
@@ -2265,7 +2359,7 @@ type HeadResult struct {
 
 func (x *HeadResult) Reset() {
 	*x = HeadResult{}
-	mi := &file_local_proto_msgTypes[28]
+	mi := &file_local_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2277,7 +2371,7 @@ func (x *HeadResult) String() string {
 func (*HeadResult) ProtoMessage() {}
 
 func (x *HeadResult) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[28]
+	mi := &file_local_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2290,7 +2384,7 @@ func (x *HeadResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadResult.ProtoReflect.Descriptor instead.
 func (*HeadResult) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{28}
+	return file_local_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *HeadResult) GetBody() []byte {
@@ -2318,7 +2412,7 @@ type ActorStarted struct {
 
 func (x *ActorStarted) Reset() {
 	*x = ActorStarted{}
-	mi := &file_local_proto_msgTypes[29]
+	mi := &file_local_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2330,7 +2424,7 @@ func (x *ActorStarted) String() string {
 func (*ActorStarted) ProtoMessage() {}
 
 func (x *ActorStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[29]
+	mi := &file_local_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2343,7 +2437,7 @@ func (x *ActorStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorStarted.ProtoReflect.Descriptor instead.
 func (*ActorStarted) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{29}
+	return file_local_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ActorStarted) GetId() []byte {
@@ -2377,7 +2471,7 @@ type FinishDriver struct {
 
 func (x *FinishDriver) Reset() {
 	*x = FinishDriver{}
-	mi := &file_local_proto_msgTypes[30]
+	mi := &file_local_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2389,7 +2483,7 @@ func (x *FinishDriver) String() string {
 func (*FinishDriver) ProtoMessage() {}
 
 func (x *FinishDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[30]
+	mi := &file_local_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2402,7 +2496,7 @@ func (x *FinishDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishDriver.ProtoReflect.Descriptor instead.
 func (*FinishDriver) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{30}
+	return file_local_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *FinishDriver) GetExitCode() int32 {
@@ -2450,7 +2544,7 @@ const file_local_proto_rawDesc = "" +
 	"\x10replicate_object\x18\x14 \x01(\v2\x18.gray.v1.ReplicateObjectH\x00R\x0freplicateObject\x126\n" +
 	"\vobject_list\x18\x1e \x01(\v2\x13.gray.v1.ObjectListH\x00R\n" +
 	"objectListB\x06\n" +
-	"\x04body\"\xf5\a\n" +
+	"\x04body\"\xef\b\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
 	"\awelcome\x18\x02 \x01(\v2\x10.gray.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -2476,7 +2570,9 @@ const file_local_proto_rawDesc = "" +
 	"\n" +
 	"list_tasks\x18\x11 \x01(\v2\x14.gray.v1.ListRequestH\x00R\tlistTasks\x12?\n" +
 	"\x0estore_pressure\x18\x15 \x01(\v2\x16.gray.v1.StorePressureH\x00R\rstorePressure\x129\n" +
-	"\flist_objects\x18\x1e \x01(\v2\x14.gray.v1.ListRequestH\x00R\vlistObjectsB\x06\n" +
+	"\flist_objects\x18\x1e \x01(\v2\x14.gray.v1.ListRequestH\x00R\vlistObjects\x12<\n" +
+	"\rnode_draining\x18d \x01(\v2\x15.gray.v1.NodeDrainingH\x00R\fnodeDraining\x12:\n" +
+	"\fobject_moved\x18e \x01(\v2\x15.gray.v1.MovedRequestH\x00R\vobjectMovedB\x06\n" +
 	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -2498,21 +2594,22 @@ const file_local_proto_rawDesc = "" +
 	"\x06TUNNEL\x10\x02\"2\n" +
 	"\bFunction\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x04R\x04hash\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xad\x01\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xc1\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x03 \x01(\rR\aprocess\x12\x10\n" +
 	"\x03job\x18\x04 \x01(\rR\x03job\x12#\n" +
 	"\rsubmission_id\x18\x05 \x01(\tR\fsubmissionId\x12#\n" +
-	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\"\xc6\x01\n" +
+	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\x12\x12\n" +
+	"\x04gpus\x18d \x01(\rR\x04gpus\"\xc6\x01\n" +
 	"\vLeaseDemand\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x120\n" +
 	"\tresources\x18\x02 \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12-\n" +
 	"\bstrategy\x18\x03 \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12\x12\n" +
 	"\x04want\x18\x04 \x01(\rR\x04want\x12\x18\n" +
 	"\abacklog\x18\x05 \x01(\rR\abacklog\x12\x12\n" +
-	"\x04near\x18\x06 \x01(\rR\x04near\"\x92\x01\n" +
+	"\x04near\x18\x06 \x01(\rR\x04near\"\xa6\x01\n" +
 	"\n" +
 	"LeaseGrant\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x12\x14\n" +
@@ -2520,7 +2617,10 @@ const file_local_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x04 \x01(\rR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x05 \x01(\tR\aaddress\x12\x10\n" +
-	"\x03pid\x18\x06 \x01(\x05R\x03pid\";\n" +
+	"\x03pid\x18\x06 \x01(\x05R\x03pid\x12\x12\n" +
+	"\x04gpus\x18d \x03(\rR\x04gpus\"\"\n" +
+	"\fNodeDraining\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\rR\x04node\";\n" +
 	"\vLeaseReturn\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12\x16\n" +
 	"\x06broken\x18\x02 \x01(\bR\x06broken\"`\n" +
@@ -2602,7 +2702,7 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),         // 0: gray.v1.Hello.Kind
 	(*ToNode)(nil),          // 1: gray.v1.ToNode
@@ -2612,98 +2712,102 @@ var file_local_proto_goTypes = []any{
 	(*Welcome)(nil),         // 5: gray.v1.Welcome
 	(*LeaseDemand)(nil),     // 6: gray.v1.LeaseDemand
 	(*LeaseGrant)(nil),      // 7: gray.v1.LeaseGrant
-	(*LeaseReturn)(nil),     // 8: gray.v1.LeaseReturn
-	(*LeaseGone)(nil),       // 9: gray.v1.LeaseGone
-	(*ReclaimLeases)(nil),   // 10: gray.v1.ReclaimLeases
-	(*Blocked)(nil),         // 11: gray.v1.Blocked
-	(*CreateObject)(nil),    // 12: gray.v1.CreateObject
-	(*SealObject)(nil),      // 13: gray.v1.SealObject
-	(*AbortObject)(nil),     // 14: gray.v1.AbortObject
-	(*FetchObject)(nil),     // 15: gray.v1.FetchObject
-	(*UnpinObject)(nil),     // 16: gray.v1.UnpinObject
-	(*ObjectPlace)(nil),     // 17: gray.v1.ObjectPlace
-	(*FreeObject)(nil),      // 18: gray.v1.FreeObject
-	(*Location)(nil),        // 19: gray.v1.Location
-	(*BorrowObjects)(nil),   // 20: gray.v1.BorrowObjects
-	(*ReleaseObjects)(nil),  // 21: gray.v1.ReleaseObjects
-	(*PublishObject)(nil),   // 22: gray.v1.PublishObject
-	(*WantedObject)(nil),    // 23: gray.v1.WantedObject
-	(*DropObjects)(nil),     // 24: gray.v1.DropObjects
-	(*StorePressure)(nil),   // 25: gray.v1.StorePressure
-	(*ReplicateObject)(nil), // 26: gray.v1.ReplicateObject
-	(*ResolveObject)(nil),   // 27: gray.v1.ResolveObject
-	(*HeadCall)(nil),        // 28: gray.v1.HeadCall
-	(*HeadResult)(nil),      // 29: gray.v1.HeadResult
-	(*ActorStarted)(nil),    // 30: gray.v1.ActorStarted
-	(*FinishDriver)(nil),    // 31: gray.v1.FinishDriver
-	(*TaskList)(nil),        // 32: gray.v1.TaskList
-	(*ObjectList)(nil),      // 33: gray.v1.ObjectList
-	(*Ack)(nil),             // 34: gray.v1.Ack
-	(*Error)(nil),           // 35: gray.v1.Error
-	(*ObjectState)(nil),     // 36: gray.v1.ObjectState
-	(*StartActor)(nil),      // 37: gray.v1.StartActor
-	(*LogLines)(nil),        // 38: gray.v1.LogLines
-	(*JobEnded)(nil),        // 39: gray.v1.JobEnded
-	(*NodeDead)(nil),        // 40: gray.v1.NodeDead
-	(*ListRequest)(nil),     // 41: gray.v1.ListRequest
-	(*Resources)(nil),       // 42: gray.v1.Resources
-	(*Strategy)(nil),        // 43: gray.v1.Strategy
-	(*WorkerDied)(nil),      // 44: gray.v1.WorkerDied
+	(*NodeDraining)(nil),    // 8: gray.v1.NodeDraining
+	(*LeaseReturn)(nil),     // 9: gray.v1.LeaseReturn
+	(*LeaseGone)(nil),       // 10: gray.v1.LeaseGone
+	(*ReclaimLeases)(nil),   // 11: gray.v1.ReclaimLeases
+	(*Blocked)(nil),         // 12: gray.v1.Blocked
+	(*CreateObject)(nil),    // 13: gray.v1.CreateObject
+	(*SealObject)(nil),      // 14: gray.v1.SealObject
+	(*AbortObject)(nil),     // 15: gray.v1.AbortObject
+	(*FetchObject)(nil),     // 16: gray.v1.FetchObject
+	(*UnpinObject)(nil),     // 17: gray.v1.UnpinObject
+	(*ObjectPlace)(nil),     // 18: gray.v1.ObjectPlace
+	(*FreeObject)(nil),      // 19: gray.v1.FreeObject
+	(*Location)(nil),        // 20: gray.v1.Location
+	(*BorrowObjects)(nil),   // 21: gray.v1.BorrowObjects
+	(*ReleaseObjects)(nil),  // 22: gray.v1.ReleaseObjects
+	(*PublishObject)(nil),   // 23: gray.v1.PublishObject
+	(*WantedObject)(nil),    // 24: gray.v1.WantedObject
+	(*DropObjects)(nil),     // 25: gray.v1.DropObjects
+	(*StorePressure)(nil),   // 26: gray.v1.StorePressure
+	(*ReplicateObject)(nil), // 27: gray.v1.ReplicateObject
+	(*ResolveObject)(nil),   // 28: gray.v1.ResolveObject
+	(*HeadCall)(nil),        // 29: gray.v1.HeadCall
+	(*HeadResult)(nil),      // 30: gray.v1.HeadResult
+	(*ActorStarted)(nil),    // 31: gray.v1.ActorStarted
+	(*FinishDriver)(nil),    // 32: gray.v1.FinishDriver
+	(*TaskList)(nil),        // 33: gray.v1.TaskList
+	(*ObjectList)(nil),      // 34: gray.v1.ObjectList
+	(*Ack)(nil),             // 35: gray.v1.Ack
+	(*Error)(nil),           // 36: gray.v1.Error
+	(*ObjectState)(nil),     // 37: gray.v1.ObjectState
+	(*StartActor)(nil),      // 38: gray.v1.StartActor
+	(*LogLines)(nil),        // 39: gray.v1.LogLines
+	(*JobEnded)(nil),        // 40: gray.v1.JobEnded
+	(*NodeDead)(nil),        // 41: gray.v1.NodeDead
+	(*ListRequest)(nil),     // 42: gray.v1.ListRequest
+	(*MovedRequest)(nil),    // 43: gray.v1.MovedRequest
+	(*Resources)(nil),       // 44: gray.v1.Resources
+	(*Strategy)(nil),        // 45: gray.v1.Strategy
+	(*WorkerDied)(nil),      // 46: gray.v1.WorkerDied
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
 	6,  // 1: gray.v1.ToNode.lease_demand:type_name -> gray.v1.LeaseDemand
-	8,  // 2: gray.v1.ToNode.lease_return:type_name -> gray.v1.LeaseReturn
-	11, // 3: gray.v1.ToNode.blocked:type_name -> gray.v1.Blocked
-	12, // 4: gray.v1.ToNode.create_object:type_name -> gray.v1.CreateObject
-	13, // 5: gray.v1.ToNode.seal_object:type_name -> gray.v1.SealObject
-	14, // 6: gray.v1.ToNode.abort_object:type_name -> gray.v1.AbortObject
-	15, // 7: gray.v1.ToNode.fetch_object:type_name -> gray.v1.FetchObject
-	16, // 8: gray.v1.ToNode.unpin_object:type_name -> gray.v1.UnpinObject
-	18, // 9: gray.v1.ToNode.free_object:type_name -> gray.v1.FreeObject
-	20, // 10: gray.v1.ToNode.borrow_objects:type_name -> gray.v1.BorrowObjects
-	21, // 11: gray.v1.ToNode.release_objects:type_name -> gray.v1.ReleaseObjects
-	22, // 12: gray.v1.ToNode.publish_object:type_name -> gray.v1.PublishObject
-	27, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
-	28, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
-	30, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
-	31, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	32, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
-	26, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	33, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	9,  // 2: gray.v1.ToNode.lease_return:type_name -> gray.v1.LeaseReturn
+	12, // 3: gray.v1.ToNode.blocked:type_name -> gray.v1.Blocked
+	13, // 4: gray.v1.ToNode.create_object:type_name -> gray.v1.CreateObject
+	14, // 5: gray.v1.ToNode.seal_object:type_name -> gray.v1.SealObject
+	15, // 6: gray.v1.ToNode.abort_object:type_name -> gray.v1.AbortObject
+	16, // 7: gray.v1.ToNode.fetch_object:type_name -> gray.v1.FetchObject
+	17, // 8: gray.v1.ToNode.unpin_object:type_name -> gray.v1.UnpinObject
+	19, // 9: gray.v1.ToNode.free_object:type_name -> gray.v1.FreeObject
+	21, // 10: gray.v1.ToNode.borrow_objects:type_name -> gray.v1.BorrowObjects
+	22, // 11: gray.v1.ToNode.release_objects:type_name -> gray.v1.ReleaseObjects
+	23, // 12: gray.v1.ToNode.publish_object:type_name -> gray.v1.PublishObject
+	28, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
+	29, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
+	31, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
+	32, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
+	33, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	27, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
+	34, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
 	5,  // 20: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	34, // 21: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	35, // 22: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	35, // 21: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	36, // 22: gray.v1.ToProcess.error:type_name -> gray.v1.Error
 	7,  // 23: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
-	9,  // 24: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
-	10, // 25: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
-	17, // 26: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	36, // 27: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
-	23, // 28: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
-	24, // 29: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	29, // 30: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	37, // 31: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	38, // 32: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	39, // 33: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	40, // 34: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	41, // 35: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	25, // 36: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	41, // 37: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
-	0,  // 38: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 39: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	42, // 40: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	43, // 41: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	44, // 42: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	19, // 43: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	36, // 44: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	36, // 45: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	35, // 46: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	35, // 47: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	10, // 24: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
+	11, // 25: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
+	18, // 26: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
+	37, // 27: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	24, // 28: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
+	25, // 29: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
+	30, // 30: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	38, // 31: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	39, // 32: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	40, // 33: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	41, // 34: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	42, // 35: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	26, // 36: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
+	42, // 37: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	8,  // 38: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
+	43, // 39: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	0,  // 40: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 41: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	44, // 42: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	45, // 43: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	46, // 44: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	20, // 45: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	37, // 46: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	37, // 47: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	36, // 48: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	36, // 49: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -2753,6 +2857,8 @@ func file_local_proto_init() {
 		(*ToProcess_ListTasks)(nil),
 		(*ToProcess_StorePressure)(nil),
 		(*ToProcess_ListObjects)(nil),
+		(*ToProcess_NodeDraining)(nil),
+		(*ToProcess_ObjectMoved)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2760,7 +2866,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   31,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -195,7 +195,9 @@ func fromProto(e *proto.Error) error {
 		return &markedError{e.GetMessage(), context.DeadlineExceeded}
 	case proto.Error_OTHER_CLUSTER:
 		return &markedError{e.GetMessage(), ErrOtherCluster}
-	case proto.Error_WORKER_CRASHED, proto.Error_OUT_OF_MEMORY:
+	case proto.Error_OUT_OF_MEMORY:
+		return &OutOfMemoryError{e.GetFunction(), int(e.GetAttempt()), death}
+	case proto.Error_WORKER_CRASHED:
 		return &WorkerCrashedError{e.GetFunction(), int(e.GetAttempt()), death}
 	case proto.Error_ACTOR_DIED:
 		return &ActorDiedError{actorName(e.GetActor()), e.GetFunction(), death}

@@ -68,8 +68,14 @@ func (o *options) resource(name string, amount float64) {
 // the job's environment sets GOMAXPROCS.
 func NumCPUs(n float64) Option { return func(o *options) { o.resource("CPU", n) } }
 
-// NumGPUs sets the GPUs that a running task or a living actor occupies.
-func NumGPUs(n float64) Option { return func(o *options) { o.resource("GPU", n) } }
+// NumGPUs sets the GPUs that a running task or a living actor occupies: whole ones, of
+// which it has certain devices to itself (see GPUIDs), or a part of one, shared with others.
+func NumGPUs(n float64) Option {
+	if n > 1 && n != math.Trunc(n) {
+		panic(fmt.Sprintf("gray: NumGPUs(%g) at %s: more than one must be a whole number", n, callSite()))
+	}
+	return func(o *options) { o.resource("GPU", n) }
+}
 
 // Memory sets the bytes of memory that a running task or a living actor
 // reserves. It is accounted, not enforced.

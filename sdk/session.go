@@ -206,9 +206,13 @@ func (t *terminal) print(l *proto.LogLines) {
 	if name == "" {
 		name = "worker"
 	}
+	from := fmt.Sprintf("%s pid=%d, n%d", name, l.GetPid(), l.GetNode())
+	if l.GetPid() == 0 { // the node itself speaks
+		from = fmt.Sprintf("%s, n%d", name, l.GetNode())
+	}
 	var b strings.Builder
 	for _, line := range l.GetLines() {
-		fmt.Fprintf(&b, "(%s pid=%d, n%d) %s\n", name, l.GetPid(), l.GetNode(), line)
+		fmt.Fprintf(&b, "(%s) %s\n", from, line)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

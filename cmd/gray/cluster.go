@@ -12,6 +12,8 @@ import (
 type cluster interface {
 	Status(ctx context.Context) (overview, error)
 	Nodes(ctx context.Context) ([]node, error)
+	// Drain begins a node's way out; deadline 0 is none.
+	Drain(ctx context.Context, node, reason string, deadline time.Duration) error
 	Jobs(ctx context.Context) ([]job, error)
 	Actors(ctx context.Context, limit int) (page[actor], error)
 	Groups(ctx context.Context, limit int) (page[group], error)
@@ -19,6 +21,9 @@ type cluster interface {
 	Objects(ctx context.Context, limit int) (page[object], error)
 	// Memory is Objects with who made them and what holds them.
 	Memory(ctx context.Context, limit int) (page[api.ObjectRow], error)
+
+	// Why says what a task, actor, placement group or job waits for, or died of.
+	Why(ctx context.Context, id string) (*api.Why, error)
 
 	Job(ctx context.Context, id string) (job, error)
 	Submit(ctx context.Context, s submission) (id string, err error)
@@ -45,7 +50,7 @@ type cluster interface {
 type (
 	node struct {
 		ID            string             `json:"node_id"`
-		State         string             `json:"state"` // ALIVE or DEAD
+		State         string             `json:"state"` // ALIVE, DRAINING or DEAD
 		Address       string             `json:"address"`
 		Hostname      string             `json:"hostname"`
 		Head          bool               `json:"is_head_node"`
@@ -181,3 +186,6 @@ func (j job) id() string {
 	}
 	return j.ID
 }
+
+// lives reports whether the node hasn't gone, though it may be about to.
+func (n node) lives() bool { return n.State != "DEAD" }

@@ -128,7 +128,7 @@ func (m *memory) report(rows []api.ObjectRow, nodes []node) memoryReport {
 	objects := map[string]*memoryObject{}
 	stores := map[string]*memoryNode{}
 	for _, n := range nodes {
-		if n.State == "ALIVE" {
+		if n.lives() {
 			stores[n.ID] = &memoryNode{Node: n.ID, Used: n.StoreUsed, Capacity: n.StoreCapacity}
 		}
 	}

@@ -13,7 +13,7 @@ func newNodes(t *terminal) *cobra.Command {
 		header: []string{"NODE", "STATE", "ADDRESS", "~HOST", "WORKERS", "~USED/TOTAL", "~LABELS"},
 		row: func(n node, _ time.Time) []any {
 			offer := n.DeathCause
-			if n.State == alive {
+			if n.lives() {
 				offer = used(n.Total, n.Available) + ", " + formatSize(n.StoreUsed) + "/" + formatSize(n.StoreCapacity) + " object store"
 			}
 			return []any{nodeName(n), n.State, n.Address, n.Hostname, n.Workers, offer, pairs(n.Labels)}

@@ -32,6 +32,8 @@ type startFlags struct {
 	spillDirs   []string
 	resources   string
 	labels      string
+	threshold   float64
+	limit       string
 	ip          string
 	dataDir     string
 	block       bool
@@ -46,13 +48,16 @@ func (f *startFlags) register(c *cobra.Command) {
 	s.IntVar(&f.port, "port", 6379, "control port of the head; 0 takes any free one")
 	s.IntVar(&f.httpPort, "http-port", 8265, "HTTP port of the head, on loopback; 0 takes any free one")
 	s.Float64Var(&f.cpus, "num-cpus", float64(runtime.NumCPU()), "CPUs that this node offers")
-	s.Float64Var(&f.gpus, "num-gpus", 0, "GPUs that this node offers")
+	s.Float64Var(&f.gpus, "num-gpus", float64(machine.GPUs()), "GPUs that this node offers")
 	s.StringVar(&f.memory, "memory", "", "`BYTES` of memory that this node offers, as 2000000000 or 2GiB (default: what the object store leaves)")
 	s.StringVar(&f.storeMemory, "object-store-memory", "", "`BYTES` that the object store may take, as 2000000000 or 2GiB (default: 30% of the memory)")
 	s.StringSliceVar(&f.spillDirs, "spill-dir", nil,
 		"`DIR` for objects that the object store has no room for, or several, used in turn; none: they stay in memory (default: in the data dir)")
 	s.StringVar(&f.resources, "resources", "", "other resources of this node, `JSON`: '{\"disk\": 2}'")
 	s.StringVar(&f.labels, "labels", "", "labels of this node, `k=v,k=v`")
+	s.Float64Var(&f.threshold, "memory-threshold", machine.MemoryThreshold,
+		"`PART` of the machine's memory, or of a control group's, from which on tasks are killed; 0: never")
+	s.StringVar(&f.limit, "memory-limit", "", "`BYTES` that the jobs' processes here may use together before tasks are killed (default: any)")
 	s.StringVar(&f.ip, "node-ip-address", "", "`IP` at which other machines reach this one (default: found out)")
 	s.StringVar(&f.dataDir, "data-dir", "", "`DIR` for state and logs (default: ~/.gray/data)")
 	s.BoolVar(&f.block, "block", false, "stay in the foreground; Ctrl-C stops the daemons")
@@ -64,6 +69,7 @@ type nodeShape struct {
 	labels     map[string]string
 	storeBytes int64
 	spillDirs  []string // absolute; nil: the default, empty: none
+	limitBytes int64    // 0: none
 }
 
 // check looks at everything that can be judged without touching the machine.
@@ -142,6 +148,12 @@ func (f *startFlags) shape(total int64) (nodeShape, error) {
 	}
 	if memory > 0 {
 		s.resources["memory"] = float64(memory)
+	}
+	if !(f.threshold >= 0 && f.threshold <= 1) {
+		return s, usagef("--memory-threshold is %v: it must be 0 to 1", f.threshold)
+	}
+	if s.limitBytes, err = sizeFlag("memory-limit", f.limit, total, 0); err != nil {
+		return s, err
 	}
 	if err := addResources(s.resources, f.resources); err != nil {
 		return s, err

@@ -64,7 +64,7 @@ func summarize(address string, o overview, jobs []job) summary {
 		Total: map[string]float64{}, Available: map[string]float64{}, Waiting: []demand{}, Jobs: []job{},
 	}
 	for _, n := range o.Nodes {
-		if n.State != alive {
+		if !n.lives() {
 			continue
 		}
 		for name, v := range n.Total {
@@ -87,8 +87,6 @@ func summarize(address string, o overview, jobs []job) summary {
 	return s
 }
 
-const alive = "ALIVE"
-
 // merge adds up what waits in the same shape for the same reason on several
 // nodes, the most numerous first.
 func merge(all []demand) []demand {
@@ -110,7 +108,7 @@ func merge(all []demand) []demand {
 func (s summary) print(t *terminal, now time.Time) {
 	living := 0
 	for _, n := range s.Nodes {
-		if n.State == alive {
+		if n.lives() {
 			living++
 		}
 	}
@@ -137,7 +135,7 @@ func (s summary) printNodes(t *terminal, now time.Time) {
 	tab := newTable("NODE", "STATE", "ADDRESS", "~HOST", "AGE", "CPU", "WORKERS", "~NOTE")
 	for _, n := range s.Nodes {
 		cpu := ""
-		if n.State == alive {
+		if n.lives() {
 			cpu = usedOf("CPU", n.Total, n.Available)
 		}
 		tab.row(nodeName(n), n.State, n.Address, n.Hostname, formatAge(n.Started, now), cpu, n.Workers, n.DeathCause)

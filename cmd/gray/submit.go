@@ -199,7 +199,7 @@ func (s *submitter) platforms(ctx context.Context, c cluster) ([]jobbuild.Platfo
 	}
 	var names []string
 	for _, n := range nodes {
-		if n.State == alive {
+		if n.lives() {
 			names = append(names, n.Platform)
 		}
 	}

@@ -147,8 +147,8 @@ func (f *fakeCluster) AwaitJob(context.Context, string, func(error)) (job, error
 func TestPlatformsAreThoseOfTheCluster(t *testing.T) {
 	s := &submitter{}
 	got, err := s.platforms(t.Context(), &fakeCluster{nodes: []node{
-		{State: alive, Platform: "linux/arm64"}, {State: "DEAD", Platform: "plan9/386"},
-		{State: alive, Platform: "linux/amd64"}, {State: alive, Platform: "linux/arm64"},
+		{State: "ALIVE", Platform: "linux/arm64"}, {State: "DEAD", Platform: "plan9/386"},
+		{State: "ALIVE", Platform: "linux/amd64"}, {State: "ALIVE", Platform: "linux/arm64"},
 	}})
 	if err != nil || fmt.Sprint(got) != "[linux/amd64 linux/arm64]" {
 		t.Errorf("%v, %v", got, err)

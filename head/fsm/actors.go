@@ -235,7 +235,12 @@ func (s *State) loseActorsOn(node uint32, cause string) {
 			s.requeueActor(&next)
 			continue
 		}
-		s.restartActor(a, &proto.Error{Kind: proto.Error_NODE_DIED, Message: "its node died: " + cause, Node: node, Pid: a.PID})
+		e := &proto.Error{Kind: proto.Error_NODE_DIED, Message: "its node died: " + cause, Node: node, Pid: a.PID}
+		if s.nodes[node].Info.Draining != nil && a.Spec.MaxRestarts != 0 {
+			s.relocateActor(a, e)
+			continue
+		}
+		s.restartActor(a, e)
 	}
 }
 

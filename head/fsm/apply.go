@@ -73,9 +73,10 @@ func (s *State) dispatch(c *Command) *Result {
 	switch b := c.Body.(type) {
 	case *Command_RaiseVersion:
 		return s.raiseVersion(c)
-	case *Command_RegisterNode, *Command_NodeDied:
+	case *Command_RegisterNode, *Command_NodeDied, *Command_DrainNode:
 		return s.dispatchNode(c)
-	case *Command_CreateActor, *Command_PlaceActor, *Command_ActorRefused, *Command_ActorStarted, *Command_ActorDied, *Command_KillActor:
+	case *Command_CreateActor, *Command_PlaceActor, *Command_ActorRefused, *Command_ActorStarted, *Command_ActorDied, *Command_KillActor,
+		*Command_MoveActor:
 		return s.dispatchActor(c)
 	case *Command_CreateGroup, *Command_PlaceGroup, *Command_BundleRefused, *Command_RemoveGroup:
 		return s.dispatchGroup(c)
@@ -97,6 +98,8 @@ func (s *State) dispatchNode(c *Command) *Result {
 		return s.registerNode(b.RegisterNode)
 	case *Command_NodeDied:
 		return s.nodeDied(b.NodeDied)
+	case *Command_DrainNode:
+		return s.drainNode(b.DrainNode)
 	}
 	return nil
 }
@@ -135,6 +138,8 @@ func (s *State) dispatchActor(c *Command) *Result {
 		return s.actorDied(b.ActorDied)
 	case *Command_KillActor:
 		return s.killActor(b.KillActor)
+	case *Command_MoveActor:
+		return s.moveActor(b.MoveActor)
 	}
 	return nil
 }

@@ -66,6 +66,8 @@ type Command struct {
 	//	*Command_PlaceGroup
 	//	*Command_BundleRefused
 	//	*Command_RemoveGroup
+	//	*Command_DrainNode
+	//	*Command_MoveActor
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -375,6 +377,24 @@ func (x *Command) GetRemoveGroup() *RemoveGroup {
 	return nil
 }
 
+func (x *Command) GetDrainNode() *DrainNode {
+	if x != nil {
+		if x, ok := x.Body.(*Command_DrainNode); ok {
+			return x.DrainNode
+		}
+	}
+	return nil
+}
+
+func (x *Command) GetMoveActor() *MoveActor {
+	if x != nil {
+		if x, ok := x.Body.(*Command_MoveActor); ok {
+			return x.MoveActor
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -480,6 +500,14 @@ type Command_RemoveGroup struct {
 	RemoveGroup *RemoveGroup `protobuf:"bytes,43,opt,name=remove_group,json=removeGroup,proto3,oneof"`
 }
 
+type Command_DrainNode struct {
+	DrainNode *DrainNode `protobuf:"bytes,55,opt,name=drain_node,json=drainNode,proto3,oneof"`
+}
+
+type Command_MoveActor struct {
+	MoveActor *MoveActor `protobuf:"bytes,56,opt,name=move_actor,json=moveActor,proto3,oneof"`
+}
+
 func (*Command_Init) isCommand_Body() {}
 
 func (*Command_RegisterNode) isCommand_Body() {}
@@ -529,6 +557,10 @@ func (*Command_PlaceGroup) isCommand_Body() {}
 func (*Command_BundleRefused) isCommand_Body() {}
 
 func (*Command_RemoveGroup) isCommand_Body() {}
+
+func (*Command_DrainNode) isCommand_Body() {}
+
+func (*Command_MoveActor) isCommand_Body() {}
 
 type Init struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -755,6 +787,129 @@ func (x *NodeDied) GetCause() string {
 	return ""
 }
 
+// DrainNode begins a node's way out; asked again, it sets the deadline anew.
+type DrainNode struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Node          uint32                 `protobuf:"varint,1,opt,name=node,proto3" json:"node,omitempty"`
+	Draining      *proto.Draining        `protobuf:"bytes,2,opt,name=draining,proto3" json:"draining,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainNode) Reset() {
+	*x = DrainNode{}
+	mi := &file_command_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainNode) ProtoMessage() {}
+
+func (x *DrainNode) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainNode.ProtoReflect.Descriptor instead.
+func (*DrainNode) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DrainNode) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *DrainNode) GetDraining() *proto.Draining {
+	if x != nil {
+		return x.Draining
+	}
+	return nil
+}
+
+// MoveActor gives an actor of a draining node another process elsewhere, which is none of
+// its restarts.
+type MoveActor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Node          uint32                 `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveActor) Reset() {
+	*x = MoveActor{}
+	mi := &file_command_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveActor) ProtoMessage() {}
+
+func (x *MoveActor) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveActor.ProtoReflect.Descriptor instead.
+func (*MoveActor) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *MoveActor) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *MoveActor) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *MoveActor) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *MoveActor) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type SubmitJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Spec          *proto.JobSpec         `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`  // without id
@@ -765,7 +920,7 @@ type SubmitJob struct {
 
 func (x *SubmitJob) Reset() {
 	*x = SubmitJob{}
-	mi := &file_command_proto_msgTypes[5]
+	mi := &file_command_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +932,7 @@ func (x *SubmitJob) String() string {
 func (*SubmitJob) ProtoMessage() {}
 
 func (x *SubmitJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[5]
+	mi := &file_command_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +945,7 @@ func (x *SubmitJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJob.ProtoReflect.Descriptor instead.
 func (*SubmitJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{5}
+	return file_command_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SubmitJob) GetSpec() *proto.JobSpec {
@@ -816,7 +971,7 @@ type RegisterDriver struct {
 
 func (x *RegisterDriver) Reset() {
 	*x = RegisterDriver{}
-	mi := &file_command_proto_msgTypes[6]
+	mi := &file_command_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -828,7 +983,7 @@ func (x *RegisterDriver) String() string {
 func (*RegisterDriver) ProtoMessage() {}
 
 func (x *RegisterDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[6]
+	mi := &file_command_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -841,7 +996,7 @@ func (x *RegisterDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriver.ProtoReflect.Descriptor instead.
 func (*RegisterDriver) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{6}
+	return file_command_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RegisterDriver) GetRequest() *proto.RegisterDriverRequest {
@@ -861,7 +1016,7 @@ type PlaceJob struct {
 
 func (x *PlaceJob) Reset() {
 	*x = PlaceJob{}
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +1028,7 @@ func (x *PlaceJob) String() string {
 func (*PlaceJob) ProtoMessage() {}
 
 func (x *PlaceJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +1041,7 @@ func (x *PlaceJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceJob.ProtoReflect.Descriptor instead.
 func (*PlaceJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{7}
+	return file_command_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PlaceJob) GetJob() uint32 {
@@ -914,7 +1069,7 @@ type DriverStarted struct {
 
 func (x *DriverStarted) Reset() {
 	*x = DriverStarted{}
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1081,7 @@ func (x *DriverStarted) String() string {
 func (*DriverStarted) ProtoMessage() {}
 
 func (x *DriverStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1094,7 @@ func (x *DriverStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverStarted.ProtoReflect.Descriptor instead.
 func (*DriverStarted) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{8}
+	return file_command_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DriverStarted) GetJob() uint32 {
@@ -978,7 +1133,7 @@ type DriverEnded struct {
 
 func (x *DriverEnded) Reset() {
 	*x = DriverEnded{}
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -990,7 +1145,7 @@ func (x *DriverEnded) String() string {
 func (*DriverEnded) ProtoMessage() {}
 
 func (x *DriverEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1003,7 +1158,7 @@ func (x *DriverEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverEnded.ProtoReflect.Descriptor instead.
 func (*DriverEnded) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{9}
+	return file_command_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DriverEnded) GetJob() uint32 {
@@ -1064,7 +1219,7 @@ type StopJob struct {
 
 func (x *StopJob) Reset() {
 	*x = StopJob{}
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1231,7 @@ func (x *StopJob) String() string {
 func (*StopJob) ProtoMessage() {}
 
 func (x *StopJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1244,7 @@ func (x *StopJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopJob.ProtoReflect.Descriptor instead.
 func (*StopJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{10}
+	return file_command_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StopJob) GetId() string {
@@ -1108,7 +1263,7 @@ type DeleteJob struct {
 
 func (x *DeleteJob) Reset() {
 	*x = DeleteJob{}
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1275,7 @@ func (x *DeleteJob) String() string {
 func (*DeleteJob) ProtoMessage() {}
 
 func (x *DeleteJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1288,7 @@ func (x *DeleteJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteJob.ProtoReflect.Descriptor instead.
 func (*DeleteJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{11}
+	return file_command_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteJob) GetId() string {
@@ -1154,7 +1309,7 @@ type CreateActor struct {
 
 func (x *CreateActor) Reset() {
 	*x = CreateActor{}
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1321,7 @@ func (x *CreateActor) String() string {
 func (*CreateActor) ProtoMessage() {}
 
 func (x *CreateActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1334,7 @@ func (x *CreateActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActor.ProtoReflect.Descriptor instead.
 func (*CreateActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{12}
+	return file_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CreateActor) GetSpec() *proto.ActorSpec {
@@ -1214,7 +1369,7 @@ type PlaceActor struct {
 
 func (x *PlaceActor) Reset() {
 	*x = PlaceActor{}
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1381,7 @@ func (x *PlaceActor) String() string {
 func (*PlaceActor) ProtoMessage() {}
 
 func (x *PlaceActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1394,7 @@ func (x *PlaceActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceActor.ProtoReflect.Descriptor instead.
 func (*PlaceActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{13}
+	return file_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PlaceActor) GetId() []byte {
@@ -1275,7 +1430,7 @@ type ActorRefused struct {
 
 func (x *ActorRefused) Reset() {
 	*x = ActorRefused{}
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1442,7 @@ func (x *ActorRefused) String() string {
 func (*ActorRefused) ProtoMessage() {}
 
 func (x *ActorRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1455,7 @@ func (x *ActorRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRefused.ProtoReflect.Descriptor instead.
 func (*ActorRefused) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{14}
+	return file_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ActorRefused) GetId() []byte {
@@ -1345,7 +1500,7 @@ type ActorStarted struct {
 
 func (x *ActorStarted) Reset() {
 	*x = ActorStarted{}
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1512,7 @@ func (x *ActorStarted) String() string {
 func (*ActorStarted) ProtoMessage() {}
 
 func (x *ActorStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1525,7 @@ func (x *ActorStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorStarted.ProtoReflect.Descriptor instead.
 func (*ActorStarted) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{15}
+	return file_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ActorStarted) GetId() []byte {
@@ -1428,7 +1583,7 @@ type ActorDied struct {
 
 func (x *ActorDied) Reset() {
 	*x = ActorDied{}
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1440,7 +1595,7 @@ func (x *ActorDied) String() string {
 func (*ActorDied) ProtoMessage() {}
 
 func (x *ActorDied) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1453,7 +1608,7 @@ func (x *ActorDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorDied.ProtoReflect.Descriptor instead.
 func (*ActorDied) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{16}
+	return file_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActorDied) GetId() []byte {
@@ -1502,7 +1657,7 @@ type KillActor struct {
 
 func (x *KillActor) Reset() {
 	*x = KillActor{}
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1514,7 +1669,7 @@ func (x *KillActor) String() string {
 func (*KillActor) ProtoMessage() {}
 
 func (x *KillActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1527,7 +1682,7 @@ func (x *KillActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActor.ProtoReflect.Descriptor instead.
 func (*KillActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{17}
+	return file_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *KillActor) GetId() []byte {
@@ -1561,7 +1716,7 @@ type CreateGroup struct {
 
 func (x *CreateGroup) Reset() {
 	*x = CreateGroup{}
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1573,7 +1728,7 @@ func (x *CreateGroup) String() string {
 func (*CreateGroup) ProtoMessage() {}
 
 func (x *CreateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1586,7 +1741,7 @@ func (x *CreateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
 func (*CreateGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{18}
+	return file_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateGroup) GetSpec() *proto.GroupSpec {
@@ -1616,7 +1771,7 @@ type PlaceGroup struct {
 
 func (x *PlaceGroup) Reset() {
 	*x = PlaceGroup{}
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1783,7 @@ func (x *PlaceGroup) String() string {
 func (*PlaceGroup) ProtoMessage() {}
 
 func (x *PlaceGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1796,7 @@ func (x *PlaceGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceGroup.ProtoReflect.Descriptor instead.
 func (*PlaceGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{19}
+	return file_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PlaceGroup) GetId() []byte {
@@ -1685,7 +1840,7 @@ type BundleRefused struct {
 
 func (x *BundleRefused) Reset() {
 	*x = BundleRefused{}
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1852,7 @@ func (x *BundleRefused) String() string {
 func (*BundleRefused) ProtoMessage() {}
 
 func (x *BundleRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1865,7 @@ func (x *BundleRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleRefused.ProtoReflect.Descriptor instead.
 func (*BundleRefused) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{20}
+	return file_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BundleRefused) GetId() []byte {
@@ -1757,7 +1912,7 @@ type RemoveGroup struct {
 
 func (x *RemoveGroup) Reset() {
 	*x = RemoveGroup{}
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1769,7 +1924,7 @@ func (x *RemoveGroup) String() string {
 func (*RemoveGroup) ProtoMessage() {}
 
 func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1782,7 +1937,7 @@ func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
 func (*RemoveGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{21}
+	return file_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RemoveGroup) GetId() []byte {
@@ -1804,7 +1959,7 @@ type PutKey struct {
 
 func (x *PutKey) Reset() {
 	*x = PutKey{}
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +1971,7 @@ func (x *PutKey) String() string {
 func (*PutKey) ProtoMessage() {}
 
 func (x *PutKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +1984,7 @@ func (x *PutKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKey.ProtoReflect.Descriptor instead.
 func (*PutKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{22}
+	return file_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PutKey) GetNamespace() string {
@@ -1870,7 +2025,7 @@ type DeleteKey struct {
 
 func (x *DeleteKey) Reset() {
 	*x = DeleteKey{}
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1882,7 +2037,7 @@ func (x *DeleteKey) String() string {
 func (*DeleteKey) ProtoMessage() {}
 
 func (x *DeleteKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1895,7 +2050,7 @@ func (x *DeleteKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKey.ProtoReflect.Descriptor instead.
 func (*DeleteKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{23}
+	return file_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteKey) GetNamespace() string {
@@ -1923,7 +2078,7 @@ type PutPackage struct {
 
 func (x *PutPackage) Reset() {
 	*x = PutPackage{}
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1935,7 +2090,7 @@ func (x *PutPackage) String() string {
 func (*PutPackage) ProtoMessage() {}
 
 func (x *PutPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1948,7 +2103,7 @@ func (x *PutPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPackage.ProtoReflect.Descriptor instead.
 func (*PutPackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{24}
+	return file_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PutPackage) GetName() string {
@@ -1981,7 +2136,7 @@ type DeletePackage struct {
 
 func (x *DeletePackage) Reset() {
 	*x = DeletePackage{}
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +2148,7 @@ func (x *DeletePackage) String() string {
 func (*DeletePackage) ProtoMessage() {}
 
 func (x *DeletePackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2161,7 @@ func (x *DeletePackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackage.ProtoReflect.Descriptor instead.
 func (*DeletePackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{25}
+	return file_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeletePackage) GetName() string {
@@ -2029,7 +2184,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2041,7 +2196,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2054,7 +2209,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{26}
+	return file_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Result) GetError() *proto.Error {
@@ -2105,7 +2260,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2117,7 +2272,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2130,7 +2285,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{27}
+	return file_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Record) GetBody() isRecord_Body {
@@ -2295,7 +2450,7 @@ type Meta struct {
 
 func (x *Meta) Reset() {
 	*x = Meta{}
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2307,7 +2462,7 @@ func (x *Meta) String() string {
 func (*Meta) ProtoMessage() {}
 
 func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2320,7 +2475,7 @@ func (x *Meta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meta.ProtoReflect.Descriptor instead.
 func (*Meta) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{28}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Meta) GetCluster() uint32 {
@@ -2390,7 +2545,7 @@ type NodeRecord struct {
 
 func (x *NodeRecord) Reset() {
 	*x = NodeRecord{}
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2402,7 +2557,7 @@ func (x *NodeRecord) String() string {
 func (*NodeRecord) ProtoMessage() {}
 
 func (x *NodeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2415,7 +2570,7 @@ func (x *NodeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRecord.ProtoReflect.Descriptor instead.
 func (*NodeRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{29}
+	return file_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *NodeRecord) GetInstance() string {
@@ -2463,7 +2618,7 @@ type JobRecord struct {
 
 func (x *JobRecord) Reset() {
 	*x = JobRecord{}
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2475,7 +2630,7 @@ func (x *JobRecord) String() string {
 func (*JobRecord) ProtoMessage() {}
 
 func (x *JobRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2488,7 +2643,7 @@ func (x *JobRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRecord.ProtoReflect.Descriptor instead.
 func (*JobRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{30}
+	return file_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *JobRecord) GetSpec() *proto.JobSpec {
@@ -2623,7 +2778,7 @@ type ActorRecord struct {
 
 func (x *ActorRecord) Reset() {
 	*x = ActorRecord{}
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2635,7 +2790,7 @@ func (x *ActorRecord) String() string {
 func (*ActorRecord) ProtoMessage() {}
 
 func (x *ActorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2648,7 +2803,7 @@ func (x *ActorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRecord.ProtoReflect.Descriptor instead.
 func (*ActorRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{31}
+	return file_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ActorRecord) GetSpec() *proto.ActorSpec {
@@ -2752,7 +2907,7 @@ type GroupRecord struct {
 
 func (x *GroupRecord) Reset() {
 	*x = GroupRecord{}
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2764,7 +2919,7 @@ func (x *GroupRecord) String() string {
 func (*GroupRecord) ProtoMessage() {}
 
 func (x *GroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2777,7 +2932,7 @@ func (x *GroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
 func (*GroupRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{32}
+	return file_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GroupRecord) GetSpec() *proto.GroupSpec {
@@ -2853,7 +3008,7 @@ type BundleRecord struct {
 
 func (x *BundleRecord) Reset() {
 	*x = BundleRecord{}
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2865,7 +3020,7 @@ func (x *BundleRecord) String() string {
 func (*BundleRecord) ProtoMessage() {}
 
 func (x *BundleRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2878,7 +3033,7 @@ func (x *BundleRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleRecord.ProtoReflect.Descriptor instead.
 func (*BundleRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{33}
+	return file_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *BundleRecord) GetNode() uint32 {
@@ -2906,7 +3061,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2918,7 +3073,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2931,7 +3086,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{34}
+	return file_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *KeyRecord) GetNamespace() string {
@@ -2967,7 +3122,7 @@ type PackageRecord struct {
 
 func (x *PackageRecord) Reset() {
 	*x = PackageRecord{}
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2979,7 +3134,7 @@ func (x *PackageRecord) String() string {
 func (*PackageRecord) ProtoMessage() {}
 
 func (x *PackageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2992,7 +3147,7 @@ func (x *PackageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageRecord.ProtoReflect.Descriptor instead.
 func (*PackageRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{35}
+	return file_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *PackageRecord) GetName() string {
@@ -3034,7 +3189,7 @@ type ReplyRecord struct {
 
 func (x *ReplyRecord) Reset() {
 	*x = ReplyRecord{}
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3046,7 +3201,7 @@ func (x *ReplyRecord) String() string {
 func (*ReplyRecord) ProtoMessage() {}
 
 func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3059,7 +3214,7 @@ func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyRecord.ProtoReflect.Descriptor instead.
 func (*ReplyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{36}
+	return file_command_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ReplyRecord) GetClient() string {
@@ -3094,7 +3249,7 @@ type ClientRecord struct {
 
 func (x *ClientRecord) Reset() {
 	*x = ClientRecord{}
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3106,7 +3261,7 @@ func (x *ClientRecord) String() string {
 func (*ClientRecord) ProtoMessage() {}
 
 func (x *ClientRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3119,7 +3274,7 @@ func (x *ClientRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientRecord.ProtoReflect.Descriptor instead.
 func (*ClientRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{37}
+	return file_command_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ClientRecord) GetName() string {
@@ -3147,7 +3302,7 @@ var File_command_proto protoreflect.FileDescriptor
 
 const file_command_proto_rawDesc = "" +
 	"\n" +
-	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\x84\r\n" +
+	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\xf6\r\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x1a\n" +
@@ -3188,7 +3343,11 @@ const file_command_proto_rawDesc = "" +
 	"\vplace_group\x18) \x01(\v2\x17.gray.fsm.v1.PlaceGroupH\x00R\n" +
 	"placeGroup\x12C\n" +
 	"\x0ebundle_refused\x18* \x01(\v2\x1a.gray.fsm.v1.BundleRefusedH\x00R\rbundleRefused\x12=\n" +
-	"\fremove_group\x18+ \x01(\v2\x18.gray.fsm.v1.RemoveGroupH\x00R\vremoveGroupB\x06\n" +
+	"\fremove_group\x18+ \x01(\v2\x18.gray.fsm.v1.RemoveGroupH\x00R\vremoveGroup\x127\n" +
+	"\n" +
+	"drain_node\x187 \x01(\v2\x16.gray.fsm.v1.DrainNodeH\x00R\tdrainNode\x127\n" +
+	"\n" +
+	"move_actor\x188 \x01(\v2\x16.gray.fsm.v1.MoveActorH\x00R\tmoveActorB\x06\n" +
 	"\x04body\"n\n" +
 	"\x04Init\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x1c\n" +
@@ -3203,7 +3362,15 @@ const file_command_proto_rawDesc = "" +
 	"\x02id\x18\x03 \x01(\rR\x02id\"4\n" +
 	"\bNodeDied\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x14\n" +
-	"\x05cause\x18\x02 \x01(\tR\x05cause\"E\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\"N\n" +
+	"\tDrainNode\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\rR\x04node\x12-\n" +
+	"\bdraining\x18\x02 \x01(\v2\x11.gray.v1.DrainingR\bdraining\"i\n" +
+	"\tMoveActor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\rR\x04node\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"E\n" +
 	"\tSubmitJob\x12$\n" +
 	"\x04spec\x18\x01 \x01(\v2\x10.gray.v1.JobSpecR\x04spec\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\"J\n" +
@@ -3411,110 +3578,116 @@ func file_command_proto_rawDescGZIP() []byte {
 	return file_command_proto_rawDescData
 }
 
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_command_proto_goTypes = []any{
 	(*Command)(nil),                     // 0: gray.fsm.v1.Command
 	(*Init)(nil),                        // 1: gray.fsm.v1.Init
 	(*RaiseVersion)(nil),                // 2: gray.fsm.v1.RaiseVersion
 	(*RegisterNode)(nil),                // 3: gray.fsm.v1.RegisterNode
 	(*NodeDied)(nil),                    // 4: gray.fsm.v1.NodeDied
-	(*SubmitJob)(nil),                   // 5: gray.fsm.v1.SubmitJob
-	(*RegisterDriver)(nil),              // 6: gray.fsm.v1.RegisterDriver
-	(*PlaceJob)(nil),                    // 7: gray.fsm.v1.PlaceJob
-	(*DriverStarted)(nil),               // 8: gray.fsm.v1.DriverStarted
-	(*DriverEnded)(nil),                 // 9: gray.fsm.v1.DriverEnded
-	(*StopJob)(nil),                     // 10: gray.fsm.v1.StopJob
-	(*DeleteJob)(nil),                   // 11: gray.fsm.v1.DeleteJob
-	(*CreateActor)(nil),                 // 12: gray.fsm.v1.CreateActor
-	(*PlaceActor)(nil),                  // 13: gray.fsm.v1.PlaceActor
-	(*ActorRefused)(nil),                // 14: gray.fsm.v1.ActorRefused
-	(*ActorStarted)(nil),                // 15: gray.fsm.v1.ActorStarted
-	(*ActorDied)(nil),                   // 16: gray.fsm.v1.ActorDied
-	(*KillActor)(nil),                   // 17: gray.fsm.v1.KillActor
-	(*CreateGroup)(nil),                 // 18: gray.fsm.v1.CreateGroup
-	(*PlaceGroup)(nil),                  // 19: gray.fsm.v1.PlaceGroup
-	(*BundleRefused)(nil),               // 20: gray.fsm.v1.BundleRefused
-	(*RemoveGroup)(nil),                 // 21: gray.fsm.v1.RemoveGroup
-	(*PutKey)(nil),                      // 22: gray.fsm.v1.PutKey
-	(*DeleteKey)(nil),                   // 23: gray.fsm.v1.DeleteKey
-	(*PutPackage)(nil),                  // 24: gray.fsm.v1.PutPackage
-	(*DeletePackage)(nil),               // 25: gray.fsm.v1.DeletePackage
-	(*Result)(nil),                      // 26: gray.fsm.v1.Result
-	(*Record)(nil),                      // 27: gray.fsm.v1.Record
-	(*Meta)(nil),                        // 28: gray.fsm.v1.Meta
-	(*NodeRecord)(nil),                  // 29: gray.fsm.v1.NodeRecord
-	(*JobRecord)(nil),                   // 30: gray.fsm.v1.JobRecord
-	(*ActorRecord)(nil),                 // 31: gray.fsm.v1.ActorRecord
-	(*GroupRecord)(nil),                 // 32: gray.fsm.v1.GroupRecord
-	(*BundleRecord)(nil),                // 33: gray.fsm.v1.BundleRecord
-	(*KeyRecord)(nil),                   // 34: gray.fsm.v1.KeyRecord
-	(*PackageRecord)(nil),               // 35: gray.fsm.v1.PackageRecord
-	(*ReplyRecord)(nil),                 // 36: gray.fsm.v1.ReplyRecord
-	(*ClientRecord)(nil),                // 37: gray.fsm.v1.ClientRecord
-	(*proto.NodeInfo)(nil),              // 38: gray.v1.NodeInfo
-	(*proto.JobSpec)(nil),               // 39: gray.v1.JobSpec
-	(*proto.RegisterDriverRequest)(nil), // 40: gray.v1.RegisterDriverRequest
-	(*proto.ActorSpec)(nil),             // 41: gray.v1.ActorSpec
-	(*proto.Error)(nil),                 // 42: gray.v1.Error
-	(*proto.GroupSpec)(nil),             // 43: gray.v1.GroupSpec
-	(proto.ActorInfo_State)(0),          // 44: gray.v1.ActorInfo.State
+	(*DrainNode)(nil),                   // 5: gray.fsm.v1.DrainNode
+	(*MoveActor)(nil),                   // 6: gray.fsm.v1.MoveActor
+	(*SubmitJob)(nil),                   // 7: gray.fsm.v1.SubmitJob
+	(*RegisterDriver)(nil),              // 8: gray.fsm.v1.RegisterDriver
+	(*PlaceJob)(nil),                    // 9: gray.fsm.v1.PlaceJob
+	(*DriverStarted)(nil),               // 10: gray.fsm.v1.DriverStarted
+	(*DriverEnded)(nil),                 // 11: gray.fsm.v1.DriverEnded
+	(*StopJob)(nil),                     // 12: gray.fsm.v1.StopJob
+	(*DeleteJob)(nil),                   // 13: gray.fsm.v1.DeleteJob
+	(*CreateActor)(nil),                 // 14: gray.fsm.v1.CreateActor
+	(*PlaceActor)(nil),                  // 15: gray.fsm.v1.PlaceActor
+	(*ActorRefused)(nil),                // 16: gray.fsm.v1.ActorRefused
+	(*ActorStarted)(nil),                // 17: gray.fsm.v1.ActorStarted
+	(*ActorDied)(nil),                   // 18: gray.fsm.v1.ActorDied
+	(*KillActor)(nil),                   // 19: gray.fsm.v1.KillActor
+	(*CreateGroup)(nil),                 // 20: gray.fsm.v1.CreateGroup
+	(*PlaceGroup)(nil),                  // 21: gray.fsm.v1.PlaceGroup
+	(*BundleRefused)(nil),               // 22: gray.fsm.v1.BundleRefused
+	(*RemoveGroup)(nil),                 // 23: gray.fsm.v1.RemoveGroup
+	(*PutKey)(nil),                      // 24: gray.fsm.v1.PutKey
+	(*DeleteKey)(nil),                   // 25: gray.fsm.v1.DeleteKey
+	(*PutPackage)(nil),                  // 26: gray.fsm.v1.PutPackage
+	(*DeletePackage)(nil),               // 27: gray.fsm.v1.DeletePackage
+	(*Result)(nil),                      // 28: gray.fsm.v1.Result
+	(*Record)(nil),                      // 29: gray.fsm.v1.Record
+	(*Meta)(nil),                        // 30: gray.fsm.v1.Meta
+	(*NodeRecord)(nil),                  // 31: gray.fsm.v1.NodeRecord
+	(*JobRecord)(nil),                   // 32: gray.fsm.v1.JobRecord
+	(*ActorRecord)(nil),                 // 33: gray.fsm.v1.ActorRecord
+	(*GroupRecord)(nil),                 // 34: gray.fsm.v1.GroupRecord
+	(*BundleRecord)(nil),                // 35: gray.fsm.v1.BundleRecord
+	(*KeyRecord)(nil),                   // 36: gray.fsm.v1.KeyRecord
+	(*PackageRecord)(nil),               // 37: gray.fsm.v1.PackageRecord
+	(*ReplyRecord)(nil),                 // 38: gray.fsm.v1.ReplyRecord
+	(*ClientRecord)(nil),                // 39: gray.fsm.v1.ClientRecord
+	(*proto.NodeInfo)(nil),              // 40: gray.v1.NodeInfo
+	(*proto.Draining)(nil),              // 41: gray.v1.Draining
+	(*proto.JobSpec)(nil),               // 42: gray.v1.JobSpec
+	(*proto.RegisterDriverRequest)(nil), // 43: gray.v1.RegisterDriverRequest
+	(*proto.ActorSpec)(nil),             // 44: gray.v1.ActorSpec
+	(*proto.Error)(nil),                 // 45: gray.v1.Error
+	(*proto.GroupSpec)(nil),             // 46: gray.v1.GroupSpec
+	(proto.ActorInfo_State)(0),          // 47: gray.v1.ActorInfo.State
 }
 var file_command_proto_depIdxs = []int32{
 	1,  // 0: gray.fsm.v1.Command.init:type_name -> gray.fsm.v1.Init
 	3,  // 1: gray.fsm.v1.Command.register_node:type_name -> gray.fsm.v1.RegisterNode
 	4,  // 2: gray.fsm.v1.Command.node_died:type_name -> gray.fsm.v1.NodeDied
-	5,  // 3: gray.fsm.v1.Command.submit_job:type_name -> gray.fsm.v1.SubmitJob
-	6,  // 4: gray.fsm.v1.Command.register_driver:type_name -> gray.fsm.v1.RegisterDriver
-	7,  // 5: gray.fsm.v1.Command.place_job:type_name -> gray.fsm.v1.PlaceJob
-	8,  // 6: gray.fsm.v1.Command.driver_started:type_name -> gray.fsm.v1.DriverStarted
-	9,  // 7: gray.fsm.v1.Command.driver_ended:type_name -> gray.fsm.v1.DriverEnded
-	10, // 8: gray.fsm.v1.Command.stop_job:type_name -> gray.fsm.v1.StopJob
-	11, // 9: gray.fsm.v1.Command.delete_job:type_name -> gray.fsm.v1.DeleteJob
-	12, // 10: gray.fsm.v1.Command.create_actor:type_name -> gray.fsm.v1.CreateActor
-	13, // 11: gray.fsm.v1.Command.place_actor:type_name -> gray.fsm.v1.PlaceActor
-	14, // 12: gray.fsm.v1.Command.actor_refused:type_name -> gray.fsm.v1.ActorRefused
-	15, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
-	16, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
-	17, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
-	22, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
-	23, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
-	24, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
-	25, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
+	7,  // 3: gray.fsm.v1.Command.submit_job:type_name -> gray.fsm.v1.SubmitJob
+	8,  // 4: gray.fsm.v1.Command.register_driver:type_name -> gray.fsm.v1.RegisterDriver
+	9,  // 5: gray.fsm.v1.Command.place_job:type_name -> gray.fsm.v1.PlaceJob
+	10, // 6: gray.fsm.v1.Command.driver_started:type_name -> gray.fsm.v1.DriverStarted
+	11, // 7: gray.fsm.v1.Command.driver_ended:type_name -> gray.fsm.v1.DriverEnded
+	12, // 8: gray.fsm.v1.Command.stop_job:type_name -> gray.fsm.v1.StopJob
+	13, // 9: gray.fsm.v1.Command.delete_job:type_name -> gray.fsm.v1.DeleteJob
+	14, // 10: gray.fsm.v1.Command.create_actor:type_name -> gray.fsm.v1.CreateActor
+	15, // 11: gray.fsm.v1.Command.place_actor:type_name -> gray.fsm.v1.PlaceActor
+	16, // 12: gray.fsm.v1.Command.actor_refused:type_name -> gray.fsm.v1.ActorRefused
+	17, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
+	18, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
+	19, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
+	24, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
+	25, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
+	26, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
+	27, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
 	2,  // 20: gray.fsm.v1.Command.raise_version:type_name -> gray.fsm.v1.RaiseVersion
-	18, // 21: gray.fsm.v1.Command.create_group:type_name -> gray.fsm.v1.CreateGroup
-	19, // 22: gray.fsm.v1.Command.place_group:type_name -> gray.fsm.v1.PlaceGroup
-	20, // 23: gray.fsm.v1.Command.bundle_refused:type_name -> gray.fsm.v1.BundleRefused
-	21, // 24: gray.fsm.v1.Command.remove_group:type_name -> gray.fsm.v1.RemoveGroup
-	38, // 25: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
-	39, // 26: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
-	40, // 27: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
-	41, // 28: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
-	42, // 29: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
-	43, // 30: gray.fsm.v1.CreateGroup.spec:type_name -> gray.v1.GroupSpec
-	42, // 31: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
-	28, // 32: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
-	29, // 33: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
-	30, // 34: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
-	31, // 35: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
-	34, // 36: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
-	35, // 37: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
-	36, // 38: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
-	37, // 39: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
-	32, // 40: gray.fsm.v1.Record.group:type_name -> gray.fsm.v1.GroupRecord
-	38, // 41: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
-	39, // 42: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
-	41, // 43: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
-	44, // 44: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
-	42, // 45: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
-	43, // 46: gray.fsm.v1.GroupRecord.spec:type_name -> gray.v1.GroupSpec
-	33, // 47: gray.fsm.v1.GroupRecord.bundles:type_name -> gray.fsm.v1.BundleRecord
-	42, // 48: gray.fsm.v1.GroupRecord.cause:type_name -> gray.v1.Error
-	26, // 49: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	20, // 21: gray.fsm.v1.Command.create_group:type_name -> gray.fsm.v1.CreateGroup
+	21, // 22: gray.fsm.v1.Command.place_group:type_name -> gray.fsm.v1.PlaceGroup
+	22, // 23: gray.fsm.v1.Command.bundle_refused:type_name -> gray.fsm.v1.BundleRefused
+	23, // 24: gray.fsm.v1.Command.remove_group:type_name -> gray.fsm.v1.RemoveGroup
+	5,  // 25: gray.fsm.v1.Command.drain_node:type_name -> gray.fsm.v1.DrainNode
+	6,  // 26: gray.fsm.v1.Command.move_actor:type_name -> gray.fsm.v1.MoveActor
+	40, // 27: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
+	41, // 28: gray.fsm.v1.DrainNode.draining:type_name -> gray.v1.Draining
+	42, // 29: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
+	43, // 30: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
+	44, // 31: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
+	45, // 32: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
+	46, // 33: gray.fsm.v1.CreateGroup.spec:type_name -> gray.v1.GroupSpec
+	45, // 34: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
+	30, // 35: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
+	31, // 36: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
+	32, // 37: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
+	33, // 38: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
+	36, // 39: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
+	37, // 40: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
+	38, // 41: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
+	39, // 42: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
+	34, // 43: gray.fsm.v1.Record.group:type_name -> gray.fsm.v1.GroupRecord
+	40, // 44: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
+	42, // 45: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
+	44, // 46: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
+	47, // 47: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
+	45, // 48: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
+	46, // 49: gray.fsm.v1.GroupRecord.spec:type_name -> gray.v1.GroupSpec
+	35, // 50: gray.fsm.v1.GroupRecord.bundles:type_name -> gray.fsm.v1.BundleRecord
+	45, // 51: gray.fsm.v1.GroupRecord.cause:type_name -> gray.v1.Error
+	28, // 52: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
+	53, // [53:53] is the sub-list for method output_type
+	53, // [53:53] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -3548,8 +3721,10 @@ func file_command_proto_init() {
 		(*Command_PlaceGroup)(nil),
 		(*Command_BundleRefused)(nil),
 		(*Command_RemoveGroup)(nil),
+		(*Command_DrainNode)(nil),
+		(*Command_MoveActor)(nil),
 	}
-	file_command_proto_msgTypes[27].OneofWrappers = []any{
+	file_command_proto_msgTypes[29].OneofWrappers = []any{
 		(*Record_Meta)(nil),
 		(*Record_Node)(nil),
 		(*Record_Job)(nil),
@@ -3566,7 +3741,7 @@ func file_command_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

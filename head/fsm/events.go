@@ -23,6 +23,7 @@ const (
 	GroupPlaced                         // Group's bundles are to be reserved
 	BundleReleased                      // Group's Bundle, up to generation Incarnation, is to go from Node: Cause, if it's removed
 	GroupChanged                        // who waits for Group should look again
+	NodeDrains                          // Node is about to leave
 )
 
 // An Event is something that a leader acts on.

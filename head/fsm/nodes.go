@@ -27,7 +27,11 @@ func (s *State) registerNode(c *RegisterNode) *Result {
 		s.instances[c.Instance] = id
 		s.emit(Event{Kind: NodeAdded, Node: id})
 	}
-	s.nodes[id] = &Node{Instance: c.Instance, Info: lasting(c.Node, id)}
+	info := lasting(c.Node, id)
+	if known {
+		info.Draining = s.nodes[id].Info.Draining
+	}
+	s.nodes[id] = &Node{Instance: c.Instance, Info: info}
 	return &Result{Id: id, Existed: known}
 }
 
@@ -36,7 +40,7 @@ func lasting(i *proto.NodeInfo, id uint32) *proto.NodeInfo {
 	out := protobuf.Clone(i).(*proto.NodeInfo)
 	out.Id, out.Alive = id, true
 	out.Available, out.Pending, out.Workers, out.ObjectStoreUsed = nil, nil, 0, 0
-	out.EndedUnixMs, out.DeathCause = 0, ""
+	out.EndedUnixMs, out.DeathCause, out.Draining = 0, "", nil
 	return out
 }
 

@@ -76,6 +76,10 @@ func randomBody(r *rand.Rand) Body {
 		func() Body {
 			return &Command_PutPackage{&PutPackage{Name: name, Size: 1, Sha256: fmt.Sprintf("%064d", n(3))}}
 		},
+		func() Body {
+			return &Command_DrainNode{&DrainNode{Node: node, Draining: &proto.Draining{Reason: name}}}
+		},
+		func() Body { return &Command_MoveActor{&MoveActor{Id: actor, Incarnation: incarnation, Node: node}} },
 		func() Body { return &Command_DeletePackage{&DeletePackage{Name: name}} },
 		func() Body { return &Command_RaiseVersion{&RaiseVersion{Version: 1 + n(Version)}} },
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand"
 	"runtime/debug"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -373,7 +374,7 @@ func (h *simHead) apply(to int) {
 		if e.result == nil {
 			e.result, e.events = r, events
 			h.w.model.apply(c, r)
-		} else if !protobuf.Equal(r, e.result) || !slices.Equal(events, e.events) {
+		} else if !protobuf.Equal(r, e.result) || !reflect.DeepEqual(events, e.events) {
 			h.w.t.Fatalf("head %d at %d: %v, %v; another head: %v, %v", h.number, h.applied, r, events, e.result, e.events)
 		}
 		if h.applied%checkEvery == 0 {

@@ -41,7 +41,7 @@ type NodeRow struct {
 	NodeID         string             `json:"node_id"` // n1
 	NodeIP         string             `json:"node_ip"`
 	IsHeadNode     bool               `json:"is_head_node"`
-	State          string             `json:"state"` // ALIVE, DEAD
+	State          string             `json:"state"` // ALIVE, DRAINING, DEAD
 	StateMessage   *string            `json:"state_message"`
 	NodeName       string             `json:"node_name"`
 	ResourcesTotal map[string]float64 `json:"resources_total"`
@@ -58,6 +58,8 @@ type NodeRow struct {
 	StoreCapacity      int64              `json:"object_store_capacity"`
 	StoreUsed          int64              `json:"object_store_used"`
 	Workers            int                `json:"workers"`
+	// DrainDeadlineMs is until when what runs on a draining node may go on; 0: no matter when.
+	DrainDeadlineMs int64 `json:"drain_deadline_ms,omitempty"`
 }
 
 // ActorRow describes an actor.

@@ -45,6 +45,9 @@ type Config struct {
 	StoreBytes  int64              `json:"store_bytes,omitempty"`
 	SpillDirs   []string           `json:"spill_dirs,omitempty"`
 	IsHead      bool               `json:"is_head,omitempty"`
+
+	MemoryThreshold float64 `json:"memory_threshold,omitempty"`
+	MemoryLimit     int64   `json:"memory_limit,omitempty"`
 }
 
 // Info is what is known of a running daemon: its answer when it's ready, and

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/daemon"
+	"github.com/gray-runtime/gray/internal/machine"
 	"github.com/gray-runtime/gray/internal/version"
 )
 
@@ -138,6 +139,7 @@ func (c *Cluster) nodeConfig(m *member) daemon.Config {
 	cfg := c.config(m)
 	cfg.Token = c.Token()
 	cfg.Resources, cfg.Labels, cfg.StoreBytes = c.options.Resources, c.options.Labels, c.options.StoreBytes
+	cfg.MemoryThreshold, cfg.MemoryLimit = machine.MemoryThreshold, c.options.MemoryLimit
 	cfg.SpillDirs = []string{filepath.Join(cfg.DataDir, "spill")}
 	c.mu.Lock()
 	defer c.mu.Unlock()

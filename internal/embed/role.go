@@ -36,6 +36,7 @@ func RunRole() bool {
 // service is a running head or node.
 type service interface {
 	Done() <-chan struct{}
+	Err() error // nil: it ended because it was to
 	Close(ctx context.Context) error
 }
 
@@ -114,6 +115,10 @@ func serveRole(role string) int {
 	case <-gone:
 		log.Info("stopping: the program that started this has ended")
 	case <-s.Done():
+		if s.Err() == nil {
+			log.Info("has left the cluster")
+			break
+		}
 		log.Error("ended by itself")
 		status = 1
 	}

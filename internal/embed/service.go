@@ -40,7 +40,7 @@ func startNode(ctx context.Context, cfg daemon.Config, rec *record, log *slog.Lo
 	n, err := node.Start(ctx, node.Config{
 		DataDir: cfg.DataDir, RunDir: cfg.RunDir, HeadAddress: cfg.HeadAddress, Heads: cfg.Heads, Token: token, IP: cfg.IP,
 		Resources: cfg.Resources, Labels: cfg.Labels, StoreBytes: cfg.StoreBytes, SpillDirs: cfg.SpillDirs, IsHead: cfg.IsHead,
-		Logger: log, OnHeads: rec.setHeads,
+		Logger: log, OnHeads: rec.setHeads, MemoryThreshold: cfg.MemoryThreshold, MemoryLimit: cfg.MemoryLimit,
 	})
 	if err != nil {
 		return outcome{err: err}

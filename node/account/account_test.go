@@ -24,7 +24,7 @@ func TestLedgerRandom(t *testing.T) {
 			}
 			return live[r.IntN(len(live))]
 		}
-		shapes := []Amounts{nil, cpus(1), cpus(0.5), {"GPU": Unit}, {CPU: Unit, "memory": 30 * Unit}, {"memory": Unit}}
+		shapes := []Amounts{nil, cpus(1), cpus(0.5), {"GPU": Unit}, {"GPU": Unit / 4}, {"GPU": 2 * Unit}, {CPU: Unit, "memory": 30 * Unit}, {"memory": Unit}}
 		for range 300 {
 			a, job := shapes[r.IntN(len(shapes))], ids.JobID(1+r.IntN(3))
 			switch r.IntN(7) {

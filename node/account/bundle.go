@@ -5,6 +5,7 @@ import (
 	"maps"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/devices"
 )
 
 // A bundle of a placement group is a hold with a ledger of its own beneath, of what
@@ -17,7 +18,7 @@ func (l *Ledger) Reserve(a Amounts) (HoldID, bool) {
 	id, ok := l.TakeForLife(jobless, a)
 	if ok {
 		inside := NewLedger(a)
-		inside.parent, inside.self = l, id
+		inside.parent, inside.self, inside.gpus = l, id, devices.Of(l.holds[id].gpus)
 		l.holds[id].inside = inside
 		for name, n := range a {
 			l.bundled[name] += n

@@ -10,7 +10,8 @@
 //  2. For each resource: used is the sum over the holds, less what they lent.
 //  3. A ledger without holds has nothing used.
 //  4. Take never lets used pass total. Force and Reclaim may.
-//  5. A demand's Pending is never negative, and the queue never offers a demand
+//  5. A hold of GPUs that wasn't forced has devices that make up its amount.
+//  6. A demand's Pending is never negative, and the queue never offers a demand
 //     whose Pending covers its Want.
 //  6. What a bundle holds of the node is the same whatever happens in it; it comes
 //     back once the bundle was freed and the last hold in it, too.

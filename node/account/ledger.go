@@ -6,14 +6,19 @@ import (
 	"strings"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/devices"
 	"github.com/gray-runtime/gray/sched"
 )
 
 // Unit is how many units of accounting one whole CPU, GPU or byte has.
 const Unit = 10_000
 
-// CPU is the resource that a blocked process lends out.
-const CPU = "CPU"
+const (
+	// CPU is the resource that a blocked process lends out.
+	CPU = "CPU"
+	// GPU is the resource of which a hold has certain devices.
+	GPU = "GPU"
+)
 
 // Amounts is a quantity for each resource's name, in units of 1/Unit.
 type Amounts = map[string]int64
@@ -29,6 +34,7 @@ type hold struct {
 
 	inside *Ledger // of a bundle
 	freed  bool    // a bundle that goes with the last hold in it
+	gpus   []devices.Share
 }
 
 // Ledger is the account of one node's resources.
@@ -47,6 +53,7 @@ type Ledger struct {
 	within  map[HoldID]*Ledger // holds in bundles
 	parent  *Ledger            // of a bundle's; nil for the node's
 	self    HoldID             // the bundle
+	gpus    *devices.Set
 }
 
 // NewLedger makes the account of a node that has total.
@@ -61,6 +68,7 @@ func NewLedger(total Amounts) *Ledger {
 
 		bundled: Amounts{},
 		within:  map[HoldID]*Ledger{},
+		gpus:    devices.New(total[GPU]),
 	}
 }
 
@@ -85,12 +93,17 @@ func implied(name string) int64 {
 
 // Fits reports whether Take would succeed.
 func (l *Ledger) Fits(job ids.JobID, a Amounts) bool {
+	return l.has(a) && (l.capped[job] < l.bound || !unbounded(a))
+}
+
+// has reports whether there is room for a.
+func (l *Ledger) has(a Amounts) bool {
 	for name, n := range a {
-		if n > 0 && l.used[name]+n > l.total[name]+implied(name) {
+		if n > 0 && (l.used[name]+n > l.total[name]+implied(name) || name == GPU && !l.gpus.Fits(n)) {
 			return false
 		}
 	}
-	return l.capped[job] < l.bound || !unbounded(a)
+	return true
 }
 
 // Capped reports whether the job runs as many tasks without CPUs as it may.
@@ -113,15 +126,13 @@ func (l *Ledger) Take(job ids.JobID, a Amounts) (HoldID, bool) {
 // TakeForLife holds a for an actor or driver, if it fits; the bound of tasks
 // without CPUs doesn't apply.
 func (l *Ledger) TakeForLife(job ids.JobID, a Amounts) (HoldID, bool) {
-	for name, n := range a {
-		if n > 0 && l.used[name]+n > l.total[name]+implied(name) {
-			return 0, false
-		}
+	if !l.has(a) {
+		return 0, false
 	}
 	return l.put(&hold{job: job, amounts: maps.Clone(a)}), true
 }
 
-// Force holds a whether it fits or not.
+// Force holds a whether it fits or not; then without devices.
 func (l *Ledger) Force(job ids.JobID, a Amounts) HoldID {
 	return l.put(&hold{job: job, amounts: maps.Clone(a)})
 }
@@ -135,7 +146,26 @@ func (l *Ledger) put(h *hold) HoldID {
 			l.add(h.job, name, n)
 		}
 	}
+	if n := h.amounts[GPU]; n > 0 {
+		h.gpus, _ = l.gpus.Take(n)
+	}
 	return id
+}
+
+// Devices returns the numbers of the GPUs that a hold has, in whole or in part.
+func (l *Ledger) Devices(id HoldID) []uint32 {
+	if in := l.within[id]; in != nil {
+		return in.Devices(id)
+	}
+	h := l.holds[id]
+	if h == nil || len(h.gpus) == 0 {
+		return nil
+	}
+	numbers := make([]uint32, len(h.gpus))
+	for i, s := range h.gpus {
+		numbers[i] = s.Device
+	}
+	return numbers
 }
 
 // Free ends a hold in whichever state. Freeing twice, or zero, does nothing.
@@ -149,6 +179,7 @@ func (l *Ledger) Free(id HoldID) {
 		return
 	}
 	delete(l.holds, id)
+	l.gpus.Give(h.gpus)
 	for name, n := range h.amounts {
 		if n <= 0 || h.lent && name == CPU {
 			continue
@@ -266,11 +297,23 @@ func (l *Ledger) Left() Amounts {
 	return out
 }
 
+// LeftFor is Left, but of GPUs no more than a demand for a could have: two halves of
+// different devices are none for one who wants a whole.
+func (l *Ledger) LeftFor(a Amounts) Amounts {
+	left := l.Left()
+	if n := a[GPU]; n > 0 {
+		left[GPU] = min(left[GPU], l.gpus.Room(n))
+	}
+	return left
+}
+
 // Check verifies the invariants; its cost is the number of holds.
 func (l *Ledger) Check() error {
 	sum, capped := Amounts{}, map[ids.JobID]int{}
 	byJob := map[ids.JobID]Amounts{}
+	var gpus []devices.Share
 	for _, h := range l.holds {
+		gpus = append(gpus, h.gpus...)
 		for name, n := range h.amounts {
 			if n > 0 && (!h.lent || name != CPU) {
 				sum[name] += n
@@ -298,5 +341,9 @@ func (l *Ledger) Check() error {
 	if !maps.Equal(capped, l.capped) {
 		return fmt.Errorf("capped %v, the holds' sum is %v", l.capped, capped)
 	}
+	if err := l.gpus.Check(gpus); err != nil {
+		return fmt.Errorf("GPU: %w", err)
+	}
 	return l.checkBundles()
+	return nil
 }

@@ -63,6 +63,8 @@ type Lender interface {
 	// lease counts as begun; whoever has a worker for it calls Queue.Settle. An error
 	// says why there is none now.
 	Grant(d *account.Demand, hold account.HoldID) error
+	// Infeasible hears of each demand that no node could ever meet, whenever that shows.
+	Infeasible(d *account.Demand)
 	// Bundle takes room for a demand in a bundle of its placement group here, or finds
 	// another node that has one and isn't refusing; neither: why it waits.
 	Bundle(d *account.Demand, refusing []sched.NodeID) (node ids.NodeID, hold account.HoldID, why string)
@@ -237,6 +239,9 @@ func (b *Book) place(d *account.Demand, now time.Time, l Lender) bool {
 		return false
 	}
 	place := b.asked(d.Place, d.Shape, now)
+	if d.Resources[account.GPU] > 0 && !b.Ledger.Fits(d.Job, d.Resources) { // sched knows no devices: two halves of GPUs aren't a whole one
+		place.Refused = append(place.Refused, b.self.ID)
+	}
 	at := b.fit(place)
 	for taken := 0; at != 0 && b.claimed(at, d, now); taken++ {
 		b.shares.held = now
@@ -253,7 +258,9 @@ func (b *Book) place(d *account.Demand, now time.Time, l Lender) bool {
 	}
 	switch {
 	case at == 0:
-		d.Never = !sched.Feasible(b.view, d.Place)
+		if d.Never = !sched.Feasible(b.view, d.Place); d.Never {
+			l.Infeasible(d)
+		}
 		return false
 	case at == b.self.ID:
 		hold, ok := b.Ledger.Take(d.Job, d.Resources)

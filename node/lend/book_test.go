@@ -39,7 +39,8 @@ type clerk struct {
 	asks  []*Ask
 	fail  error
 
-	bundle func(*account.Demand, []sched.NodeID) (ids.NodeID, account.HoldID, string)
+	infeasible int
+	bundle     func(*account.Demand, []sched.NodeID) (ids.NodeID, account.HoldID, string)
 }
 
 func (c *clerk) Grant(d *account.Demand, hold account.HoldID) error {
@@ -50,6 +51,8 @@ func (c *clerk) Grant(d *account.Demand, hold account.HoldID) error {
 	c.b.Queue.Settle(d.Key, true)
 	return nil
 }
+
+func (c *clerk) Infeasible(*account.Demand) { c.infeasible++ }
 
 func (c *clerk) Bundle(d *account.Demand, refusing []sched.NodeID) (ids.NodeID, account.HoldID, string) {
 	if c.bundle == nil {
@@ -95,7 +98,7 @@ func TestScheduleGrantsThenAsks(t *testing.T) {
 	}
 	want(b, 2, 5, 1)
 	b.Schedule(at, c)
-	if d := b.Queue.Get(account.Key{Process: key.Process, Class: 2}); !d.Never {
+	if d := b.Queue.Get(account.Key{Process: key.Process, Class: 2}); !d.Never || c.infeasible == 0 {
 		t.Errorf("5 CPUs are nowhere: %+v", d)
 	}
 }

@@ -109,6 +109,9 @@ func (n *node) free(hold account.HoldID, job ids.JobID) {
 	n.schedule()
 }
 
+// Infeasible has nobody to tell.
+func (n *node) Infeasible(*account.Demand) {}
+
 // Bundle is for demands in placement groups: here what runs in a group is its own.
 func (n *node) Bundle(*account.Demand, []sched.NodeID) (ids.NodeID, account.HoldID, string) {
 	return 0, 0, "its group has no room"

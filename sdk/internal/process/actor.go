@@ -363,7 +363,7 @@ func (a *actorClient) serve() (again bool, err error) {
 		return false, &RemoteError{deathOf(info)}
 	}
 	w := ids.ProcessID{Node: ids.NodeID(info.GetNode()), Number: info.GetProcess()}
-	conn, err := a.p.dialWorker(w, info.GetAddress(), 0, membership{})
+	conn, err := a.p.dialWorker(w, info.GetAddress(), opening{})
 	if err != nil { // it has died since, or its node can't be reached just now: not the caller's to know
 		again = pause.For(a.p.ctx, redialDelay)
 		return again, nil //nolint:nilerr // looked for again

@@ -241,31 +241,51 @@ func (r *reader) dependency() dependency {
 // maxCPUs bounds what a lease may have, in units of 1/10,000.
 const maxCPUs = 1 << 20 * unit
 
-// appendOpen lays out what an owner says first.
-func appendOpen(b []byte, owner ids.ProcessID, cluster ids.ClusterID, cpus int64, in membership) []byte {
-	b = append(b, frameOpen)
-	b = binary.LittleEndian.AppendUint32(b, uint32(owner.Node))
-	b = binary.LittleEndian.AppendUint32(b, owner.Number)
-	b = binary.LittleEndian.AppendUint32(b, uint32(cluster))
-	b = binary.LittleEndian.AppendUint64(b, uint64(cpus))
-	return in.append(b)
+// opening is what an owner says first. cpus and gpus are those of its lease, in the
+// placement group that it belongs to.
+type opening struct {
+	owner   ids.ProcessID
+	cluster ids.ClusterID
+	cpus    int64 // units of 1/10,000
+	gpus    []uint32
+	in      membership
 }
 
-func parseOpen(b []byte) (owner ids.ProcessID, cluster ids.ClusterID, cpus int64, in membership, err error) {
+func appendOpen(b []byte, o opening) []byte {
+	b = append(b, frameOpen)
+	b = binary.LittleEndian.AppendUint32(b, uint32(o.owner.Node))
+	b = binary.LittleEndian.AppendUint32(b, o.owner.Number)
+	b = binary.LittleEndian.AppendUint32(b, uint32(o.cluster))
+	b = binary.LittleEndian.AppendUint64(b, uint64(o.cpus))
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(o.gpus)))
+	for _, n := range o.gpus {
+		b = binary.LittleEndian.AppendUint32(b, n)
+	}
+	return o.in.append(b)
+}
+
+func parseOpen(b []byte) (o opening, err error) {
 	r := reader{b: b}
 	if kind := r.u8(); kind != frameOpen {
 		r.fail(fmt.Errorf("kind %d", kind))
 	}
-	owner = ids.ProcessID{Node: ids.NodeID(r.u32()), Number: r.u32()}
-	cluster = ids.ClusterID(r.u32())
-	if cpus = int64(r.u64()); r.err == nil && (cpus < 0 || cpus > maxCPUs) {
-		r.fail(fmt.Errorf("%d CPUs", cpus/unit))
+	o.owner = ids.ProcessID{Node: ids.NodeID(r.u32()), Number: r.u32()}
+	o.cluster = ids.ClusterID(r.u32())
+	if o.cpus = int64(r.u64()); r.err == nil && (o.cpus < 0 || o.cpus > maxCPUs) {
+		r.fail(fmt.Errorf("%d CPUs", o.cpus/unit))
 	}
-	in = r.membership()
+	n := r.u32()
+	if uint64(n) > uint64(len(r.b)/4) {
+		r.fail(fmt.Errorf("%d GPUs in %d bytes", n, len(r.b)))
+	}
+	for i := uint32(0); i < n && r.err == nil; i++ {
+		o.gpus = append(o.gpus, r.u32())
+	}
+	o.in = r.membership()
 	if r.err != nil {
-		return ids.ProcessID{}, 0, 0, membership{}, fmt.Errorf("open frame: %w", r.err)
+		return opening{}, fmt.Errorf("open frame: %w", r.err)
 	}
-	return owner, cluster, cpus, in, nil
+	return o, nil
 }
 
 // appendCall lays out a task's body, which is also an actor's creation payload.

@@ -72,12 +72,11 @@ func TestFramesReturn(t *testing.T) {
 		}
 	}
 	owner := ids.ProcessID{Node: 1 << 30, Number: 3}
-	in := membership{ids.GroupID{Cluster: 7, Owner: owner, Number: 9}, true}
-	got, cluster, cpus, group, err := parseOpen(appendOpen(nil, owner, 77, 15_000, in))
-	if err != nil || got != owner || cluster != 77 || cpus != 15_000 || group != in {
-		t.Errorf("%v, %v, %d, %v", got, cluster, cpus, err)
+	want := opening{owner, 77, 15_000, []uint32{3, 1}, membership{ids.GroupID{Cluster: 7, Owner: owner, Number: 9}, true}}
+	if o, err := parseOpen(appendOpen(nil, want)); err != nil || !reflect.DeepEqual(o, want) {
+		t.Errorf("%+v, %v", o, err)
 	}
-	if _, _, _, _, err := parseOpen(appendOpen(nil, owner, 77, -1, in)); err == nil {
+	if _, err := parseOpen(appendOpen(nil, opening{owner: owner, cpus: -1})); err == nil {
 		t.Error("a lease has less than no CPU")
 	}
 }
@@ -130,15 +129,15 @@ func FuzzParseReply(f *testing.F) {
 }
 
 func FuzzParseOpen(f *testing.F) {
-	f.Add(appendOpen(nil, ids.ProcessID{Node: 1, Number: 2}, 3, 10_000, membership{}))
-	f.Add(appendOpen(nil, ids.ProcessID{Node: 1, Number: 2}, 3, 10_000, membership{ids.GroupID{Cluster: 3, Number: 1}, true}))
+	f.Add(appendOpen(nil, opening{owner: ids.ProcessID{Node: 1, Number: 2}, cluster: 3, cpus: 10_000, gpus: []uint32{1}}))
+	f.Add(appendOpen(nil, opening{owner: ids.ProcessID{Node: 1, Number: 2}, in: membership{ids.GroupID{Cluster: 3, Number: 1}, true}}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		owner, cluster, cpus, in, err := parseOpen(b)
+		o, err := parseOpen(b)
 		if err != nil {
 			return
 		}
-		if again := appendOpen(nil, owner, cluster, cpus, in); !bytes.Equal(b, again) {
+		if again := appendOpen(nil, o); !bytes.Equal(b, again) {
 			t.Errorf("%x came back as %x", b, again)
 		}
 	})

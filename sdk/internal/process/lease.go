@@ -25,8 +25,9 @@ const (
 
 // leaseTable has this process's classes and the leases that its node granted.
 type leaseTable struct {
-	p    *Process
-	dead sync.Map // NodeID → struct{}
+	p       *Process
+	dead    sync.Map // NodeID → struct{}
+	leaving sync.Map // NodeID → struct{}: those that drain
 
 	mu      sync.Mutex
 	classes map[string]*class
@@ -66,6 +67,7 @@ type lease struct {
 	node    ids.NodeID
 	process ids.ProcessID
 	pid     int32
+	gpus    []uint32 // devices of the node that it has
 	since   time.Time
 
 	// Guarded by class.mu.
@@ -298,16 +300,18 @@ func (lt *leaseTable) granted(g *proto.LeaseGrant) {
 		return
 	}
 	l := &lease{
-		id: g.Lease, class: c, node: ids.NodeID(g.Node), pid: g.Pid, since: time.Now(), wake: make(chan struct{}, 1),
+		id: g.Lease, class: c, node: ids.NodeID(g.Node), pid: g.Pid, gpus: g.Gpus, since: time.Now(), wake: make(chan struct{}, 1),
 		process: ids.ProcessID{Node: ids.NodeID(g.Node), Number: g.Process},
 	}
 	lt.byID[l.id] = l
 	lt.mu.Unlock()
 	c.mu.Lock()
 	c.announced = max(c.announced-1, 0)
-	useless := c.backlog() == 0
+	useless := c.backlog() == 0 || lt.leaves(l.node)
 	if !useless {
 		c.leases = append(c.leases, l)
+	} else {
+		c.announce()
 	}
 	c.mu.Unlock()
 	if useless {
@@ -319,7 +323,7 @@ func (lt *leaseTable) granted(g *proto.LeaseGrant) {
 
 // run owns l's connection.
 func (lt *leaseTable) run(l *lease, address string) {
-	conn, err := lt.p.dialWorker(l.process, address, min(l.class.resources["CPU"], maxCPUs), membershipOf(l.class.strategy))
+	conn, err := lt.p.dialWorker(l.process, address, opening{cpus: min(l.class.resources["CPU"], maxCPUs), gpus: l.gpus, in: membershipOf(l.class.strategy)})
 	if err != nil {
 		lt.unreachable(l)
 		return
@@ -336,8 +340,16 @@ func (lt *leaseTable) run(l *lease, address string) {
 	if l.inflight.len() == 0 {
 		l.idle = time.Now()
 	}
+	back := l.draining && l.inflight.len() == 0 // its node drains
+	if back {
+		c.drop(l)
+	}
 	c.announce()
 	c.mu.Unlock()
+	if back {
+		lt.giveBack(l)
+		return
+	}
 	_ = conn.Flush()
 	stop := make(chan struct{})
 	lt.p.spawn(func() {
@@ -385,7 +397,7 @@ func (lt *leaseTable) isClosed() bool {
 
 // dialWorker connects to a worker's socket, through the nodes when it is on
 // another one, and says who calls.
-func (p *Process) dialWorker(w ids.ProcessID, address string, cpus int64, in membership) (*wire.Conn, error) {
+func (p *Process) dialWorker(w ids.ProcessID, address string, o opening) (*wire.Conn, error) {
 	var conn *wire.Conn
 	var err error
 	if w.Node == p.self.Node {
@@ -396,7 +408,8 @@ func (p *Process) dialWorker(w ids.ProcessID, address string, cpus int64, in mem
 	if err != nil {
 		return nil, fmt.Errorf("connect to worker %s: %w", w, err)
 	}
-	err = conn.Append(func(b []byte) []byte { return appendOpen(b, p.self, p.cluster, cpus, in) })
+	o.owner, o.cluster = p.self, p.cluster
+	err = conn.Append(func(b []byte) []byte { return appendOpen(b, o) })
 	if err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to worker %s: %w", w, err)

@@ -293,7 +293,9 @@ func (l *lease) bury() {
 			begun = i
 		}
 	}
-	var failed, again, cancelled []*Task
+	var failed, again, cancelled, starved []*Task
+	starves := l.gone.GetError().GetKind() == graypb.Error_OUT_OF_MEMORY
+	removed := l.gone.GetError().GetKind() == graypb.Error_GROUP_REMOVED
 	for i := 0; ; i++ {
 		t := l.inflight.pop()
 		if t == nil {
@@ -308,8 +310,17 @@ func (l *lease) bury() {
 			cancelled = append(cancelled, t)
 		case i > begun:
 			again = append(again, t)
-		case t.mayRetry() && l.gone.GetError().GetKind() != graypb.Error_GROUP_REMOVED:
+		case removed:
+			failed = append(failed, t)
+		case starves && t.opts.MaxRetries != 0:
 			t.attempt++
+			t.spared++
+			starved = append(starved, t)
+		case t.mayRetry() || t.opts.MaxRetries != 0 && c.p.leases.leaves(l.node):
+			t.attempt++
+			if c.p.leases.leaves(l.node) {
+				t.spared++
+			}
 			again = append(again, t)
 		default:
 			failed = append(failed, t)
@@ -326,6 +337,9 @@ func (l *lease) bury() {
 	}
 	c.announced = 0
 	c.announce()
+	for _, t := range starved {
+		c.p.rest(t, t.attempt, t.spared, l.gone.GetError())
+	}
 	c.mu.Unlock()
 	c.p.leases.mu.Lock()
 	delete(c.p.leases.byID, l.id)

@@ -63,6 +63,8 @@ type Process struct {
 	waiting waitCount
 	worker  *worker // nil in a driver
 	counts  taskCounts
+	failed  failures
+	resting sync.Map // number → resting: tasks that wait before they're run again
 }
 
 // helloTimeout bounds the handshake with the node.
@@ -270,9 +272,19 @@ func (p *Process) dispatch(m *proto.ToProcess) {
 		p.end(&RemoteError{&proto.Error{Kind: proto.Error_JOB_ENDED, Message: "the job has ended"}})
 	case *proto.ToProcess_StorePressure:
 		p.reap.hurry()
+	case *proto.ToProcess_ObjectMoved:
+		p.moved(b.ObjectMoved)
+	case *proto.ToProcess_NodeDraining:
+		p.leases.nodeDrains(ids.NodeID(b.NodeDraining.GetNode()))
 	case *proto.ToProcess_NodeDead:
 		p.nodeDied(ids.NodeID(b.NodeDead.GetNode()))
 	case *proto.ToProcess_ListTasks:
+		if id := b.ListTasks.GetTask(); id != "" {
+			p.spawn(func() {
+				p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_TaskList{TaskList: p.explainTask(id)}})
+			})
+			return
+		}
 		p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_TaskList{TaskList: p.listTasks(b.ListTasks)}})
 	case *proto.ToProcess_ListObjects:
 		p.spawn(func() {

@@ -26,33 +26,45 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 	if limit == 0 {
 		limit = 1000
 	}
+	p.eachTask(func(t *Task, state string, l *lease) {
+		list.Total++
+		if len(list.Tasks) >= limit {
+			return
+		}
+		info := &proto.TaskInfo{
+			Id: t.obj.id.String(), Function: t.opts.Name, State: state, Job: uint32(p.job),
+			Attempt: uint32(t.attempt), OwnerNode: uint32(p.self.Node), OwnerProcess: p.self.Number,
+		}
+		if l != nil {
+			info.Node, info.Worker, info.Pid = uint32(l.node), l.process.Number, l.pid
+		}
+		if t.actor != nil {
+			info.Actor = t.actor.id.String()
+		}
+		list.Tasks = append(list.Tasks, info)
+	})
+	return list
+}
+
+// eachTask visits the tasks that are queued or with a worker, with their states and
+// leases, under the locks that guard them.
+func (p *Process) eachTask(visit func(t *Task, state string, l *lease)) {
 	const pushed = "SUBMITTED_TO_WORKER"
-	add := func(q *taskQueue, state string, l *lease) {
-		list.Total += uint64(q.len())
-		for i := 0; i < q.len() && len(list.Tasks) < limit; i++ {
-			t := q.peek(i)
-			info := &proto.TaskInfo{
-				Id: t.obj.id.String(), Function: t.opts.Name, State: state, Job: uint32(p.job),
-				Attempt: uint32(t.attempt), OwnerNode: uint32(p.self.Node), OwnerProcess: p.self.Number,
-			}
-			if l != nil {
-				info.Node, info.Worker, info.Pid = uint32(l.node), l.process.Number, l.pid
-			}
+	each := func(q *taskQueue, state string, l *lease) {
+		for i := range q.len() {
 			if state == pushed && i == 0 {
-				info.State = "RUNNING" // the line is worked off in order
+				visit(q.peek(i), "RUNNING", l) // the line is worked off in order
+				continue
 			}
-			if t.actor != nil {
-				info.Actor = t.actor.id.String()
-			}
-			list.Tasks = append(list.Tasks, info)
+			visit(q.peek(i), state, l)
 		}
 	}
 	for _, c := range p.leases.list() {
 		c.mu.Lock()
 		for _, l := range c.leases {
-			add(&l.inflight, pushed, l)
+			each(&l.inflight, pushed, l)
 		}
-		add(&c.queue, "PENDING_NODE_ASSIGNMENT", nil)
+		each(&c.queue, "PENDING_NODE_ASSIGNMENT", nil)
 		c.mu.Unlock()
 	}
 	p.actors.mu.Lock()
@@ -63,9 +75,8 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 	p.actors.mu.Unlock()
 	for _, a := range clients {
 		a.mu.Lock()
-		add(&a.inflight, pushed, nil)
-		add(&a.queue, "PENDING_ACTOR", nil)
+		each(&a.inflight, pushed, nil)
+		each(&a.queue, "PENDING_ACTOR", nil)
 		a.mu.Unlock()
 	}
-	return list
 }

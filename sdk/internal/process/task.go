@@ -53,6 +53,7 @@ type Task struct {
 	class     *class // since it was enqueued, of a task
 	estimate  uint32 // ns, as added to the lease's load
 	attempt   uint16
+	spared    uint16 // of the attempts, those that don't count against MaxRetries
 	cancelled bool
 	queued    bool // in its class's queue
 	direct    bool // the argument is deps[0]'s value; constant
@@ -193,6 +194,7 @@ func (p *Process) finish(t *Task, c *content) {
 	count := &p.counts.finished
 	if c.err != nil {
 		count = &p.counts.failed
+		p.failed.add(t, c.err)
 	}
 	count.Add(1) // before anyone who waits is told
 	switch {
@@ -244,7 +246,7 @@ func (p *Process) Cancel(o *Object) error {
 
 // mayRetry reports whether t may be run once more.
 func (t *Task) mayRetry() bool {
-	return t.opts.MaxRetries < 0 || int(t.attempt) < t.opts.MaxRetries
+	return t.opts.MaxRetries < 0 || int(t.attempt)-int(t.spared) < t.opts.MaxRetries
 }
 
 // maxInlined is how many bytes of its inputs' values travel with a task. One

@@ -48,6 +48,7 @@ type worker struct {
 	in       membership // of the actor; constant once it's called
 	closed   bool
 	procs    procs
+	gpus     gpus
 
 	serials atomic.Uint64 // numbers of invocations
 	began   atomic.Int64  // when the current run began, ns of the process clock; 0 while idle
@@ -73,6 +74,7 @@ type peer struct {
 	owner ids.ProcessID
 	cpus  int64 // of its lease, in units of 1/10,000
 	in    membership
+	gpus  []uint32
 	dirty bool // guarded by worker.mu
 
 	mu    sync.Mutex
@@ -80,7 +82,7 @@ type peer struct {
 }
 
 func newWorker(p *Process) *worker {
-	w := &worker{p: p, running: map[*Invocation]struct{}{}, peers: map[*peer]struct{}{}, monitor: make(chan struct{}, 1), procs: newProcs()}
+	w := &worker{p: p, running: map[*Invocation]struct{}{}, peers: map[*peer]struct{}{}, monitor: make(chan struct{}, 1), procs: newProcs(), gpus: newGPUs(p.welcome.GetGpus())}
 	w.work = sync.NewCond(&w.mu)
 	p.spawn(w.execute)
 	p.spawn(w.runMonitor)
@@ -118,6 +120,7 @@ func (w *worker) serve(conn *wire.Conn) {
 	w.peers[p] = struct{}{}
 	if w.actorID == nil {
 		w.procs.fit(p.cpus)
+		w.gpus.show(p.gpus)
 	}
 	if w.instance == nil {
 		w.progress(0, 0) // a number of an earlier owner's must not be taken for one of this owner's
@@ -140,9 +143,9 @@ func (p *peer) open(cluster ids.ClusterID) bool {
 	if err != nil {
 		return false
 	}
-	owner, theirs, cpus, in, err := parseOpen(frame)
-	p.owner, p.cpus, p.in = owner, cpus, in
-	return err == nil && theirs == cluster
+	o, err := parseOpen(frame)
+	p.owner, p.cpus, p.gpus, p.in = o.owner, o.cpus, o.gpus, o.in
+	return err == nil && o.cluster == cluster
 }
 
 func (w *worker) handle(p *peer, frame []byte) error {
@@ -270,6 +273,7 @@ func (w *worker) execute() {
 		}
 		if in.call.flags&(flagActor|flagCreation) == 0 {
 			w.progress(in.call.number, in.call.function)
+			w.startedAt(now, in.call.flags&flagExact == 0)
 		} else {
 			w.progress(0, in.call.function)
 		}
@@ -301,6 +305,15 @@ func (w *worker) exact(in *Invocation) bool {
 func (w *worker) progress(number, function uint64) {
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[0])), number)
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[8])), function)
+}
+
+// startedAt tells the node when what runs began, and whether it may be run again.
+func (w *worker) startedAt(at time.Duration, retriable bool) {
+	word := uint64(clockStart.UnixNano()+int64(at)) << 1
+	if retriable {
+		word |= 1
+	}
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[16])), word)
 }
 
 // replyLocked queues a frame to in's owner.
@@ -415,6 +428,7 @@ func (w *worker) startActor(m *graypb.StartActor) {
 	w.mu.Lock()
 	w.actorID, w.in = spec.GetId(), membershipOf(spec.GetStrategy())
 	w.procs.fit(spec.GetResources().GetQuantity()["CPU"])
+	w.gpus.show(m.GetGpus())
 	w.mu.Unlock()
 	w.push(in)
 }

@@ -24,6 +24,7 @@ var forwarded = map[string]struct {
 	"FindActor":   {proto.Control_FindActor_FullMethodName, false},
 	"WaitActor":   {proto.Control_WaitActor_FullMethodName, false},
 	"KillActor":   {proto.Control_KillActor_FullMethodName, true},
+	"SaveActor":   {proto.Control_SaveActor_FullMethodName, true},
 	"PutKey":      {proto.Control_PutKey_FullMethodName, true},
 	"GetKey":      {proto.Control_GetKey_FullMethodName, false},
 	"DeleteKey":   {proto.Control_DeleteKey_FullMethodName, true},

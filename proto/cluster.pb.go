@@ -47,6 +47,7 @@ const (
 	Error_UNAVAILABLE    Error_Kind = 17 // no leader, node unreachable: may be tried again
 	Error_OTHER_CLUSTER  Error_Kind = 18 // a reference was used outside of its cluster
 	Error_NOT_REPLICATED Error_Kind = 19 // fewer nodes than asked for could take an object
+	Error_CALLS_LIMIT    Error_Kind = 21 // more calls of an actor wait than may
 )
 
 // Enum value maps for Error_Kind.
@@ -72,6 +73,7 @@ var (
 		17: "UNAVAILABLE",
 		18: "OTHER_CLUSTER",
 		19: "NOT_REPLICATED",
+		21: "CALLS_LIMIT",
 	}
 	Error_Kind_value = map[string]int32{
 		"INTERNAL":       0,
@@ -94,6 +96,7 @@ var (
 		"UNAVAILABLE":    17,
 		"OTHER_CLUSTER":  18,
 		"NOT_REPLICATED": 19,
+		"CALLS_LIMIT":    21,
 	}
 )
 
@@ -323,7 +326,7 @@ func (x ActorInfo_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorInfo_State.Descriptor instead.
 func (ActorInfo_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{33, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{34, 0}
 }
 
 type ActorReport_State int32
@@ -333,21 +336,24 @@ const (
 	ActorReport_DIED               ActorReport_State = 1
 	ActorReport_REFUSED            ActorReport_State = 2
 	ActorReport_CONSTRUCTOR_FAILED ActorReport_State = 3
+	ActorReport_EXITED             ActorReport_State = 70
 )
 
 // Enum value maps for ActorReport_State.
 var (
 	ActorReport_State_name = map[int32]string{
-		0: "ALIVE",
-		1: "DIED",
-		2: "REFUSED",
-		3: "CONSTRUCTOR_FAILED",
+		0:  "ALIVE",
+		1:  "DIED",
+		2:  "REFUSED",
+		3:  "CONSTRUCTOR_FAILED",
+		70: "EXITED",
 	}
 	ActorReport_State_value = map[string]int32{
 		"ALIVE":              0,
 		"DIED":               1,
 		"REFUSED":            2,
 		"CONSTRUCTOR_FAILED": 3,
+		"EXITED":             70,
 	}
 )
 
@@ -375,7 +381,7 @@ func (x ActorReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorReport_State.Descriptor instead.
 func (ActorReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{35, 0}
 }
 
 // An Error that crosses processes. The SDK turns it into its typed errors.
@@ -392,6 +398,8 @@ type Error struct {
 	Attempt       uint32                 `protobuf:"varint,9,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	LogTail       string                 `protobuf:"bytes,10,opt,name=log_tail,json=logTail,proto3" json:"log_tail,omitempty"` // last lines the dead process wrote
 	Actor         []byte                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
+	Class         string                 `protobuf:"bytes,70,opt,name=class,proto3" json:"class,omitempty"`                          // of the actor that died
+	AtUnixMs      int64                  `protobuf:"varint,71,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"` // when its process ended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,6 +509,20 @@ func (x *Error) GetActor() []byte {
 		return x.Actor
 	}
 	return nil
+}
+
+func (x *Error) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *Error) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
+	}
+	return 0
 }
 
 type Resources struct {
@@ -2029,6 +2051,7 @@ type StartActor struct {
 	Actor         *ActorSpec             `protobuf:"bytes,1,opt,name=actor,proto3" json:"actor,omitempty"`
 	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Job           *JobSpec               `protobuf:"bytes,3,opt,name=job,proto3" json:"job,omitempty"`
+	Saved         []byte                 `protobuf:"bytes,70,opt,name=saved,proto3,oneof" json:"saved,omitempty"` // the state that an earlier incarnation saved last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2080,6 +2103,13 @@ func (x *StartActor) GetIncarnation() uint32 {
 func (x *StartActor) GetJob() *JobSpec {
 	if x != nil {
 		return x.Job
+	}
+	return nil
+}
+
+func (x *StartActor) GetSaved() []byte {
+	if x != nil {
+		return x.Saved
 	}
 	return nil
 }
@@ -2626,21 +2656,25 @@ func (x *RegisterDriverReply) GetSubmissionId() string {
 
 // ActorSpec is kept by the head; payload is the SDK's own.
 type ActorSpec struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Id             []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Job            uint32                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
-	Name           string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	Namespace      string                 `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Class          string                 `protobuf:"bytes,5,opt,name=class,proto3" json:"class,omitempty"`         // for people: "main.Counter"
-	Resources      *Resources             `protobuf:"bytes,6,opt,name=resources,proto3" json:"resources,omitempty"` // held while it lives
-	Strategy       *Strategy              `protobuf:"bytes,7,opt,name=strategy,proto3" json:"strategy,omitempty"`
-	MaxRestarts    int32                  `protobuf:"varint,8,opt,name=max_restarts,json=maxRestarts,proto3" json:"max_restarts,omitempty"` // -1: without bound
-	MaxConcurrency uint32                 `protobuf:"varint,9,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
-	Detached       bool                   `protobuf:"varint,10,opt,name=detached,proto3" json:"detached,omitempty"`
-	Payload        []byte                 `protobuf:"bytes,11,opt,name=payload,proto3" json:"payload,omitempty"` // constructor call, in the SDK's task layout
-	CreatorNode    uint32                 `protobuf:"varint,12,opt,name=creator_node,json=creatorNode,proto3" json:"creator_node,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Id              []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Job             uint32                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
+	Name            string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Namespace       string                 `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Class           string                 `protobuf:"bytes,5,opt,name=class,proto3" json:"class,omitempty"`         // for people: "main.Counter"
+	Resources       *Resources             `protobuf:"bytes,6,opt,name=resources,proto3" json:"resources,omitempty"` // held while it lives
+	Strategy        *Strategy              `protobuf:"bytes,7,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	MaxRestarts     int32                  `protobuf:"varint,8,opt,name=max_restarts,json=maxRestarts,proto3" json:"max_restarts,omitempty"` // -1: without bound
+	MaxConcurrency  uint32                 `protobuf:"varint,9,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
+	Detached        bool                   `protobuf:"varint,10,opt,name=detached,proto3" json:"detached,omitempty"`
+	Payload         []byte                 `protobuf:"bytes,11,opt,name=payload,proto3" json:"payload,omitempty"` // constructor call, in the SDK's task layout
+	CreatorNode     uint32                 `protobuf:"varint,12,opt,name=creator_node,json=creatorNode,proto3" json:"creator_node,omitempty"`
+	MaxTaskRetries  int32                  `protobuf:"varint,70,opt,name=max_task_retries,json=maxTaskRetries,proto3" json:"max_task_retries,omitempty"`    // of a call, after a death under it; -1: without bound
+	MaxPendingCalls uint32                 `protobuf:"varint,71,opt,name=max_pending_calls,json=maxPendingCalls,proto3" json:"max_pending_calls,omitempty"` // of one process, unanswered; 0: without bound
+	Groups          []*ConcurrencyGroup    `protobuf:"bytes,72,rep,name=groups,proto3" json:"groups,omitempty"`
+	SaveEvery       uint32                 `protobuf:"varint,73,opt,name=save_every,json=saveEvery,proto3" json:"save_every,omitempty"` // its state is saved after so many calls; 0: when it asks
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ActorSpec) Reset() {
@@ -2757,6 +2791,95 @@ func (x *ActorSpec) GetCreatorNode() uint32 {
 	return 0
 }
 
+func (x *ActorSpec) GetMaxTaskRetries() int32 {
+	if x != nil {
+		return x.MaxTaskRetries
+	}
+	return 0
+}
+
+func (x *ActorSpec) GetMaxPendingCalls() uint32 {
+	if x != nil {
+		return x.MaxPendingCalls
+	}
+	return 0
+}
+
+func (x *ActorSpec) GetGroups() []*ConcurrencyGroup {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *ActorSpec) GetSaveEvery() uint32 {
+	if x != nil {
+		return x.SaveEvery
+	}
+	return 0
+}
+
+// ConcurrencyGroup is methods of which so many calls run at a time, beside all others.
+type ConcurrencyGroup struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	MaxConcurrency uint32                 `protobuf:"varint,2,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
+	Methods        []uint64               `protobuf:"fixed64,3,rep,packed,name=methods,proto3" json:"methods,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ConcurrencyGroup) Reset() {
+	*x = ConcurrencyGroup{}
+	mi := &file_cluster_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConcurrencyGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConcurrencyGroup) ProtoMessage() {}
+
+func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConcurrencyGroup.ProtoReflect.Descriptor instead.
+func (*ConcurrencyGroup) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ConcurrencyGroup) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ConcurrencyGroup) GetMaxConcurrency() uint32 {
+	if x != nil {
+		return x.MaxConcurrency
+	}
+	return 0
+}
+
+func (x *ConcurrencyGroup) GetMethods() []uint64 {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
 type ActorInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Spec          *ActorSpec             `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"` // without payload
@@ -2777,7 +2900,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2789,7 +2912,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[33]
+	mi := &file_cluster_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2802,7 +2925,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{33}
+	return file_cluster_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ActorInfo) GetSpec() *ActorSpec {
@@ -2905,7 +3028,7 @@ type ActorReport struct {
 
 func (x *ActorReport) Reset() {
 	*x = ActorReport{}
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2917,7 +3040,7 @@ func (x *ActorReport) String() string {
 func (*ActorReport) ProtoMessage() {}
 
 func (x *ActorReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[34]
+	mi := &file_cluster_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2930,7 +3053,7 @@ func (x *ActorReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorReport.ProtoReflect.Descriptor instead.
 func (*ActorReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{34}
+	return file_cluster_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ActorReport) GetId() []byte {
@@ -2999,7 +3122,7 @@ type CreateActorRequest struct {
 
 func (x *CreateActorRequest) Reset() {
 	*x = CreateActorRequest{}
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3011,7 +3134,7 @@ func (x *CreateActorRequest) String() string {
 func (*CreateActorRequest) ProtoMessage() {}
 
 func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[35]
+	mi := &file_cluster_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3024,7 +3147,7 @@ func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorRequest.ProtoReflect.Descriptor instead.
 func (*CreateActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{35}
+	return file_cluster_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreateActorRequest) GetSpec() *ActorSpec {
@@ -3052,7 +3175,7 @@ type FindActorRequest struct {
 
 func (x *FindActorRequest) Reset() {
 	*x = FindActorRequest{}
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3187,7 @@ func (x *FindActorRequest) String() string {
 func (*FindActorRequest) ProtoMessage() {}
 
 func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[36]
+	mi := &file_cluster_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3200,7 @@ func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindActorRequest.ProtoReflect.Descriptor instead.
 func (*FindActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{36}
+	return file_cluster_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FindActorRequest) GetNamespace() string {
@@ -3101,18 +3224,20 @@ func (x *FindActorRequest) GetId() []byte {
 	return nil
 }
 
-// WaitActor answers when the actor is ALIVE in an incarnation above after, or DEAD.
+// WaitActor answers when the actor is ALIVE in an incarnation above after, or DEAD; ended:
+// or as soon as incarnation after is over.
 type WaitActorRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	After         uint32                 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	Ended         bool                   `protobuf:"varint,70,opt,name=ended,proto3" json:"ended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WaitActorRequest) Reset() {
 	*x = WaitActorRequest{}
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3124,7 +3249,7 @@ func (x *WaitActorRequest) String() string {
 func (*WaitActorRequest) ProtoMessage() {}
 
 func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[37]
+	mi := &file_cluster_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3137,7 +3262,7 @@ func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitActorRequest.ProtoReflect.Descriptor instead.
 func (*WaitActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{37}
+	return file_cluster_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WaitActorRequest) GetId() []byte {
@@ -3154,18 +3279,27 @@ func (x *WaitActorRequest) GetAfter() uint32 {
 	return 0
 }
 
+func (x *WaitActorRequest) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+// released: nobody holds a handle any more; no effect on a detached actor.
 type KillActorRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Restart       bool                   `protobuf:"varint,2,opt,name=restart,proto3" json:"restart,omitempty"`
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Released      bool                   `protobuf:"varint,70,opt,name=released,proto3" json:"released,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KillActorRequest) Reset() {
 	*x = KillActorRequest{}
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3177,7 +3311,7 @@ func (x *KillActorRequest) String() string {
 func (*KillActorRequest) ProtoMessage() {}
 
 func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[38]
+	mi := &file_cluster_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3190,7 +3324,7 @@ func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorRequest.ProtoReflect.Descriptor instead.
 func (*KillActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{38}
+	return file_cluster_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *KillActorRequest) GetId() []byte {
@@ -3214,6 +3348,73 @@ func (x *KillActorRequest) GetReason() string {
 	return ""
 }
 
+func (x *KillActorRequest) GetReleased() bool {
+	if x != nil {
+		return x.Released
+	}
+	return false
+}
+
+type SaveActorRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	State         []byte                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveActorRequest) Reset() {
+	*x = SaveActorRequest{}
+	mi := &file_cluster_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveActorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveActorRequest) ProtoMessage() {}
+
+func (x *SaveActorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveActorRequest.ProtoReflect.Descriptor instead.
+func (*SaveActorRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *SaveActorRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *SaveActorRequest) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *SaveActorRequest) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
 type PutKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -3226,7 +3427,7 @@ type PutKeyRequest struct {
 
 func (x *PutKeyRequest) Reset() {
 	*x = PutKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3238,7 +3439,7 @@ func (x *PutKeyRequest) String() string {
 func (*PutKeyRequest) ProtoMessage() {}
 
 func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[39]
+	mi := &file_cluster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3251,7 +3452,7 @@ func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyRequest.ProtoReflect.Descriptor instead.
 func (*PutKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{39}
+	return file_cluster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PutKeyRequest) GetNamespace() string {
@@ -3291,7 +3492,7 @@ type PutKeyReply struct {
 
 func (x *PutKeyReply) Reset() {
 	*x = PutKeyReply{}
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3303,7 +3504,7 @@ func (x *PutKeyReply) String() string {
 func (*PutKeyReply) ProtoMessage() {}
 
 func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3316,7 +3517,7 @@ func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyReply.ProtoReflect.Descriptor instead.
 func (*PutKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{40}
+	return file_cluster_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PutKeyReply) GetExisted() bool {
@@ -3336,7 +3537,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3348,7 +3549,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3361,7 +3562,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{41}
+	return file_cluster_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetKeyRequest) GetNamespace() string {
@@ -3388,7 +3589,7 @@ type GetKeyReply struct {
 
 func (x *GetKeyReply) Reset() {
 	*x = GetKeyReply{}
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3400,7 +3601,7 @@ func (x *GetKeyReply) String() string {
 func (*GetKeyReply) ProtoMessage() {}
 
 func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3413,7 +3614,7 @@ func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyReply.ProtoReflect.Descriptor instead.
 func (*GetKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{42}
+	return file_cluster_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *GetKeyReply) GetValue() []byte {
@@ -3440,7 +3641,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3452,7 +3653,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3465,7 +3666,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{43}
+	return file_cluster_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *DeleteKeyRequest) GetNamespace() string {
@@ -3491,7 +3692,7 @@ type DeleteKeyReply struct {
 
 func (x *DeleteKeyReply) Reset() {
 	*x = DeleteKeyReply{}
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3503,7 +3704,7 @@ func (x *DeleteKeyReply) String() string {
 func (*DeleteKeyReply) ProtoMessage() {}
 
 func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3516,7 +3717,7 @@ func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyReply.ProtoReflect.Descriptor instead.
 func (*DeleteKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{44}
+	return file_cluster_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DeleteKeyReply) GetExisted() bool {
@@ -3536,7 +3737,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3548,7 +3749,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3561,7 +3762,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{45}
+	return file_cluster_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListKeysRequest) GetNamespace() string {
@@ -3587,7 +3788,7 @@ type ListKeysReply struct {
 
 func (x *ListKeysReply) Reset() {
 	*x = ListKeysReply{}
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3599,7 +3800,7 @@ func (x *ListKeysReply) String() string {
 func (*ListKeysReply) ProtoMessage() {}
 
 func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3612,7 +3813,7 @@ func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysReply.ProtoReflect.Descriptor instead.
 func (*ListKeysReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{46}
+	return file_cluster_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ListKeysReply) GetKeys() []string {
@@ -3630,7 +3831,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3642,7 +3843,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3655,7 +3856,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{47}
+	return file_cluster_proto_rawDescGZIP(), []int{49}
 }
 
 type ListNodesReply struct {
@@ -3667,7 +3868,7 @@ type ListNodesReply struct {
 
 func (x *ListNodesReply) Reset() {
 	*x = ListNodesReply{}
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3679,7 +3880,7 @@ func (x *ListNodesReply) String() string {
 func (*ListNodesReply) ProtoMessage() {}
 
 func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3692,7 +3893,7 @@ func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesReply.ProtoReflect.Descriptor instead.
 func (*ListNodesReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{48}
+	return file_cluster_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListNodesReply) GetNodes() []*NodeInfo {
@@ -3712,7 +3913,7 @@ type FetchPackageRequest struct {
 
 func (x *FetchPackageRequest) Reset() {
 	*x = FetchPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3724,7 +3925,7 @@ func (x *FetchPackageRequest) String() string {
 func (*FetchPackageRequest) ProtoMessage() {}
 
 func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3737,7 +3938,7 @@ func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPackageRequest.ProtoReflect.Descriptor instead.
 func (*FetchPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{49}
+	return file_cluster_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *FetchPackageRequest) GetName() string {
@@ -3766,7 +3967,7 @@ type AddHeadRequest struct {
 
 func (x *AddHeadRequest) Reset() {
 	*x = AddHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +3979,7 @@ func (x *AddHeadRequest) String() string {
 func (*AddHeadRequest) ProtoMessage() {}
 
 func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +3992,7 @@ func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddHeadRequest.ProtoReflect.Descriptor instead.
 func (*AddHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{50}
+	return file_cluster_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AddHeadRequest) GetId() string {
@@ -3831,7 +4032,7 @@ type DescribeHeadRequest struct {
 
 func (x *DescribeHeadRequest) Reset() {
 	*x = DescribeHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3843,7 +4044,7 @@ func (x *DescribeHeadRequest) String() string {
 func (*DescribeHeadRequest) ProtoMessage() {}
 
 func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3856,7 +4057,7 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{51}
+	return file_cluster_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *DescribeHeadRequest) GetDisk() bool {
@@ -3891,7 +4092,7 @@ type HeadInfo struct {
 
 func (x *HeadInfo) Reset() {
 	*x = HeadInfo{}
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3903,7 +4104,7 @@ func (x *HeadInfo) String() string {
 func (*HeadInfo) ProtoMessage() {}
 
 func (x *HeadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3916,7 +4117,7 @@ func (x *HeadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadInfo.ProtoReflect.Descriptor instead.
 func (*HeadInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{52}
+	return file_cluster_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *HeadInfo) GetId() string {
@@ -4048,7 +4249,7 @@ type PackageChunk struct {
 
 func (x *PackageChunk) Reset() {
 	*x = PackageChunk{}
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4060,7 +4261,7 @@ func (x *PackageChunk) String() string {
 func (*PackageChunk) ProtoMessage() {}
 
 func (x *PackageChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4073,7 +4274,7 @@ func (x *PackageChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageChunk.ProtoReflect.Descriptor instead.
 func (*PackageChunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{53}
+	return file_cluster_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PackageChunk) GetSha256() string {
@@ -4099,7 +4300,7 @@ type ReadPackageRequest struct {
 
 func (x *ReadPackageRequest) Reset() {
 	*x = ReadPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4111,7 +4312,7 @@ func (x *ReadPackageRequest) String() string {
 func (*ReadPackageRequest) ProtoMessage() {}
 
 func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4124,7 +4325,7 @@ func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPackageRequest.ProtoReflect.Descriptor instead.
 func (*ReadPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{54}
+	return file_cluster_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ReadPackageRequest) GetSha256() string {
@@ -4149,7 +4350,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4161,7 +4362,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4174,7 +4375,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{55}
+	return file_cluster_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *LeaseRequest) GetJob() uint32 {
@@ -4240,7 +4441,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4252,7 +4453,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4265,7 +4466,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{56}
+	return file_cluster_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -4336,7 +4537,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +4549,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +4562,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{57}
+	return file_cluster_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -4403,7 +4604,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4415,7 +4616,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4428,7 +4629,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{58}
+	return file_cluster_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -4464,7 +4665,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4476,7 +4677,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4489,7 +4690,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{59}
+	return file_cluster_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -4518,7 +4719,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4530,7 +4731,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4543,7 +4744,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{60}
+	return file_cluster_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -4577,7 +4778,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4589,7 +4790,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4602,7 +4803,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{61}
+	return file_cluster_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -4636,7 +4837,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4648,7 +4849,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4661,7 +4862,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{62}
+	return file_cluster_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -4744,7 +4945,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4756,7 +4957,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4769,7 +4970,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{63}
+	return file_cluster_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -4796,7 +4997,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4808,7 +5009,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4821,7 +5022,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{64}
+	return file_cluster_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -4849,7 +5050,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4861,7 +5062,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4874,7 +5075,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{65}
+	return file_cluster_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -4914,7 +5115,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4926,7 +5127,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4939,7 +5140,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -4986,7 +5187,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4998,7 +5199,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5011,7 +5212,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -5032,7 +5233,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5044,7 +5245,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5057,7 +5258,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -5076,7 +5277,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5088,7 +5289,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5101,7 +5302,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -5122,7 +5323,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5134,7 +5335,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5147,7 +5348,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -5171,7 +5372,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5183,7 +5384,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5196,7 +5397,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -5252,7 +5453,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5264,7 +5465,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5277,7 +5478,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -5321,7 +5522,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5333,7 +5534,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5346,7 +5547,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -5445,7 +5646,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5457,7 +5658,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5470,7 +5671,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -5512,7 +5713,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5524,7 +5725,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5537,7 +5738,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -5582,7 +5783,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5594,7 +5795,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5607,7 +5808,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -5708,7 +5909,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5720,7 +5921,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5733,7 +5934,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -5790,7 +5991,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5802,7 +6003,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5815,7 +6016,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -5856,7 +6057,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5868,7 +6069,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5881,7 +6082,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -5956,7 +6157,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5968,7 +6169,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5981,7 +6182,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -6003,7 +6204,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6015,7 +6216,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6028,7 +6229,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -6076,7 +6277,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6088,7 +6289,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6101,7 +6302,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -6169,7 +6370,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6181,7 +6382,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6194,7 +6395,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -6258,7 +6459,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6270,7 +6471,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6283,7 +6484,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -6318,7 +6519,7 @@ var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xe7\x04\n" +
+	"\rcluster.proto\x12\agray.v1\"\xac\x05\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -6331,7 +6532,10 @@ const file_cluster_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\rR\aattempt\x12\x19\n" +
 	"\blog_tail\x18\n" +
 	" \x01(\tR\alogTail\x12\x14\n" +
-	"\x05actor\x18\v \x01(\fR\x05actor\"\xc2\x02\n" +
+	"\x05actor\x18\v \x01(\fR\x05actor\x12\x14\n" +
+	"\x05class\x18F \x01(\tR\x05class\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18G \x01(\x03R\batUnixMs\"\xd3\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -6356,7 +6560,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\rOUT_OF_MEMORY\x10\x10\x12\x0f\n" +
 	"\vUNAVAILABLE\x10\x11\x12\x11\n" +
 	"\rOTHER_CLUSTER\x10\x12\x12\x12\n" +
-	"\x0eNOT_REPLICATED\x10\x13\"\x86\x01\n" +
+	"\x0eNOT_REPLICATED\x10\x13\x12\x0f\n" +
+	"\vCALLS_LIMIT\x10\x15\"\x86\x01\n" +
 	"\tResources\x12<\n" +
 	"\bquantity\x18\x01 \x03(\v2 .gray.v1.Resources.QuantityEntryR\bquantity\x1a;\n" +
 	"\rQuantityEntry\x12\x10\n" +
@@ -6484,12 +6689,14 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"\x1c\n" +
 	"\bJobEnded\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\rR\x03job\"|\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\"\xa1\x01\n" +
 	"\n" +
 	"StartActor\x12(\n" +
 	"\x05actor\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x05actor\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\"\n" +
-	"\x03job\x18\x03 \x01(\v2\x10.gray.v1.JobSpecR\x03job\"U\n" +
+	"\x03job\x18\x03 \x01(\v2\x10.gray.v1.JobSpecR\x03job\x12\x19\n" +
+	"\x05saved\x18F \x01(\fH\x00R\x05saved\x88\x01\x01B\b\n" +
+	"\x06_saved\"U\n" +
 	"\tStopActor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x16\n" +
@@ -6552,7 +6759,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
 	"\x13RegisterDriverReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12#\n" +
-	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xfb\x02\n" +
+	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xa3\x04\n" +
 	"\tActorSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x12\n" +
@@ -6566,7 +6773,16 @@ const file_cluster_proto_rawDesc = "" +
 	"\bdetached\x18\n" +
 	" \x01(\bR\bdetached\x12\x18\n" +
 	"\apayload\x18\v \x01(\fR\apayload\x12!\n" +
-	"\fcreator_node\x18\f \x01(\rR\vcreatorNode\"\xcf\x03\n" +
+	"\fcreator_node\x18\f \x01(\rR\vcreatorNode\x12(\n" +
+	"\x10max_task_retries\x18F \x01(\x05R\x0emaxTaskRetries\x12*\n" +
+	"\x11max_pending_calls\x18G \x01(\rR\x0fmaxPendingCalls\x121\n" +
+	"\x06groups\x18H \x03(\v2\x19.gray.v1.ConcurrencyGroupR\x06groups\x12\x1d\n" +
+	"\n" +
+	"save_every\x18I \x01(\rR\tsaveEvery\"i\n" +
+	"\x10ConcurrencyGroup\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
+	"\x0fmax_concurrency\x18\x02 \x01(\rR\x0emaxConcurrency\x12\x18\n" +
+	"\amethods\x18\x03 \x03(\x06R\amethods\"\xcf\x03\n" +
 	"\tActorInfo\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x04spec\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.gray.v1.ActorInfo.StateR\x05state\x12 \n" +
@@ -6586,7 +6802,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05ALIVE\x10\x01\x12\x0e\n" +
 	"\n" +
 	"RESTARTING\x10\x02\x12\b\n" +
-	"\x04DEAD\x10\x03\"\xb4\x02\n" +
+	"\x04DEAD\x10\x03\"\xc0\x02\n" +
 	"\vActorReport\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x12\n" +
@@ -6595,26 +6811,34 @@ const file_cluster_proto_rawDesc = "" +
 	"\aprocess\x18\x05 \x01(\rR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x06 \x01(\tR\aaddress\x12\x10\n" +
 	"\x03pid\x18\a \x01(\x05R\x03pid\x12$\n" +
-	"\x05cause\x18\b \x01(\v2\x0e.gray.v1.ErrorR\x05cause\"A\n" +
+	"\x05cause\x18\b \x01(\v2\x0e.gray.v1.ErrorR\x05cause\"M\n" +
 	"\x05State\x12\t\n" +
 	"\x05ALIVE\x10\x00\x12\b\n" +
 	"\x04DIED\x10\x01\x12\v\n" +
 	"\aREFUSED\x10\x02\x12\x16\n" +
-	"\x12CONSTRUCTOR_FAILED\x10\x03\"`\n" +
+	"\x12CONSTRUCTOR_FAILED\x10\x03\x12\n" +
+	"\n" +
+	"\x06EXITED\x10F\"`\n" +
 	"\x12CreateActorRequest\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x04spec\x12\"\n" +
 	"\rget_if_exists\x18\x02 \x01(\bR\vgetIfExists\"T\n" +
 	"\x10FindActorRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\fR\x02id\"8\n" +
+	"\x02id\x18\x03 \x01(\fR\x02id\"N\n" +
 	"\x10WaitActorRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
-	"\x05after\x18\x02 \x01(\rR\x05after\"T\n" +
+	"\x05after\x18\x02 \x01(\rR\x05after\x12\x14\n" +
+	"\x05ended\x18F \x01(\bR\x05ended\"p\n" +
 	"\x10KillActorRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\arestart\x18\x02 \x01(\bR\arestart\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"i\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\breleased\x18F \x01(\bR\breleased\"Z\n" +
+	"\x10SaveActorRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\fR\x05state\"i\n" +
 	"\rPutKeyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -6840,7 +7064,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\x80\t\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index2\xb6\t\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -6854,7 +7078,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\vCreateActor\x12\x1b.gray.v1.CreateActorRequest\x1a\f.gray.v1.Ack\x12:\n" +
 	"\tFindActor\x12\x19.gray.v1.FindActorRequest\x1a\x12.gray.v1.ActorInfo\x12:\n" +
 	"\tWaitActor\x12\x19.gray.v1.WaitActorRequest\x1a\x12.gray.v1.ActorInfo\x124\n" +
-	"\tKillActor\x12\x19.gray.v1.KillActorRequest\x1a\f.gray.v1.Ack\x126\n" +
+	"\tKillActor\x12\x19.gray.v1.KillActorRequest\x1a\f.gray.v1.Ack\x124\n" +
+	"\tSaveActor\x12\x19.gray.v1.SaveActorRequest\x1a\f.gray.v1.Ack\x126\n" +
 	"\x06PutKey\x12\x16.gray.v1.PutKeyRequest\x1a\x14.gray.v1.PutKeyReply\x126\n" +
 	"\x06GetKey\x12\x16.gray.v1.GetKeyRequest\x1a\x14.gray.v1.GetKeyReply\x12?\n" +
 	"\tDeleteKey\x12\x19.gray.v1.DeleteKeyRequest\x1a\x17.gray.v1.DeleteKeyReply\x12<\n" +
@@ -6896,7 +7121,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 92)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -6937,207 +7162,212 @@ var file_cluster_proto_goTypes = []any{
 	(*RegisterDriverRequest)(nil), // 36: gray.v1.RegisterDriverRequest
 	(*RegisterDriverReply)(nil),   // 37: gray.v1.RegisterDriverReply
 	(*ActorSpec)(nil),             // 38: gray.v1.ActorSpec
-	(*ActorInfo)(nil),             // 39: gray.v1.ActorInfo
-	(*ActorReport)(nil),           // 40: gray.v1.ActorReport
-	(*CreateActorRequest)(nil),    // 41: gray.v1.CreateActorRequest
-	(*FindActorRequest)(nil),      // 42: gray.v1.FindActorRequest
-	(*WaitActorRequest)(nil),      // 43: gray.v1.WaitActorRequest
-	(*KillActorRequest)(nil),      // 44: gray.v1.KillActorRequest
-	(*PutKeyRequest)(nil),         // 45: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 46: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 47: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 48: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 49: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 50: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 51: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 52: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 53: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 54: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 55: gray.v1.FetchPackageRequest
-	(*AddHeadRequest)(nil),        // 56: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 57: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 58: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 59: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 60: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 61: gray.v1.LeaseRequest
-	(*LeaseReply)(nil),            // 62: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 63: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 64: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 65: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 66: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 67: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 68: gray.v1.ObjectState
-	(*Stored)(nil),                // 69: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 70: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 71: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 72: gray.v1.ReplicateRequest
-	(*HeirsRequest)(nil),          // 73: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 74: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 75: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 76: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 77: gray.v1.LogLines
-	(*ListRequest)(nil),           // 78: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 79: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 80: gray.v1.TaskCount
-	(*TaskList)(nil),              // 81: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 82: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 83: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 84: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 85: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 86: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 87: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 88: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 89: gray.v1.Pull
-	(*StreamReply)(nil),           // 90: gray.v1.StreamReply
-	nil,                           // 91: gray.v1.Resources.QuantityEntry
-	nil,                           // 92: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 93: gray.v1.JobSpec.EnvEntry
-	nil,                           // 94: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 95: gray.v1.RegisterDriverRequest.EnvEntry
+	(*ConcurrencyGroup)(nil),      // 39: gray.v1.ConcurrencyGroup
+	(*ActorInfo)(nil),             // 40: gray.v1.ActorInfo
+	(*ActorReport)(nil),           // 41: gray.v1.ActorReport
+	(*CreateActorRequest)(nil),    // 42: gray.v1.CreateActorRequest
+	(*FindActorRequest)(nil),      // 43: gray.v1.FindActorRequest
+	(*WaitActorRequest)(nil),      // 44: gray.v1.WaitActorRequest
+	(*KillActorRequest)(nil),      // 45: gray.v1.KillActorRequest
+	(*SaveActorRequest)(nil),      // 46: gray.v1.SaveActorRequest
+	(*PutKeyRequest)(nil),         // 47: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 48: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 49: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 50: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 51: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 52: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 53: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 54: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 55: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 56: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 57: gray.v1.FetchPackageRequest
+	(*AddHeadRequest)(nil),        // 58: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 59: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 60: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 61: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 62: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 63: gray.v1.LeaseRequest
+	(*LeaseReply)(nil),            // 64: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 65: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 66: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 67: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 68: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 69: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 70: gray.v1.ObjectState
+	(*Stored)(nil),                // 71: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 72: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 73: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 74: gray.v1.ReplicateRequest
+	(*HeirsRequest)(nil),          // 75: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 76: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 77: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 78: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 79: gray.v1.LogLines
+	(*ListRequest)(nil),           // 80: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 81: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 82: gray.v1.TaskCount
+	(*TaskList)(nil),              // 83: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 84: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 85: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 86: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 87: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 88: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 89: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 90: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 91: gray.v1.Pull
+	(*StreamReply)(nil),           // 92: gray.v1.StreamReply
+	nil,                           // 93: gray.v1.Resources.QuantityEntry
+	nil,                           // 94: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 95: gray.v1.JobSpec.EnvEntry
+	nil,                           // 96: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 97: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
-	0,  // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	91, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
-	1,  // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
-	9,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
-	2,  // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
-	7,  // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
-	7,  // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	92, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	11, // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	7,  // 9: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	8,  // 10: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	10, // 11: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	10, // 12: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	23, // 13: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	26, // 14: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	27, // 15: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	28, // 16: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	29, // 17: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	30, // 18: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	31, // 19: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	32, // 20: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	25, // 21: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	10, // 22: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	33, // 23: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	38, // 24: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	33, // 25: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	34, // 26: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	93, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	94, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	7,  // 29: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
-	3,  // 30: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	95, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	7,  // 32: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	8,  // 33: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	38, // 34: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
-	4,  // 35: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	6,  // 36: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
-	5,  // 37: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	6,  // 38: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	38, // 39: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
-	10, // 40: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	7,  // 41: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	8,  // 42: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	33, // 43: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	63, // 44: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	64, // 45: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	65, // 46: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	7,  // 47: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	6,  // 48: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	6,  // 49: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	69, // 50: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	6,  // 51: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	75, // 52: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	79, // 53: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	80, // 54: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	83, // 55: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	82, // 56: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	82, // 57: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	85, // 58: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	89, // 59: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	6,  // 60: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	14, // 61: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	15, // 62: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	17, // 63: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	19, // 64: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	22, // 65: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	21, // 66: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	35, // 67: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	40, // 68: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	36, // 69: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	41, // 70: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	42, // 71: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	43, // 72: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	44, // 73: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	45, // 74: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	47, // 75: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	49, // 76: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	51, // 77: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	53, // 78: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	55, // 79: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	56, // 80: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	57, // 81: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	59, // 82: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	60, // 83: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	61, // 84: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	66, // 85: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	66, // 86: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	67, // 87: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	70, // 88: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	71, // 89: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	72, // 90: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	73, // 91: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	76, // 92: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	77, // 93: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	55, // 94: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	78, // 95: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	78, // 96: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	78, // 97: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	87, // 98: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	16, // 99: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	16, // 100: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	18, // 101: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	20, // 102: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	24, // 103: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	12, // 104: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	12, // 105: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	12, // 106: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	37, // 107: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	12, // 108: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	39, // 109: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	39, // 110: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	12, // 111: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	46, // 112: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	48, // 113: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	50, // 114: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	52, // 115: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	54, // 116: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	13, // 117: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	58, // 118: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	58, // 119: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	12, // 120: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	13, // 121: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	62, // 122: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	12, // 123: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	12, // 124: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	68, // 125: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	12, // 126: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	12, // 127: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	12, // 128: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	74, // 129: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	12, // 130: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	12, // 131: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	13, // 132: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	81, // 133: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	84, // 134: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	86, // 135: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	13, // 136: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	99, // [99:137] is the sub-list for method output_type
-	61, // [61:99] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
+	93,  // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	1,   // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
+	9,   // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
+	2,   // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
+	7,   // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
+	7,   // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
+	94,  // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	11,  // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	7,   // 9: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	8,   // 10: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	10,  // 11: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	10,  // 12: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	23,  // 13: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	26,  // 14: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	27,  // 15: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	28,  // 16: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	29,  // 17: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	30,  // 18: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	31,  // 19: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	32,  // 20: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	25,  // 21: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	10,  // 22: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	33,  // 23: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	38,  // 24: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	33,  // 25: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	34,  // 26: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	95,  // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	96,  // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	7,   // 29: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	3,   // 30: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
+	97,  // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	7,   // 32: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	8,   // 33: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	39,  // 34: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
+	38,  // 35: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	4,   // 36: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
+	6,   // 37: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	5,   // 38: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
+	6,   // 39: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	38,  // 40: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	10,  // 41: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	7,   // 42: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	8,   // 43: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	33,  // 44: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	65,  // 45: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	66,  // 46: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	67,  // 47: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	7,   // 48: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	6,   // 49: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	6,   // 50: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	71,  // 51: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	6,   // 52: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	77,  // 53: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	81,  // 54: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	82,  // 55: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	85,  // 56: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	84,  // 57: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	84,  // 58: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	87,  // 59: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	91,  // 60: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	6,   // 61: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	14,  // 62: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	15,  // 63: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	17,  // 64: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	19,  // 65: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	22,  // 66: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	21,  // 67: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	35,  // 68: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	41,  // 69: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	36,  // 70: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	42,  // 71: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	43,  // 72: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	44,  // 73: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	45,  // 74: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	46,  // 75: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	47,  // 76: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	49,  // 77: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	51,  // 78: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	53,  // 79: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	55,  // 80: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	57,  // 81: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	58,  // 82: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	59,  // 83: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	61,  // 84: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	62,  // 85: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	63,  // 86: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	68,  // 87: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	68,  // 88: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	69,  // 89: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	72,  // 90: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	73,  // 91: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	74,  // 92: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	75,  // 93: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	78,  // 94: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	79,  // 95: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	57,  // 96: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	80,  // 97: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	80,  // 98: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	80,  // 99: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	89,  // 100: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	16,  // 101: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	16,  // 102: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	18,  // 103: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	20,  // 104: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	24,  // 105: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	12,  // 106: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	12,  // 107: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	12,  // 108: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	37,  // 109: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	12,  // 110: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	40,  // 111: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	40,  // 112: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	12,  // 113: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	12,  // 114: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	48,  // 115: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	50,  // 116: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	52,  // 117: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	54,  // 118: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	56,  // 119: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	13,  // 120: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	60,  // 121: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	60,  // 122: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	12,  // 123: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	13,  // 124: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	64,  // 125: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	12,  // 126: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	12,  // 127: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	70,  // 128: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	12,  // 129: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	12,  // 130: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	12,  // 131: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	76,  // 132: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	12,  // 133: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	12,  // 134: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	13,  // 135: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	83,  // 136: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	86,  // 137: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	88,  // 138: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	13,  // 139: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	101, // [101:140] is the sub-list for method output_type
+	62,  // [62:101] is the sub-list for method input_type
+	62,  // [62:62] is the sub-list for extension type_name
+	62,  // [62:62] is the sub-list for extension extendee
+	0,   // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -7155,17 +7385,18 @@ func file_cluster_proto_init() {
 		(*NodeOrder_NodeDead)(nil),
 		(*NodeOrder_LeaseRenewed)(nil),
 	}
-	file_cluster_proto_msgTypes[56].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[24].OneofWrappers = []any{}
+	file_cluster_proto_msgTypes[58].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[62].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[64].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[82].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[84].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -7175,7 +7406,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   90,
+			NumMessages:   92,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -75,7 +75,8 @@ func (s *State) dispatch(c *Command) *Result {
 		return s.raiseVersion(c)
 	case *Command_RegisterNode, *Command_NodeDied:
 		return s.dispatchNode(c)
-	case *Command_CreateActor, *Command_PlaceActor, *Command_ActorRefused, *Command_ActorStarted, *Command_ActorDied, *Command_KillActor:
+	case *Command_CreateActor, *Command_PlaceActor, *Command_ActorRefused, *Command_ActorStarted, *Command_ActorDied, *Command_KillActor,
+		*Command_SaveActor:
 		return s.dispatchActor(c)
 	case *Command_PutKey:
 		return s.putKey(b.PutKey)
@@ -133,6 +134,8 @@ func (s *State) dispatchActor(c *Command) *Result {
 		return s.actorDied(b.ActorDied)
 	case *Command_KillActor:
 		return s.killActor(b.KillActor)
+	case *Command_SaveActor:
+		return s.saveActor(b.SaveActor)
 	}
 	return nil
 }

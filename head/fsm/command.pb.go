@@ -62,6 +62,7 @@ type Command struct {
 	//	*Command_PutPackage
 	//	*Command_DeletePackage
 	//	*Command_RaiseVersion
+	//	*Command_SaveActor
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -335,6 +336,15 @@ func (x *Command) GetRaiseVersion() *RaiseVersion {
 	return nil
 }
 
+func (x *Command) GetSaveActor() *SaveActor {
+	if x != nil {
+		if x, ok := x.Body.(*Command_SaveActor); ok {
+			return x.SaveActor
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -423,6 +433,10 @@ type Command_RaiseVersion struct {
 	RaiseVersion *RaiseVersion `protobuf:"bytes,30,opt,name=raise_version,json=raiseVersion,proto3,oneof"`
 }
 
+type Command_SaveActor struct {
+	SaveActor *SaveActor `protobuf:"bytes,50,opt,name=save_actor,json=saveActor,proto3,oneof"` // since version 3
+}
+
 func (*Command_Init) isCommand_Body() {}
 
 func (*Command_RegisterNode) isCommand_Body() {}
@@ -464,6 +478,8 @@ func (*Command_PutPackage) isCommand_Body() {}
 func (*Command_DeletePackage) isCommand_Body() {}
 
 func (*Command_RaiseVersion) isCommand_Body() {}
+
+func (*Command_SaveActor) isCommand_Body() {}
 
 type Init struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1486,6 +1502,66 @@ func (x *KillActor) GetReason() string {
 	return ""
 }
 
+type SaveActor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	State         []byte                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveActor) Reset() {
+	*x = SaveActor{}
+	mi := &file_command_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveActor) ProtoMessage() {}
+
+func (x *SaveActor) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveActor.ProtoReflect.Descriptor instead.
+func (*SaveActor) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SaveActor) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *SaveActor) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *SaveActor) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
 type PutKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -1498,7 +1574,7 @@ type PutKey struct {
 
 func (x *PutKey) Reset() {
 	*x = PutKey{}
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1510,7 +1586,7 @@ func (x *PutKey) String() string {
 func (*PutKey) ProtoMessage() {}
 
 func (x *PutKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1523,7 +1599,7 @@ func (x *PutKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKey.ProtoReflect.Descriptor instead.
 func (*PutKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{18}
+	return file_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PutKey) GetNamespace() string {
@@ -1564,7 +1640,7 @@ type DeleteKey struct {
 
 func (x *DeleteKey) Reset() {
 	*x = DeleteKey{}
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1576,7 +1652,7 @@ func (x *DeleteKey) String() string {
 func (*DeleteKey) ProtoMessage() {}
 
 func (x *DeleteKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1589,7 +1665,7 @@ func (x *DeleteKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKey.ProtoReflect.Descriptor instead.
 func (*DeleteKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{19}
+	return file_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteKey) GetNamespace() string {
@@ -1617,7 +1693,7 @@ type PutPackage struct {
 
 func (x *PutPackage) Reset() {
 	*x = PutPackage{}
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1705,7 @@ func (x *PutPackage) String() string {
 func (*PutPackage) ProtoMessage() {}
 
 func (x *PutPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +1718,7 @@ func (x *PutPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPackage.ProtoReflect.Descriptor instead.
 func (*PutPackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{20}
+	return file_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PutPackage) GetName() string {
@@ -1675,7 +1751,7 @@ type DeletePackage struct {
 
 func (x *DeletePackage) Reset() {
 	*x = DeletePackage{}
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1763,7 @@ func (x *DeletePackage) String() string {
 func (*DeletePackage) ProtoMessage() {}
 
 func (x *DeletePackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1776,7 @@ func (x *DeletePackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackage.ProtoReflect.Descriptor instead.
 func (*DeletePackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{21}
+	return file_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeletePackage) GetName() string {
@@ -1723,7 +1799,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1735,7 +1811,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1748,7 +1824,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{22}
+	return file_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Result) GetError() *proto.Error {
@@ -1798,7 +1874,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +1886,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +1899,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{23}
+	return file_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Record) GetBody() isRecord_Body {
@@ -1973,7 +2049,7 @@ type Meta struct {
 
 func (x *Meta) Reset() {
 	*x = Meta{}
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2061,7 @@ func (x *Meta) String() string {
 func (*Meta) ProtoMessage() {}
 
 func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2074,7 @@ func (x *Meta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meta.ProtoReflect.Descriptor instead.
 func (*Meta) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{24}
+	return file_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Meta) GetCluster() uint32 {
@@ -2068,7 +2144,7 @@ type NodeRecord struct {
 
 func (x *NodeRecord) Reset() {
 	*x = NodeRecord{}
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2156,7 @@ func (x *NodeRecord) String() string {
 func (*NodeRecord) ProtoMessage() {}
 
 func (x *NodeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2169,7 @@ func (x *NodeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRecord.ProtoReflect.Descriptor instead.
 func (*NodeRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{25}
+	return file_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *NodeRecord) GetInstance() string {
@@ -2141,7 +2217,7 @@ type JobRecord struct {
 
 func (x *JobRecord) Reset() {
 	*x = JobRecord{}
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2153,7 +2229,7 @@ func (x *JobRecord) String() string {
 func (*JobRecord) ProtoMessage() {}
 
 func (x *JobRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2166,7 +2242,7 @@ func (x *JobRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRecord.ProtoReflect.Descriptor instead.
 func (*JobRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{26}
+	return file_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *JobRecord) GetSpec() *proto.JobSpec {
@@ -2295,13 +2371,14 @@ type ActorRecord struct {
 	StartedMs     int64                  `protobuf:"varint,10,opt,name=started_ms,json=startedMs,proto3" json:"started_ms,omitempty"`
 	EndedMs       int64                  `protobuf:"varint,11,opt,name=ended_ms,json=endedMs,proto3" json:"ended_ms,omitempty"`
 	Ended         uint64                 `protobuf:"varint,12,opt,name=ended,proto3" json:"ended,omitempty"`
+	Saved         []byte                 `protobuf:"bytes,70,opt,name=saved,proto3,oneof" json:"saved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ActorRecord) Reset() {
 	*x = ActorRecord{}
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2313,7 +2390,7 @@ func (x *ActorRecord) String() string {
 func (*ActorRecord) ProtoMessage() {}
 
 func (x *ActorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2326,7 +2403,7 @@ func (x *ActorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRecord.ProtoReflect.Descriptor instead.
 func (*ActorRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{27}
+	return file_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ActorRecord) GetSpec() *proto.ActorSpec {
@@ -2413,6 +2490,13 @@ func (x *ActorRecord) GetEnded() uint64 {
 	return 0
 }
 
+func (x *ActorRecord) GetSaved() []byte {
+	if x != nil {
+		return x.Saved
+	}
+	return nil
+}
+
 type KeyRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -2424,7 +2508,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2436,7 +2520,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2449,7 +2533,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{28}
+	return file_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *KeyRecord) GetNamespace() string {
@@ -2485,7 +2569,7 @@ type PackageRecord struct {
 
 func (x *PackageRecord) Reset() {
 	*x = PackageRecord{}
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2581,7 @@ func (x *PackageRecord) String() string {
 func (*PackageRecord) ProtoMessage() {}
 
 func (x *PackageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2594,7 @@ func (x *PackageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageRecord.ProtoReflect.Descriptor instead.
 func (*PackageRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{29}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PackageRecord) GetName() string {
@@ -2552,7 +2636,7 @@ type ReplyRecord struct {
 
 func (x *ReplyRecord) Reset() {
 	*x = ReplyRecord{}
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2564,7 +2648,7 @@ func (x *ReplyRecord) String() string {
 func (*ReplyRecord) ProtoMessage() {}
 
 func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2577,7 +2661,7 @@ func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyRecord.ProtoReflect.Descriptor instead.
 func (*ReplyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{30}
+	return file_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReplyRecord) GetClient() string {
@@ -2612,7 +2696,7 @@ type ClientRecord struct {
 
 func (x *ClientRecord) Reset() {
 	*x = ClientRecord{}
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2624,7 +2708,7 @@ func (x *ClientRecord) String() string {
 func (*ClientRecord) ProtoMessage() {}
 
 func (x *ClientRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2637,7 +2721,7 @@ func (x *ClientRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientRecord.ProtoReflect.Descriptor instead.
 func (*ClientRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{31}
+	return file_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ClientRecord) GetName() string {
@@ -2665,7 +2749,7 @@ var File_command_proto protoreflect.FileDescriptor
 
 const file_command_proto_rawDesc = "" +
 	"\n" +
-	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\x85\v\n" +
+	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\xbe\v\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x1a\n" +
@@ -2701,7 +2785,9 @@ const file_command_proto_rawDesc = "" +
 	"\vput_package\x18\x1c \x01(\v2\x17.gray.fsm.v1.PutPackageH\x00R\n" +
 	"putPackage\x12C\n" +
 	"\x0edelete_package\x18\x1d \x01(\v2\x1a.gray.fsm.v1.DeletePackageH\x00R\rdeletePackage\x12@\n" +
-	"\rraise_version\x18\x1e \x01(\v2\x19.gray.fsm.v1.RaiseVersionH\x00R\fraiseVersionB\x06\n" +
+	"\rraise_version\x18\x1e \x01(\v2\x19.gray.fsm.v1.RaiseVersionH\x00R\fraiseVersion\x127\n" +
+	"\n" +
+	"save_actor\x182 \x01(\v2\x16.gray.fsm.v1.SaveActorH\x00R\tsaveActorB\x06\n" +
 	"\x04body\"n\n" +
 	"\x04Init\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x1c\n" +
@@ -2772,7 +2858,11 @@ const file_command_proto_rawDesc = "" +
 	"\tKillActor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\arestart\x18\x02 \x01(\bR\arestart\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"b\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"S\n" +
+	"\tSaveActor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\fR\x05state\"b\n" +
 	"\x06PutKey\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -2837,7 +2927,7 @@ const file_command_proto_rawDesc = "" +
 	"\x03pid\x18\r \x01(\x05R\x03pid\x12\x1a\n" +
 	"\bstopping\x18\x0e \x01(\bR\bstopping\x12\x14\n" +
 	"\x05ended\x18\x0f \x01(\x04R\x05ended\x12\x18\n" +
-	"\aprocess\x18\x10 \x01(\rR\aprocess\"\xf3\x02\n" +
+	"\aprocess\x18\x10 \x01(\rR\aprocess\"\x98\x03\n" +
 	"\vActorRecord\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x04spec\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.gray.v1.ActorInfo.StateR\x05state\x12 \n" +
@@ -2852,7 +2942,9 @@ const file_command_proto_rawDesc = "" +
 	"started_ms\x18\n" +
 	" \x01(\x03R\tstartedMs\x12\x19\n" +
 	"\bended_ms\x18\v \x01(\x03R\aendedMs\x12\x14\n" +
-	"\x05ended\x18\f \x01(\x04R\x05ended\"Q\n" +
+	"\x05ended\x18\f \x01(\x04R\x05ended\x12\x19\n" +
+	"\x05saved\x18F \x01(\fH\x00R\x05saved\x88\x01\x01B\b\n" +
+	"\x06_saved\"Q\n" +
 	"\tKeyRecord\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -2883,7 +2975,7 @@ func file_command_proto_rawDescGZIP() []byte {
 	return file_command_proto_rawDescData
 }
 
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_command_proto_goTypes = []any{
 	(*Command)(nil),                     // 0: gray.fsm.v1.Command
 	(*Init)(nil),                        // 1: gray.fsm.v1.Init
@@ -2903,26 +2995,27 @@ var file_command_proto_goTypes = []any{
 	(*ActorStarted)(nil),                // 15: gray.fsm.v1.ActorStarted
 	(*ActorDied)(nil),                   // 16: gray.fsm.v1.ActorDied
 	(*KillActor)(nil),                   // 17: gray.fsm.v1.KillActor
-	(*PutKey)(nil),                      // 18: gray.fsm.v1.PutKey
-	(*DeleteKey)(nil),                   // 19: gray.fsm.v1.DeleteKey
-	(*PutPackage)(nil),                  // 20: gray.fsm.v1.PutPackage
-	(*DeletePackage)(nil),               // 21: gray.fsm.v1.DeletePackage
-	(*Result)(nil),                      // 22: gray.fsm.v1.Result
-	(*Record)(nil),                      // 23: gray.fsm.v1.Record
-	(*Meta)(nil),                        // 24: gray.fsm.v1.Meta
-	(*NodeRecord)(nil),                  // 25: gray.fsm.v1.NodeRecord
-	(*JobRecord)(nil),                   // 26: gray.fsm.v1.JobRecord
-	(*ActorRecord)(nil),                 // 27: gray.fsm.v1.ActorRecord
-	(*KeyRecord)(nil),                   // 28: gray.fsm.v1.KeyRecord
-	(*PackageRecord)(nil),               // 29: gray.fsm.v1.PackageRecord
-	(*ReplyRecord)(nil),                 // 30: gray.fsm.v1.ReplyRecord
-	(*ClientRecord)(nil),                // 31: gray.fsm.v1.ClientRecord
-	(*proto.NodeInfo)(nil),              // 32: gray.v1.NodeInfo
-	(*proto.JobSpec)(nil),               // 33: gray.v1.JobSpec
-	(*proto.RegisterDriverRequest)(nil), // 34: gray.v1.RegisterDriverRequest
-	(*proto.ActorSpec)(nil),             // 35: gray.v1.ActorSpec
-	(*proto.Error)(nil),                 // 36: gray.v1.Error
-	(proto.ActorInfo_State)(0),          // 37: gray.v1.ActorInfo.State
+	(*SaveActor)(nil),                   // 18: gray.fsm.v1.SaveActor
+	(*PutKey)(nil),                      // 19: gray.fsm.v1.PutKey
+	(*DeleteKey)(nil),                   // 20: gray.fsm.v1.DeleteKey
+	(*PutPackage)(nil),                  // 21: gray.fsm.v1.PutPackage
+	(*DeletePackage)(nil),               // 22: gray.fsm.v1.DeletePackage
+	(*Result)(nil),                      // 23: gray.fsm.v1.Result
+	(*Record)(nil),                      // 24: gray.fsm.v1.Record
+	(*Meta)(nil),                        // 25: gray.fsm.v1.Meta
+	(*NodeRecord)(nil),                  // 26: gray.fsm.v1.NodeRecord
+	(*JobRecord)(nil),                   // 27: gray.fsm.v1.JobRecord
+	(*ActorRecord)(nil),                 // 28: gray.fsm.v1.ActorRecord
+	(*KeyRecord)(nil),                   // 29: gray.fsm.v1.KeyRecord
+	(*PackageRecord)(nil),               // 30: gray.fsm.v1.PackageRecord
+	(*ReplyRecord)(nil),                 // 31: gray.fsm.v1.ReplyRecord
+	(*ClientRecord)(nil),                // 32: gray.fsm.v1.ClientRecord
+	(*proto.NodeInfo)(nil),              // 33: gray.v1.NodeInfo
+	(*proto.JobSpec)(nil),               // 34: gray.v1.JobSpec
+	(*proto.RegisterDriverRequest)(nil), // 35: gray.v1.RegisterDriverRequest
+	(*proto.ActorSpec)(nil),             // 36: gray.v1.ActorSpec
+	(*proto.Error)(nil),                 // 37: gray.v1.Error
+	(proto.ActorInfo_State)(0),          // 38: gray.v1.ActorInfo.State
 }
 var file_command_proto_depIdxs = []int32{
 	1,  // 0: gray.fsm.v1.Command.init:type_name -> gray.fsm.v1.Init
@@ -2941,36 +3034,37 @@ var file_command_proto_depIdxs = []int32{
 	15, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
 	16, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
 	17, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
-	18, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
-	19, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
-	20, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
-	21, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
+	19, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
+	20, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
+	21, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
+	22, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
 	2,  // 20: gray.fsm.v1.Command.raise_version:type_name -> gray.fsm.v1.RaiseVersion
-	32, // 21: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
-	33, // 22: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
-	34, // 23: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
-	35, // 24: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
-	36, // 25: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
-	36, // 26: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
-	24, // 27: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
-	25, // 28: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
-	26, // 29: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
-	27, // 30: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
-	28, // 31: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
-	29, // 32: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
-	30, // 33: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
-	31, // 34: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
-	32, // 35: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
-	33, // 36: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
-	35, // 37: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
-	37, // 38: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
-	36, // 39: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
-	22, // 40: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	18, // 21: gray.fsm.v1.Command.save_actor:type_name -> gray.fsm.v1.SaveActor
+	33, // 22: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
+	34, // 23: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
+	35, // 24: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
+	36, // 25: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
+	37, // 26: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
+	37, // 27: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
+	25, // 28: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
+	26, // 29: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
+	27, // 30: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
+	28, // 31: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
+	29, // 32: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
+	30, // 33: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
+	31, // 34: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
+	32, // 35: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
+	33, // 36: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
+	34, // 37: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
+	36, // 38: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
+	38, // 39: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
+	37, // 40: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
+	23, // 41: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -3000,8 +3094,9 @@ func file_command_proto_init() {
 		(*Command_PutPackage)(nil),
 		(*Command_DeletePackage)(nil),
 		(*Command_RaiseVersion)(nil),
+		(*Command_SaveActor)(nil),
 	}
-	file_command_proto_msgTypes[23].OneofWrappers = []any{
+	file_command_proto_msgTypes[24].OneofWrappers = []any{
 		(*Record_Meta)(nil),
 		(*Record_Node)(nil),
 		(*Record_Job)(nil),
@@ -3011,13 +3106,14 @@ func file_command_proto_init() {
 		(*Record_Reply)(nil),
 		(*Record_Client)(nil),
 	}
+	file_command_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

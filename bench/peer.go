@@ -38,6 +38,10 @@ var comparisons = []comparison{
 	{"actor_1to1_async", "actor_1to1_async", false, 20, 50},
 	{"actor_1to1_sync_p50", "actor_1to1_sync_p50", true, 8, 16},
 	{"actor_create_one_until_first_reply", "actor_create_one_until_first_reply", true, 0, 0},
+	{"actor_create_100", "actor_create_100", false, 10, 30},
+	{"actor_4to4_async", "actor_2to2_async", false, 15, 40},
+	{"actor_concurrency_100_async", "async_actor_1to1_async", false, 20, 50},
+	{"actor_crash_to_next_answer", "actor_kill9_until_next_call_answers", true, 5, 20},
 	{"chain_1000_dependent_tasks", "chain_1000_dependent_tasks", true, 10, 30},
 	{"queue_100k_total", "queue_100k_total", true, 20, 80},
 	{"pg_1_bundle_create_wait_remove_per_s", "pg_1_bundle_create_wait_remove_per_s", false, 10, 50},
@@ -70,7 +74,7 @@ var comparisons = []comparison{
 
 // raySections are those of the script that have what a section here has.
 var raySections = map[string][]string{
-	"tasks": {"tasks"}, "actors": {"actors"}, "scale": {"scale"}, "groups": {"scale"}, "cold": {"cold"}, "submit": {"jobs"},
+	"tasks": {"tasks"}, "actors": {"actors"}, "lives": {"actors", "faults"}, "scale": {"scale"}, "groups": {"scale"}, "cold": {"cold"}, "submit": {"jobs"},
 	"objects": {"objects", "scale"}, "transfer": {"xnode"}, "spill": {"spill"},
 }
 

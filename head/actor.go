@@ -96,7 +96,8 @@ func (l *leader) describe(a *fsm.Actor) *proto.ActorInfo {
 	return info
 }
 
-// WaitActor answers when the actor is alive in an incarnation above After, or dead.
+// WaitActor answers when the actor is alive in an incarnation above After, or dead; if
+// asked so, when incarnation After is over.
 func (c *controlService) WaitActor(ctx context.Context, r *proto.WaitActorRequest) (*proto.ActorInfo, error) {
 	var patience <-chan time.Time
 	for {
@@ -105,7 +106,7 @@ func (c *controlService) WaitActor(ctx context.Context, r *proto.WaitActorReques
 		}
 		changed, release := c.h.replica.watch.watch(string(r.Id))
 		a := c.h.leader.actorRecord(string(r.Id))
-		if a != nil && (a.Dead() || a.Alive() && a.Incarnation > r.After) {
+		if a != nil && (a.Dead() || a.Incarnation > r.After && (a.Alive() || r.Ended)) {
 			release()
 			return a.Info(), nil
 		}
@@ -133,7 +134,22 @@ func (c *controlService) WaitActor(ctx context.Context, r *proto.WaitActorReques
 
 // KillActor ends an actor, or its process only.
 func (c *controlService) KillActor(ctx context.Context, r *proto.KillActorRequest) (*proto.Ack, error) {
+	if a := c.h.leader.actorRecord(string(r.Id)); r.Released && (a == nil || a.Dead() || a.Spec.Detached) {
+		return &proto.Ack{}, nil
+	}
 	_, err := c.h.propose(ctx, &fsm.Command_KillActor{KillActor: &fsm.KillActor{Id: r.Id, Restart: r.Restart, Reason: r.Reason}})
+	if err != nil {
+		return nil, err
+	}
+	return &proto.Ack{}, nil
+}
+
+// SaveActor keeps the state of an actor for its next incarnation.
+func (c *controlService) SaveActor(ctx context.Context, r *proto.SaveActorRequest) (*proto.Ack, error) {
+	if v := c.h.replica.version(); v < 3 {
+		return nil, problem(proto.Error_UNAVAILABLE, "not every head knows yet how to save an actor's state (version %d)", v)
+	}
+	_, err := c.h.propose(ctx, &fsm.Command_SaveActor{SaveActor: &fsm.SaveActor{Id: r.Id, Incarnation: r.Incarnation, State: r.State}})
 	if err != nil {
 		return nil, err
 	}
@@ -152,10 +168,10 @@ func (c *controlService) ReportActor(ctx context.Context, r *proto.ActorReport) 
 		body = &fsm.Command_ActorRefused{ActorRefused: &fsm.ActorRefused{
 			Id: r.Id, Incarnation: r.Incarnation, Node: r.Node, Reason: r.GetCause().GetMessage(),
 		}}
-	case proto.ActorReport_DIED, proto.ActorReport_CONSTRUCTOR_FAILED:
+	case proto.ActorReport_DIED, proto.ActorReport_CONSTRUCTOR_FAILED, proto.ActorReport_EXITED:
 		body = &fsm.Command_ActorDied{ActorDied: &fsm.ActorDied{
 			Id: r.Id, Incarnation: r.Incarnation, Node: r.Node, Cause: r.Cause,
-			Final: r.State == proto.ActorReport_CONSTRUCTOR_FAILED || r.GetCause().GetKind() == proto.Error_JOB_ENDED,
+			Final: r.State != proto.ActorReport_DIED || r.GetCause().GetKind() == proto.Error_JOB_ENDED,
 		}}
 	default:
 		return nil, problem(proto.Error_INVALID, "unknown state %d of an actor", r.State)

@@ -305,7 +305,7 @@ func (l *leader) startActorOrder(s *fsm.State, a *fsm.Actor) *proto.NodeOrder {
 		spec = j.Spec
 	}
 	return &proto.NodeOrder{Body: &proto.NodeOrder_StartActor{
-		StartActor: &proto.StartActor{Actor: a.Spec, Incarnation: a.Incarnation, Job: spec},
+		StartActor: &proto.StartActor{Actor: a.Spec, Incarnation: a.Incarnation, Job: spec, Saved: a.Saved},
 	}}
 }
 

@@ -1,7 +1,11 @@
 package node
 
 import (
+	"context"
 	"slices"
+	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/node/account"
@@ -17,6 +21,8 @@ type actor struct {
 	ready       bool     // its constructor has returned
 	failed      *proto.Error
 	stopped     string // why the head had it stopped
+	exited      bool   // it has ended itself
+	saved       []byte // what its constructor is followed by: the state to go on from; nil: none
 	jobOver     bool   // it ends with its job, for good
 	over        bool
 }
@@ -44,7 +50,7 @@ func (n *Node) startActor(o *proto.StartActor) {
 		n.reportActorLocked(r) // the head hasn't heard
 		return
 	}
-	a := &actor{id: id, incarnation: o.Incarnation, spec: spec}
+	a := &actor{id: id, incarnation: o.Incarnation, spec: spec, saved: o.Saved}
 	j, err := n.jobForActorLocked(o)
 	if err != nil {
 		n.reportActorLocked(n.actorReport(a, proto.ActorReport_DIED, asProblem(err)))
@@ -97,8 +103,9 @@ func (n *Node) hostLocked(t *ticket, p *process) bool {
 	p.state, p.actor, p.hold, p.blocked, p.reach = hosting, a, t.hold, false, true
 	n.fenceLocked(p) // before it hears of the actor
 	p.push(&proto.ToProcess{Body: &proto.ToProcess_StartActor{StartActor: &proto.StartActor{
-		Actor: a.spec, Incarnation: a.incarnation, Gpus: n.ledger.Devices(t.hold),
+		Actor: a.spec, Incarnation: a.incarnation, Gpus: n.ledger.Devices(t.hold), Saved: a.saved,
 	}}})
+	a.saved = nil
 	return true
 }
 
@@ -120,6 +127,38 @@ func (n *Node) actorStarted(p *process, s *proto.ActorStarted) {
 	n.changed()
 }
 
+// actorExited is a worker's word that its actor is over and its callers have their answers.
+func (n *Node) actorExited(p *process, x *proto.ActorExit) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a := p.actor
+	if a == nil || a.over || string(a.id.Bytes()) != string(x.Id) || a.incarnation != x.Incarnation {
+		return
+	}
+	a.exited = true
+	p.kill("its actor ended itself")
+}
+
+// unheld is why an actor ends that nobody can call any more.
+const unheld = "no handle to it is left"
+
+// releaseActors has the head end actors that nobody holds any more.
+func (n *Node) releaseActors(actors []ids.ActorID) {
+	for _, id := range actors {
+		n.mu.Lock()
+		over := n.endedOwners.has(ids.ObjectID(id).Owner)
+		n.mu.Unlock()
+		if over {
+			continue // the actor ends with its job
+		}
+		r := &proto.KillActorRequest{Id: id.Bytes(), Reason: unheld, Released: true}
+		n.enqueueReport(reportKey{actor: id}, func(ctx context.Context) error {
+			_, err := n.head.control.KillActor(ctx, r, grpc.WaitForReady(true))
+			return err
+		})
+	}
+}
+
 func (n *Node) actorReport(a *actor, state proto.ActorReport_State, cause *proto.Error) *proto.ActorReport {
 	r := &proto.ActorReport{Id: a.id.Bytes(), Incarnation: a.incarnation, Node: uint32(n.id), State: state, Cause: cause}
 	if p := a.process; p != nil {
@@ -132,10 +171,13 @@ func (n *Node) actorReport(a *actor, state proto.ActorReport_State, cause *proto
 func (n *Node) actorEndedLocked(a *actor, cause *proto.Error) {
 	state := proto.ActorReport_DIED
 	e := &proto.Error{Kind: proto.Error_ACTOR_DIED, Message: cause.Message, ExitCode: cause.ExitCode, Signal: cause.Signal,
-		LogTail: cause.LogTail, Pid: cause.Pid, Node: cause.Node, Function: a.spec.GetClass(), Actor: a.id.Bytes()}
+		LogTail: cause.LogTail, Pid: cause.Pid, Node: cause.Node, Function: a.spec.GetClass(), Actor: a.id.Bytes(),
+		Class: a.spec.GetClass(), AtUnixMs: time.Now().UnixMilli()}
 	switch {
 	case a.failed != nil:
 		state, e = proto.ActorReport_CONSTRUCTOR_FAILED, a.failed
+	case a.exited:
+		state, e.Message = proto.ActorReport_EXITED, "it ended itself (gray.Exit)"
 	case a.jobOver:
 		e.Kind, e.Message = proto.Error_JOB_ENDED, "its job has ended"
 	case a.stopped != "":

@@ -61,6 +61,8 @@ func (r *reader) frame(m *proto.ToNode) error {
 		})
 	case *proto.ToNode_ActorStarted:
 		n.actorStarted(p, b.ActorStarted)
+	case *proto.ToNode_ActorExit:
+		n.actorExited(p, b.ActorExit)
 	case *proto.ToNode_FinishDriver:
 		if p.worker {
 			return fmt.Errorf("%w: a worker's FinishDriver", ErrBadFrame)

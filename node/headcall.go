@@ -28,6 +28,7 @@ var forwarded = map[string]struct {
 	"FindGroup":   {proto.Control_FindGroup_FullMethodName, false},
 	"WaitGroup":   {proto.Control_WaitGroup_FullMethodName, false},
 	"RemoveGroup": {proto.Control_RemoveGroup_FullMethodName, true},
+	"SaveActor":   {proto.Control_SaveActor_FullMethodName, true},
 	"PutKey":      {proto.Control_PutKey_FullMethodName, true},
 	"GetKey":      {proto.Control_GetKey_FullMethodName, false},
 	"DeleteKey":   {proto.Control_DeleteKey_FullMethodName, true},

@@ -110,7 +110,8 @@ type Node struct {
 	slots       map[uint32]bool // of the progress page, in use
 	jobs        map[ids.JobID]*job
 	endedJobs   recent[ids.JobID, struct{}]
-	driverLogs  recent[ids.JobID, string] // paths, of submitted jobs whose driver has ended
+	endedOwners recent[ids.ProcessID, struct{}] // processes that ended with their job
+	driverLogs  recent[ids.JobID, string]       // paths, of submitted jobs whose driver has ended
 	leases      map[uint64]*lease
 	actors      map[ids.ActorID]*actor
 	endedActors recent[ids.ActorID, *proto.ActorReport]

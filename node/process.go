@@ -242,6 +242,9 @@ func (n *Node) ended(p *process) {
 		close(ch)
 	}
 	p.calls = nil
+	if !p.worker || p.job != nil && p.job.ended {
+		n.endedOwners.put(p.id, struct{}{})
+	}
 	n.ledger.Free(p.hold)
 	p.hold = 0
 	n.ownerEndedLocked(p)

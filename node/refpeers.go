@@ -69,6 +69,8 @@ func (r refPeers) DeleteStored(node ids.NodeID, objects []ids.ObjectID) {
 	r.n.deleteStored(node, objects)
 }
 
+func (r refPeers) Unreferenced(actors []ids.ActorID) { r.n.releaseActors(actors) }
+
 // living returns a process of this node, or nil when it is gone.
 func (n *Node) living(id ids.ProcessID) *process {
 	if id.Node != n.id {

@@ -49,6 +49,7 @@ const (
 	Error_NOT_REPLICATED Error_Kind = 19 // fewer nodes than asked for could take an object
 	Error_UNSCHEDULABLE  Error_Kind = 22 // the node that it must be on isn't there
 	Error_GROUP_REMOVED  Error_Kind = 20 // the placement group in which it was to run isn't there any more
+	Error_CALLS_LIMIT    Error_Kind = 21 // more calls of an actor wait than may
 )
 
 // Enum value maps for Error_Kind.
@@ -76,6 +77,7 @@ var (
 		19: "NOT_REPLICATED",
 		22: "UNSCHEDULABLE",
 		20: "GROUP_REMOVED",
+		21: "CALLS_LIMIT",
 	}
 	Error_Kind_value = map[string]int32{
 		"INTERNAL":       0,
@@ -100,6 +102,7 @@ var (
 		"NOT_REPLICATED": 19,
 		"UNSCHEDULABLE":  22,
 		"GROUP_REMOVED":  20,
+		"CALLS_LIMIT":    21,
 	}
 )
 
@@ -329,7 +332,7 @@ func (x ActorInfo_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorInfo_State.Descriptor instead.
 func (ActorInfo_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{40, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{41, 0}
 }
 
 type ActorReport_State int32
@@ -339,21 +342,24 @@ const (
 	ActorReport_DIED               ActorReport_State = 1
 	ActorReport_REFUSED            ActorReport_State = 2
 	ActorReport_CONSTRUCTOR_FAILED ActorReport_State = 3
+	ActorReport_EXITED             ActorReport_State = 70
 )
 
 // Enum value maps for ActorReport_State.
 var (
 	ActorReport_State_name = map[int32]string{
-		0: "ALIVE",
-		1: "DIED",
-		2: "REFUSED",
-		3: "CONSTRUCTOR_FAILED",
+		0:  "ALIVE",
+		1:  "DIED",
+		2:  "REFUSED",
+		3:  "CONSTRUCTOR_FAILED",
+		70: "EXITED",
 	}
 	ActorReport_State_value = map[string]int32{
 		"ALIVE":              0,
 		"DIED":               1,
 		"REFUSED":            2,
 		"CONSTRUCTOR_FAILED": 3,
+		"EXITED":             70,
 	}
 )
 
@@ -381,7 +387,7 @@ func (x ActorReport_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActorReport_State.Descriptor instead.
 func (ActorReport_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{41, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{42, 0}
 }
 
 type GroupSpec_Strategy int32
@@ -433,7 +439,7 @@ func (x GroupSpec_Strategy) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupSpec_Strategy.Descriptor instead.
 func (GroupSpec_Strategy) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{46, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{48, 0}
 }
 
 type GroupInfo_State int32
@@ -485,7 +491,7 @@ func (x GroupInfo_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupInfo_State.Descriptor instead.
 func (GroupInfo_State) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{48, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{50, 0}
 }
 
 // An Error that crosses processes. The SDK turns it into its typed errors.
@@ -502,6 +508,8 @@ type Error struct {
 	Attempt       uint32                 `protobuf:"varint,9,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	LogTail       string                 `protobuf:"bytes,10,opt,name=log_tail,json=logTail,proto3" json:"log_tail,omitempty"` // last lines the dead process wrote
 	Actor         []byte                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
+	Class         string                 `protobuf:"bytes,70,opt,name=class,proto3" json:"class,omitempty"`                          // of the actor that died
+	AtUnixMs      int64                  `protobuf:"varint,71,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"` // when its process ended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -611,6 +619,20 @@ func (x *Error) GetActor() []byte {
 		return x.Actor
 	}
 	return nil
+}
+
+func (x *Error) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *Error) GetAtUnixMs() int64 {
+	if x != nil {
+		return x.AtUnixMs
+	}
+	return 0
 }
 
 type Resources struct {
@@ -2637,6 +2659,7 @@ type StartActor struct {
 	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Job           *JobSpec               `protobuf:"bytes,3,opt,name=job,proto3" json:"job,omitempty"`
 	Gpus          []uint32               `protobuf:"varint,100,rep,packed,name=gpus,proto3" json:"gpus,omitempty"` // from its node to its process: the devices that are its own
+	Saved         []byte                 `protobuf:"bytes,70,opt,name=saved,proto3,oneof" json:"saved,omitempty"`  // the state that an earlier incarnation saved last
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2695,6 +2718,13 @@ func (x *StartActor) GetJob() *JobSpec {
 func (x *StartActor) GetGpus() []uint32 {
 	if x != nil {
 		return x.Gpus
+	}
+	return nil
+}
+
+func (x *StartActor) GetSaved() []byte {
+	if x != nil {
+		return x.Saved
 	}
 	return nil
 }
@@ -3302,21 +3332,25 @@ func (x *RegisterDriverReply) GetSubmissionId() string {
 
 // ActorSpec is kept by the head; payload is the SDK's own.
 type ActorSpec struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Id             []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Job            uint32                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
-	Name           string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	Namespace      string                 `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Class          string                 `protobuf:"bytes,5,opt,name=class,proto3" json:"class,omitempty"`         // for people: "main.Counter"
-	Resources      *Resources             `protobuf:"bytes,6,opt,name=resources,proto3" json:"resources,omitempty"` // held while it lives
-	Strategy       *Strategy              `protobuf:"bytes,7,opt,name=strategy,proto3" json:"strategy,omitempty"`
-	MaxRestarts    int32                  `protobuf:"varint,8,opt,name=max_restarts,json=maxRestarts,proto3" json:"max_restarts,omitempty"` // -1: without bound
-	MaxConcurrency uint32                 `protobuf:"varint,9,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
-	Detached       bool                   `protobuf:"varint,10,opt,name=detached,proto3" json:"detached,omitempty"`
-	Payload        []byte                 `protobuf:"bytes,11,opt,name=payload,proto3" json:"payload,omitempty"` // constructor call, in the SDK's task layout
-	CreatorNode    uint32                 `protobuf:"varint,12,opt,name=creator_node,json=creatorNode,proto3" json:"creator_node,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Id              []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Job             uint32                 `protobuf:"varint,2,opt,name=job,proto3" json:"job,omitempty"`
+	Name            string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Namespace       string                 `protobuf:"bytes,4,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Class           string                 `protobuf:"bytes,5,opt,name=class,proto3" json:"class,omitempty"`         // for people: "main.Counter"
+	Resources       *Resources             `protobuf:"bytes,6,opt,name=resources,proto3" json:"resources,omitempty"` // held while it lives
+	Strategy        *Strategy              `protobuf:"bytes,7,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	MaxRestarts     int32                  `protobuf:"varint,8,opt,name=max_restarts,json=maxRestarts,proto3" json:"max_restarts,omitempty"` // -1: without bound
+	MaxConcurrency  uint32                 `protobuf:"varint,9,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
+	Detached        bool                   `protobuf:"varint,10,opt,name=detached,proto3" json:"detached,omitempty"`
+	Payload         []byte                 `protobuf:"bytes,11,opt,name=payload,proto3" json:"payload,omitempty"` // constructor call, in the SDK's task layout
+	CreatorNode     uint32                 `protobuf:"varint,12,opt,name=creator_node,json=creatorNode,proto3" json:"creator_node,omitempty"`
+	MaxTaskRetries  int32                  `protobuf:"varint,70,opt,name=max_task_retries,json=maxTaskRetries,proto3" json:"max_task_retries,omitempty"`    // of a call, after a death under it; -1: without bound
+	MaxPendingCalls uint32                 `protobuf:"varint,71,opt,name=max_pending_calls,json=maxPendingCalls,proto3" json:"max_pending_calls,omitempty"` // of one process, unanswered; 0: without bound
+	Groups          []*ConcurrencyGroup    `protobuf:"bytes,72,rep,name=groups,proto3" json:"groups,omitempty"`
+	SaveEvery       uint32                 `protobuf:"varint,73,opt,name=save_every,json=saveEvery,proto3" json:"save_every,omitempty"` // its state is saved after so many calls; 0: when it asks
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ActorSpec) Reset() {
@@ -3433,6 +3467,95 @@ func (x *ActorSpec) GetCreatorNode() uint32 {
 	return 0
 }
 
+func (x *ActorSpec) GetMaxTaskRetries() int32 {
+	if x != nil {
+		return x.MaxTaskRetries
+	}
+	return 0
+}
+
+func (x *ActorSpec) GetMaxPendingCalls() uint32 {
+	if x != nil {
+		return x.MaxPendingCalls
+	}
+	return 0
+}
+
+func (x *ActorSpec) GetGroups() []*ConcurrencyGroup {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *ActorSpec) GetSaveEvery() uint32 {
+	if x != nil {
+		return x.SaveEvery
+	}
+	return 0
+}
+
+// ConcurrencyGroup is methods of which so many calls run at a time, beside all others.
+type ConcurrencyGroup struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	MaxConcurrency uint32                 `protobuf:"varint,2,opt,name=max_concurrency,json=maxConcurrency,proto3" json:"max_concurrency,omitempty"`
+	Methods        []uint64               `protobuf:"fixed64,3,rep,packed,name=methods,proto3" json:"methods,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ConcurrencyGroup) Reset() {
+	*x = ConcurrencyGroup{}
+	mi := &file_cluster_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConcurrencyGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConcurrencyGroup) ProtoMessage() {}
+
+func (x *ConcurrencyGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConcurrencyGroup.ProtoReflect.Descriptor instead.
+func (*ConcurrencyGroup) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ConcurrencyGroup) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ConcurrencyGroup) GetMaxConcurrency() uint32 {
+	if x != nil {
+		return x.MaxConcurrency
+	}
+	return 0
+}
+
+func (x *ConcurrencyGroup) GetMethods() []uint64 {
+	if x != nil {
+		return x.Methods
+	}
+	return nil
+}
+
 type ActorInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Spec          *ActorSpec             `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"` // without payload
@@ -3453,7 +3576,7 @@ type ActorInfo struct {
 
 func (x *ActorInfo) Reset() {
 	*x = ActorInfo{}
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3465,7 +3588,7 @@ func (x *ActorInfo) String() string {
 func (*ActorInfo) ProtoMessage() {}
 
 func (x *ActorInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[40]
+	mi := &file_cluster_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3478,7 +3601,7 @@ func (x *ActorInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorInfo.ProtoReflect.Descriptor instead.
 func (*ActorInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{40}
+	return file_cluster_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ActorInfo) GetSpec() *ActorSpec {
@@ -3581,7 +3704,7 @@ type ActorReport struct {
 
 func (x *ActorReport) Reset() {
 	*x = ActorReport{}
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3593,7 +3716,7 @@ func (x *ActorReport) String() string {
 func (*ActorReport) ProtoMessage() {}
 
 func (x *ActorReport) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[41]
+	mi := &file_cluster_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3606,7 +3729,7 @@ func (x *ActorReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorReport.ProtoReflect.Descriptor instead.
 func (*ActorReport) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{41}
+	return file_cluster_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ActorReport) GetId() []byte {
@@ -3675,7 +3798,7 @@ type CreateActorRequest struct {
 
 func (x *CreateActorRequest) Reset() {
 	*x = CreateActorRequest{}
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3687,7 +3810,7 @@ func (x *CreateActorRequest) String() string {
 func (*CreateActorRequest) ProtoMessage() {}
 
 func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[42]
+	mi := &file_cluster_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3700,7 +3823,7 @@ func (x *CreateActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActorRequest.ProtoReflect.Descriptor instead.
 func (*CreateActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{42}
+	return file_cluster_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *CreateActorRequest) GetSpec() *ActorSpec {
@@ -3728,7 +3851,7 @@ type FindActorRequest struct {
 
 func (x *FindActorRequest) Reset() {
 	*x = FindActorRequest{}
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3740,7 +3863,7 @@ func (x *FindActorRequest) String() string {
 func (*FindActorRequest) ProtoMessage() {}
 
 func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[43]
+	mi := &file_cluster_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3753,7 +3876,7 @@ func (x *FindActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindActorRequest.ProtoReflect.Descriptor instead.
 func (*FindActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{43}
+	return file_cluster_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FindActorRequest) GetNamespace() string {
@@ -3777,18 +3900,20 @@ func (x *FindActorRequest) GetId() []byte {
 	return nil
 }
 
-// WaitActor answers when the actor is ALIVE in an incarnation above after, or DEAD.
+// WaitActor answers when the actor is ALIVE in an incarnation above after, or DEAD; ended:
+// or as soon as incarnation after is over.
 type WaitActorRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	After         uint32                 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	Ended         bool                   `protobuf:"varint,70,opt,name=ended,proto3" json:"ended,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WaitActorRequest) Reset() {
 	*x = WaitActorRequest{}
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3800,7 +3925,7 @@ func (x *WaitActorRequest) String() string {
 func (*WaitActorRequest) ProtoMessage() {}
 
 func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[44]
+	mi := &file_cluster_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3813,7 +3938,7 @@ func (x *WaitActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitActorRequest.ProtoReflect.Descriptor instead.
 func (*WaitActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{44}
+	return file_cluster_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *WaitActorRequest) GetId() []byte {
@@ -3830,18 +3955,27 @@ func (x *WaitActorRequest) GetAfter() uint32 {
 	return 0
 }
 
+func (x *WaitActorRequest) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+// released: nobody holds a handle any more; no effect on a detached actor.
 type KillActorRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Restart       bool                   `protobuf:"varint,2,opt,name=restart,proto3" json:"restart,omitempty"`
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Released      bool                   `protobuf:"varint,70,opt,name=released,proto3" json:"released,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *KillActorRequest) Reset() {
 	*x = KillActorRequest{}
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3853,7 +3987,7 @@ func (x *KillActorRequest) String() string {
 func (*KillActorRequest) ProtoMessage() {}
 
 func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[45]
+	mi := &file_cluster_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3866,7 +4000,7 @@ func (x *KillActorRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActorRequest.ProtoReflect.Descriptor instead.
 func (*KillActorRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{45}
+	return file_cluster_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *KillActorRequest) GetId() []byte {
@@ -3890,6 +4024,73 @@ func (x *KillActorRequest) GetReason() string {
 	return ""
 }
 
+func (x *KillActorRequest) GetReleased() bool {
+	if x != nil {
+		return x.Released
+	}
+	return false
+}
+
+type SaveActorRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	State         []byte                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveActorRequest) Reset() {
+	*x = SaveActorRequest{}
+	mi := &file_cluster_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveActorRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveActorRequest) ProtoMessage() {}
+
+func (x *SaveActorRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveActorRequest.ProtoReflect.Descriptor instead.
+func (*SaveActorRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *SaveActorRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *SaveActorRequest) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *SaveActorRequest) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
 // GroupSpec is a placement group as its creator wants it.
 type GroupSpec struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3906,7 +4107,7 @@ type GroupSpec struct {
 
 func (x *GroupSpec) Reset() {
 	*x = GroupSpec{}
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3918,7 +4119,7 @@ func (x *GroupSpec) String() string {
 func (*GroupSpec) ProtoMessage() {}
 
 func (x *GroupSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[46]
+	mi := &file_cluster_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3931,7 +4132,7 @@ func (x *GroupSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupSpec.ProtoReflect.Descriptor instead.
 func (*GroupSpec) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{46}
+	return file_cluster_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *GroupSpec) GetId() []byte {
@@ -3993,7 +4194,7 @@ type Bundle struct {
 
 func (x *Bundle) Reset() {
 	*x = Bundle{}
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4005,7 +4206,7 @@ func (x *Bundle) String() string {
 func (*Bundle) ProtoMessage() {}
 
 func (x *Bundle) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4018,7 +4219,7 @@ func (x *Bundle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bundle.ProtoReflect.Descriptor instead.
 func (*Bundle) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{47}
+	return file_cluster_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *Bundle) GetResources() *Resources {
@@ -4051,7 +4252,7 @@ type GroupInfo struct {
 
 func (x *GroupInfo) Reset() {
 	*x = GroupInfo{}
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4063,7 +4264,7 @@ func (x *GroupInfo) String() string {
 func (*GroupInfo) ProtoMessage() {}
 
 func (x *GroupInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4076,7 +4277,7 @@ func (x *GroupInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupInfo.ProtoReflect.Descriptor instead.
 func (*GroupInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{48}
+	return file_cluster_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *GroupInfo) GetSpec() *GroupSpec {
@@ -4144,7 +4345,7 @@ type CreateGroupRequest struct {
 
 func (x *CreateGroupRequest) Reset() {
 	*x = CreateGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4156,7 +4357,7 @@ func (x *CreateGroupRequest) String() string {
 func (*CreateGroupRequest) ProtoMessage() {}
 
 func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[49]
+	mi := &file_cluster_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4169,7 +4370,7 @@ func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroupRequest.ProtoReflect.Descriptor instead.
 func (*CreateGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{49}
+	return file_cluster_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *CreateGroupRequest) GetSpec() *GroupSpec {
@@ -4190,7 +4391,7 @@ type FindGroupRequest struct {
 
 func (x *FindGroupRequest) Reset() {
 	*x = FindGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4202,7 +4403,7 @@ func (x *FindGroupRequest) String() string {
 func (*FindGroupRequest) ProtoMessage() {}
 
 func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4215,7 +4416,7 @@ func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindGroupRequest.ProtoReflect.Descriptor instead.
 func (*FindGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{50}
+	return file_cluster_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *FindGroupRequest) GetNamespace() string {
@@ -4250,7 +4451,7 @@ type WaitGroupRequest struct {
 
 func (x *WaitGroupRequest) Reset() {
 	*x = WaitGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4262,7 +4463,7 @@ func (x *WaitGroupRequest) String() string {
 func (*WaitGroupRequest) ProtoMessage() {}
 
 func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4275,7 +4476,7 @@ func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitGroupRequest.ProtoReflect.Descriptor instead.
 func (*WaitGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{51}
+	return file_cluster_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *WaitGroupRequest) GetId() []byte {
@@ -4308,7 +4509,7 @@ type RemoveGroupRequest struct {
 
 func (x *RemoveGroupRequest) Reset() {
 	*x = RemoveGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4320,7 +4521,7 @@ func (x *RemoveGroupRequest) String() string {
 func (*RemoveGroupRequest) ProtoMessage() {}
 
 func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4333,7 +4534,7 @@ func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroupRequest.ProtoReflect.Descriptor instead.
 func (*RemoveGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{52}
+	return file_cluster_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *RemoveGroupRequest) GetId() []byte {
@@ -4355,7 +4556,7 @@ type PutKeyRequest struct {
 
 func (x *PutKeyRequest) Reset() {
 	*x = PutKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4367,7 +4568,7 @@ func (x *PutKeyRequest) String() string {
 func (*PutKeyRequest) ProtoMessage() {}
 
 func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4380,7 +4581,7 @@ func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyRequest.ProtoReflect.Descriptor instead.
 func (*PutKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{53}
+	return file_cluster_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PutKeyRequest) GetNamespace() string {
@@ -4420,7 +4621,7 @@ type PutKeyReply struct {
 
 func (x *PutKeyReply) Reset() {
 	*x = PutKeyReply{}
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4432,7 +4633,7 @@ func (x *PutKeyReply) String() string {
 func (*PutKeyReply) ProtoMessage() {}
 
 func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4445,7 +4646,7 @@ func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyReply.ProtoReflect.Descriptor instead.
 func (*PutKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{54}
+	return file_cluster_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *PutKeyReply) GetExisted() bool {
@@ -4465,7 +4666,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4477,7 +4678,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4490,7 +4691,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{55}
+	return file_cluster_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetKeyRequest) GetNamespace() string {
@@ -4517,7 +4718,7 @@ type GetKeyReply struct {
 
 func (x *GetKeyReply) Reset() {
 	*x = GetKeyReply{}
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4529,7 +4730,7 @@ func (x *GetKeyReply) String() string {
 func (*GetKeyReply) ProtoMessage() {}
 
 func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4542,7 +4743,7 @@ func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyReply.ProtoReflect.Descriptor instead.
 func (*GetKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{56}
+	return file_cluster_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GetKeyReply) GetValue() []byte {
@@ -4569,7 +4770,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4581,7 +4782,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4594,7 +4795,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{57}
+	return file_cluster_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DeleteKeyRequest) GetNamespace() string {
@@ -4620,7 +4821,7 @@ type DeleteKeyReply struct {
 
 func (x *DeleteKeyReply) Reset() {
 	*x = DeleteKeyReply{}
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4632,7 +4833,7 @@ func (x *DeleteKeyReply) String() string {
 func (*DeleteKeyReply) ProtoMessage() {}
 
 func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4645,7 +4846,7 @@ func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyReply.ProtoReflect.Descriptor instead.
 func (*DeleteKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{58}
+	return file_cluster_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DeleteKeyReply) GetExisted() bool {
@@ -4665,7 +4866,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4677,7 +4878,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4690,7 +4891,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{59}
+	return file_cluster_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListKeysRequest) GetNamespace() string {
@@ -4716,7 +4917,7 @@ type ListKeysReply struct {
 
 func (x *ListKeysReply) Reset() {
 	*x = ListKeysReply{}
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4728,7 +4929,7 @@ func (x *ListKeysReply) String() string {
 func (*ListKeysReply) ProtoMessage() {}
 
 func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4741,7 +4942,7 @@ func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysReply.ProtoReflect.Descriptor instead.
 func (*ListKeysReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{60}
+	return file_cluster_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ListKeysReply) GetKeys() []string {
@@ -4759,7 +4960,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4771,7 +4972,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4784,7 +4985,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{61}
+	return file_cluster_proto_rawDescGZIP(), []int{63}
 }
 
 type ListNodesReply struct {
@@ -4796,7 +4997,7 @@ type ListNodesReply struct {
 
 func (x *ListNodesReply) Reset() {
 	*x = ListNodesReply{}
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4808,7 +5009,7 @@ func (x *ListNodesReply) String() string {
 func (*ListNodesReply) ProtoMessage() {}
 
 func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4821,7 +5022,7 @@ func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesReply.ProtoReflect.Descriptor instead.
 func (*ListNodesReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{62}
+	return file_cluster_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListNodesReply) GetNodes() []*NodeInfo {
@@ -4841,7 +5042,7 @@ type FetchPackageRequest struct {
 
 func (x *FetchPackageRequest) Reset() {
 	*x = FetchPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4853,7 +5054,7 @@ func (x *FetchPackageRequest) String() string {
 func (*FetchPackageRequest) ProtoMessage() {}
 
 func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4866,7 +5067,7 @@ func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPackageRequest.ProtoReflect.Descriptor instead.
 func (*FetchPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{63}
+	return file_cluster_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *FetchPackageRequest) GetName() string {
@@ -4895,7 +5096,7 @@ type AddHeadRequest struct {
 
 func (x *AddHeadRequest) Reset() {
 	*x = AddHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4907,7 +5108,7 @@ func (x *AddHeadRequest) String() string {
 func (*AddHeadRequest) ProtoMessage() {}
 
 func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4920,7 +5121,7 @@ func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddHeadRequest.ProtoReflect.Descriptor instead.
 func (*AddHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{64}
+	return file_cluster_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *AddHeadRequest) GetId() string {
@@ -4960,7 +5161,7 @@ type DescribeHeadRequest struct {
 
 func (x *DescribeHeadRequest) Reset() {
 	*x = DescribeHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4972,7 +5173,7 @@ func (x *DescribeHeadRequest) String() string {
 func (*DescribeHeadRequest) ProtoMessage() {}
 
 func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4985,7 +5186,7 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{65}
+	return file_cluster_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DescribeHeadRequest) GetDisk() bool {
@@ -5020,7 +5221,7 @@ type HeadInfo struct {
 
 func (x *HeadInfo) Reset() {
 	*x = HeadInfo{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5032,7 +5233,7 @@ func (x *HeadInfo) String() string {
 func (*HeadInfo) ProtoMessage() {}
 
 func (x *HeadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5045,7 +5246,7 @@ func (x *HeadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadInfo.ProtoReflect.Descriptor instead.
 func (*HeadInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *HeadInfo) GetId() string {
@@ -5177,7 +5378,7 @@ type PackageChunk struct {
 
 func (x *PackageChunk) Reset() {
 	*x = PackageChunk{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5189,7 +5390,7 @@ func (x *PackageChunk) String() string {
 func (*PackageChunk) ProtoMessage() {}
 
 func (x *PackageChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5202,7 +5403,7 @@ func (x *PackageChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageChunk.ProtoReflect.Descriptor instead.
 func (*PackageChunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *PackageChunk) GetSha256() string {
@@ -5228,7 +5429,7 @@ type ReadPackageRequest struct {
 
 func (x *ReadPackageRequest) Reset() {
 	*x = ReadPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5240,7 +5441,7 @@ func (x *ReadPackageRequest) String() string {
 func (*ReadPackageRequest) ProtoMessage() {}
 
 func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5253,7 +5454,7 @@ func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPackageRequest.ProtoReflect.Descriptor instead.
 func (*ReadPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *ReadPackageRequest) GetSha256() string {
@@ -5278,7 +5479,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5290,7 +5491,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5303,7 +5504,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LeaseRequest) GetJob() uint32 {
@@ -5369,7 +5570,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5381,7 +5582,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5394,7 +5595,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -5466,7 +5667,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5478,7 +5679,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5491,7 +5692,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -5540,7 +5741,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5552,7 +5753,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5565,7 +5766,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -5601,7 +5802,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5613,7 +5814,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5626,7 +5827,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -5655,7 +5856,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5667,7 +5868,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5680,7 +5881,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -5714,7 +5915,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5726,7 +5927,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5739,7 +5940,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -5773,7 +5974,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5785,7 +5986,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5798,7 +5999,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -5881,7 +6082,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5893,7 +6094,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5906,7 +6107,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -5933,7 +6134,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5945,7 +6146,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5958,7 +6159,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -5986,7 +6187,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5998,7 +6199,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6011,7 +6212,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -6051,7 +6252,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6063,7 +6264,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6076,7 +6277,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -6125,7 +6326,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6137,7 +6338,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6150,7 +6351,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *AdoptRequest) GetId() []byte {
@@ -6185,7 +6386,7 @@ type MovedRequest struct {
 
 func (x *MovedRequest) Reset() {
 	*x = MovedRequest{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6197,7 +6398,7 @@ func (x *MovedRequest) String() string {
 func (*MovedRequest) ProtoMessage() {}
 
 func (x *MovedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6210,7 +6411,7 @@ func (x *MovedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MovedRequest.ProtoReflect.Descriptor instead.
 func (*MovedRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *MovedRequest) GetId() []byte {
@@ -6243,7 +6444,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6255,7 +6456,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6268,7 +6469,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -6289,7 +6490,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6301,7 +6502,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6314,7 +6515,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -6333,7 +6534,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6345,7 +6546,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6358,7 +6559,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{85}
+	return file_cluster_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -6379,7 +6580,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6391,7 +6592,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6404,7 +6605,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{86}
+	return file_cluster_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -6428,7 +6629,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6440,7 +6641,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6453,7 +6654,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{87}
+	return file_cluster_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -6510,7 +6711,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6522,7 +6723,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6535,7 +6736,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{88}
+	return file_cluster_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -6592,7 +6793,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6604,7 +6805,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6617,7 +6818,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{89}
+	return file_cluster_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -6751,7 +6952,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6763,7 +6964,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6776,7 +6977,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{90}
+	return file_cluster_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -6818,7 +7019,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6830,7 +7031,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6843,7 +7044,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{91}
+	return file_cluster_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -6888,7 +7089,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6900,7 +7101,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6913,7 +7114,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{92}
+	return file_cluster_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -7014,7 +7215,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7026,7 +7227,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7039,7 +7240,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{93}
+	return file_cluster_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -7096,7 +7297,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7108,7 +7309,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7121,7 +7322,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{94}
+	return file_cluster_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -7162,7 +7363,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7174,7 +7375,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7187,7 +7388,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{95}
+	return file_cluster_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -7262,7 +7463,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7274,7 +7475,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7287,7 +7488,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{96}
+	return file_cluster_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -7309,7 +7510,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7321,7 +7522,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7334,7 +7535,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{97}
+	return file_cluster_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -7382,7 +7583,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7394,7 +7595,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7407,7 +7608,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{98}
+	return file_cluster_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -7475,7 +7676,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7487,7 +7688,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7500,7 +7701,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{99}
+	return file_cluster_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -7564,7 +7765,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7576,7 +7777,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7589,7 +7790,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{100}
+	return file_cluster_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -7624,7 +7825,7 @@ var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\x8d\x05\n" +
+	"\rcluster.proto\x12\agray.v1\"\xd2\x05\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -7637,7 +7838,10 @@ const file_cluster_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\rR\aattempt\x12\x19\n" +
 	"\blog_tail\x18\n" +
 	" \x01(\tR\alogTail\x12\x14\n" +
-	"\x05actor\x18\v \x01(\fR\x05actor\"\xe8\x02\n" +
+	"\x05actor\x18\v \x01(\fR\x05actor\x12\x14\n" +
+	"\x05class\x18F \x01(\tR\x05class\x12\x1c\n" +
+	"\n" +
+	"at_unix_ms\x18G \x01(\x03R\batUnixMs\"\xf9\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -7664,7 +7868,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\rOTHER_CLUSTER\x10\x12\x12\x12\n" +
 	"\x0eNOT_REPLICATED\x10\x13\x12\x11\n" +
 	"\rUNSCHEDULABLE\x10\x16\x12\x11\n" +
-	"\rGROUP_REMOVED\x10\x14\"\x86\x01\n" +
+	"\rGROUP_REMOVED\x10\x14\x12\x0f\n" +
+	"\vCALLS_LIMIT\x10\x15\"\x86\x01\n" +
 	"\tResources\x12<\n" +
 	"\bquantity\x18\x01 \x03(\v2 .gray.v1.Resources.QuantityEntryR\bquantity\x1a;\n" +
 	"\rQuantityEntry\x12\x10\n" +
@@ -7832,13 +8037,15 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"\x1c\n" +
 	"\bJobEnded\x12\x10\n" +
-	"\x03job\x18\x01 \x01(\rR\x03job\"\x90\x01\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\"\xb5\x01\n" +
 	"\n" +
 	"StartActor\x12(\n" +
 	"\x05actor\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x05actor\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\"\n" +
 	"\x03job\x18\x03 \x01(\v2\x10.gray.v1.JobSpecR\x03job\x12\x12\n" +
-	"\x04gpus\x18d \x03(\rR\x04gpus\"U\n" +
+	"\x04gpus\x18d \x03(\rR\x04gpus\x12\x19\n" +
+	"\x05saved\x18F \x01(\fH\x00R\x05saved\x88\x01\x01B\b\n" +
+	"\x06_saved\"U\n" +
 	"\tStopActor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x16\n" +
@@ -7905,7 +8112,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
 	"\x13RegisterDriverReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12#\n" +
-	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xfb\x02\n" +
+	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xa3\x04\n" +
 	"\tActorSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x12\n" +
@@ -7919,7 +8126,16 @@ const file_cluster_proto_rawDesc = "" +
 	"\bdetached\x18\n" +
 	" \x01(\bR\bdetached\x12\x18\n" +
 	"\apayload\x18\v \x01(\fR\apayload\x12!\n" +
-	"\fcreator_node\x18\f \x01(\rR\vcreatorNode\"\xcf\x03\n" +
+	"\fcreator_node\x18\f \x01(\rR\vcreatorNode\x12(\n" +
+	"\x10max_task_retries\x18F \x01(\x05R\x0emaxTaskRetries\x12*\n" +
+	"\x11max_pending_calls\x18G \x01(\rR\x0fmaxPendingCalls\x121\n" +
+	"\x06groups\x18H \x03(\v2\x19.gray.v1.ConcurrencyGroupR\x06groups\x12\x1d\n" +
+	"\n" +
+	"save_every\x18I \x01(\rR\tsaveEvery\"i\n" +
+	"\x10ConcurrencyGroup\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
+	"\x0fmax_concurrency\x18\x02 \x01(\rR\x0emaxConcurrency\x12\x18\n" +
+	"\amethods\x18\x03 \x03(\x06R\amethods\"\xcf\x03\n" +
 	"\tActorInfo\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x04spec\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.gray.v1.ActorInfo.StateR\x05state\x12 \n" +
@@ -7939,7 +8155,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05ALIVE\x10\x01\x12\x0e\n" +
 	"\n" +
 	"RESTARTING\x10\x02\x12\b\n" +
-	"\x04DEAD\x10\x03\"\xb4\x02\n" +
+	"\x04DEAD\x10\x03\"\xc0\x02\n" +
 	"\vActorReport\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x12\n" +
@@ -7948,26 +8164,34 @@ const file_cluster_proto_rawDesc = "" +
 	"\aprocess\x18\x05 \x01(\rR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x06 \x01(\tR\aaddress\x12\x10\n" +
 	"\x03pid\x18\a \x01(\x05R\x03pid\x12$\n" +
-	"\x05cause\x18\b \x01(\v2\x0e.gray.v1.ErrorR\x05cause\"A\n" +
+	"\x05cause\x18\b \x01(\v2\x0e.gray.v1.ErrorR\x05cause\"M\n" +
 	"\x05State\x12\t\n" +
 	"\x05ALIVE\x10\x00\x12\b\n" +
 	"\x04DIED\x10\x01\x12\v\n" +
 	"\aREFUSED\x10\x02\x12\x16\n" +
-	"\x12CONSTRUCTOR_FAILED\x10\x03\"`\n" +
+	"\x12CONSTRUCTOR_FAILED\x10\x03\x12\n" +
+	"\n" +
+	"\x06EXITED\x10F\"`\n" +
 	"\x12CreateActorRequest\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x04spec\x12\"\n" +
 	"\rget_if_exists\x18\x02 \x01(\bR\vgetIfExists\"T\n" +
 	"\x10FindActorRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
-	"\x02id\x18\x03 \x01(\fR\x02id\"8\n" +
+	"\x02id\x18\x03 \x01(\fR\x02id\"N\n" +
 	"\x10WaitActorRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
-	"\x05after\x18\x02 \x01(\rR\x05after\"T\n" +
+	"\x05after\x18\x02 \x01(\rR\x05after\x12\x14\n" +
+	"\x05ended\x18F \x01(\bR\x05ended\"p\n" +
 	"\x10KillActorRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\arestart\x18\x02 \x01(\bR\arestart\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xa5\x02\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x1a\n" +
+	"\breleased\x18F \x01(\bR\breleased\"Z\n" +
+	"\x10SaveActorRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\fR\x05state\"\xa5\x02\n" +
 	"\tGroupSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x12\n" +
@@ -8253,8 +8477,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\xf2\n" +
-	"\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index2\xa8\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -8268,7 +8491,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\vCreateActor\x12\x1b.gray.v1.CreateActorRequest\x1a\f.gray.v1.Ack\x12:\n" +
 	"\tFindActor\x12\x19.gray.v1.FindActorRequest\x1a\x12.gray.v1.ActorInfo\x12:\n" +
 	"\tWaitActor\x12\x19.gray.v1.WaitActorRequest\x1a\x12.gray.v1.ActorInfo\x124\n" +
-	"\tKillActor\x12\x19.gray.v1.KillActorRequest\x1a\f.gray.v1.Ack\x126\n" +
+	"\tKillActor\x12\x19.gray.v1.KillActorRequest\x1a\f.gray.v1.Ack\x124\n" +
+	"\tSaveActor\x12\x19.gray.v1.SaveActorRequest\x1a\f.gray.v1.Ack\x126\n" +
 	"\x06PutKey\x12\x16.gray.v1.PutKeyRequest\x1a\x14.gray.v1.PutKeyReply\x126\n" +
 	"\x06GetKey\x12\x16.gray.v1.GetKeyRequest\x1a\x14.gray.v1.GetKeyReply\x12?\n" +
 	"\tDeleteKey\x12\x19.gray.v1.DeleteKeyRequest\x1a\x17.gray.v1.DeleteKeyReply\x12<\n" +
@@ -8316,7 +8540,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 106)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 108)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -8366,83 +8590,85 @@ var file_cluster_proto_goTypes = []any{
 	(*RegisterDriverRequest)(nil), // 45: gray.v1.RegisterDriverRequest
 	(*RegisterDriverReply)(nil),   // 46: gray.v1.RegisterDriverReply
 	(*ActorSpec)(nil),             // 47: gray.v1.ActorSpec
-	(*ActorInfo)(nil),             // 48: gray.v1.ActorInfo
-	(*ActorReport)(nil),           // 49: gray.v1.ActorReport
-	(*CreateActorRequest)(nil),    // 50: gray.v1.CreateActorRequest
-	(*FindActorRequest)(nil),      // 51: gray.v1.FindActorRequest
-	(*WaitActorRequest)(nil),      // 52: gray.v1.WaitActorRequest
-	(*KillActorRequest)(nil),      // 53: gray.v1.KillActorRequest
-	(*GroupSpec)(nil),             // 54: gray.v1.GroupSpec
-	(*Bundle)(nil),                // 55: gray.v1.Bundle
-	(*GroupInfo)(nil),             // 56: gray.v1.GroupInfo
-	(*CreateGroupRequest)(nil),    // 57: gray.v1.CreateGroupRequest
-	(*FindGroupRequest)(nil),      // 58: gray.v1.FindGroupRequest
-	(*WaitGroupRequest)(nil),      // 59: gray.v1.WaitGroupRequest
-	(*RemoveGroupRequest)(nil),    // 60: gray.v1.RemoveGroupRequest
-	(*PutKeyRequest)(nil),         // 61: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 62: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 63: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 64: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 65: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 66: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 67: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 68: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 69: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 70: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 71: gray.v1.FetchPackageRequest
-	(*AddHeadRequest)(nil),        // 72: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 73: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 74: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 75: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 76: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 77: gray.v1.LeaseRequest
-	(*LeaseReply)(nil),            // 78: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 79: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 80: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 81: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 82: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 83: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 84: gray.v1.ObjectState
-	(*Stored)(nil),                // 85: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 86: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 87: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 88: gray.v1.ReplicateRequest
-	(*AdoptRequest)(nil),          // 89: gray.v1.AdoptRequest
-	(*MovedRequest)(nil),          // 90: gray.v1.MovedRequest
-	(*HeirsRequest)(nil),          // 91: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 92: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 93: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 94: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 95: gray.v1.LogLines
-	(*ListRequest)(nil),           // 96: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 97: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 98: gray.v1.TaskCount
-	(*TaskList)(nil),              // 99: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 100: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 101: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 102: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 103: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 104: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 105: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 106: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 107: gray.v1.Pull
-	(*StreamReply)(nil),           // 108: gray.v1.StreamReply
-	nil,                           // 109: gray.v1.Resources.QuantityEntry
-	nil,                           // 110: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 111: gray.v1.JobSpec.EnvEntry
-	nil,                           // 112: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 113: gray.v1.RegisterDriverRequest.EnvEntry
+	(*ConcurrencyGroup)(nil),      // 48: gray.v1.ConcurrencyGroup
+	(*ActorInfo)(nil),             // 49: gray.v1.ActorInfo
+	(*ActorReport)(nil),           // 50: gray.v1.ActorReport
+	(*CreateActorRequest)(nil),    // 51: gray.v1.CreateActorRequest
+	(*FindActorRequest)(nil),      // 52: gray.v1.FindActorRequest
+	(*WaitActorRequest)(nil),      // 53: gray.v1.WaitActorRequest
+	(*KillActorRequest)(nil),      // 54: gray.v1.KillActorRequest
+	(*SaveActorRequest)(nil),      // 55: gray.v1.SaveActorRequest
+	(*GroupSpec)(nil),             // 56: gray.v1.GroupSpec
+	(*Bundle)(nil),                // 57: gray.v1.Bundle
+	(*GroupInfo)(nil),             // 58: gray.v1.GroupInfo
+	(*CreateGroupRequest)(nil),    // 59: gray.v1.CreateGroupRequest
+	(*FindGroupRequest)(nil),      // 60: gray.v1.FindGroupRequest
+	(*WaitGroupRequest)(nil),      // 61: gray.v1.WaitGroupRequest
+	(*RemoveGroupRequest)(nil),    // 62: gray.v1.RemoveGroupRequest
+	(*PutKeyRequest)(nil),         // 63: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 64: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 65: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 66: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 67: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 68: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 69: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 70: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 71: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 72: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 73: gray.v1.FetchPackageRequest
+	(*AddHeadRequest)(nil),        // 74: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 75: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 76: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 77: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 78: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 79: gray.v1.LeaseRequest
+	(*LeaseReply)(nil),            // 80: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 81: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 82: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 83: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 84: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 85: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 86: gray.v1.ObjectState
+	(*Stored)(nil),                // 87: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 88: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 89: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 90: gray.v1.ReplicateRequest
+	(*AdoptRequest)(nil),          // 91: gray.v1.AdoptRequest
+	(*MovedRequest)(nil),          // 92: gray.v1.MovedRequest
+	(*HeirsRequest)(nil),          // 93: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 94: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 95: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 96: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 97: gray.v1.LogLines
+	(*ListRequest)(nil),           // 98: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 99: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 100: gray.v1.TaskCount
+	(*TaskList)(nil),              // 101: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 102: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 103: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 104: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 105: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 106: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 107: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 108: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 109: gray.v1.Pull
+	(*StreamReply)(nil),           // 110: gray.v1.StreamReply
+	nil,                           // 111: gray.v1.Resources.QuantityEntry
+	nil,                           // 112: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 113: gray.v1.JobSpec.EnvEntry
+	nil,                           // 114: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 115: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	109, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	111, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	11,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	10,  // 4: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 5: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	9,   // 6: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	9,   // 7: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	110, // 8: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	112, // 8: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	15,  // 9: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	14,  // 10: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
 	9,   // 11: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
@@ -8477,144 +8703,147 @@ var file_cluster_proto_depIdxs = []int32{
 	47,  // 40: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	42,  // 41: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	43,  // 42: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	111, // 43: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	112, // 44: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	113, // 43: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	114, // 44: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	9,   // 45: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 46: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	113, // 47: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	115, // 47: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	9,   // 48: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	10,  // 49: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	47,  // 50: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
-	4,   // 51: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	8,   // 52: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
-	5,   // 53: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	8,   // 54: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	47,  // 55: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
-	6,   // 56: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
-	55,  // 57: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
-	9,   // 58: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
-	11,  // 59: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
-	54,  // 60: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
-	7,   // 61: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
-	8,   // 62: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
-	54,  // 63: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
-	12,  // 64: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	9,   // 65: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	10,  // 66: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	42,  // 67: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	79,  // 68: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	80,  // 69: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	81,  // 70: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	9,   // 71: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	8,   // 72: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	8,   // 73: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	85,  // 74: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	8,   // 75: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	93,  // 76: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	9,   // 77: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
-	10,  // 78: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
-	8,   // 79: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
-	97,  // 80: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	98,  // 81: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	101, // 82: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	100, // 83: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	100, // 84: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	103, // 85: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	107, // 86: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	8,   // 87: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	18,  // 88: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	19,  // 89: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	21,  // 90: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	23,  // 91: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	26,  // 92: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	25,  // 93: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	44,  // 94: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	49,  // 95: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	45,  // 96: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	50,  // 97: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	51,  // 98: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	52,  // 99: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	53,  // 100: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	61,  // 101: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	63,  // 102: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	65,  // 103: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	67,  // 104: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	69,  // 105: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	57,  // 106: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
-	58,  // 107: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	59,  // 108: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	60,  // 109: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
-	71,  // 110: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	72,  // 111: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	73,  // 112: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	75,  // 113: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	76,  // 114: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	77,  // 115: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	82,  // 116: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	82,  // 117: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	83,  // 118: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	86,  // 119: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	87,  // 120: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	88,  // 121: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	91,  // 122: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	94,  // 123: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	89,  // 124: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	90,  // 125: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	95,  // 126: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	71,  // 127: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	96,  // 128: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	96,  // 129: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	96,  // 130: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	105, // 131: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	20,  // 132: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	20,  // 133: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	22,  // 134: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	24,  // 135: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	30,  // 136: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	16,  // 137: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	16,  // 138: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	16,  // 139: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	46,  // 140: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	16,  // 141: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	48,  // 142: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	48,  // 143: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	16,  // 144: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	62,  // 145: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	64,  // 146: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	66,  // 147: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	68,  // 148: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	70,  // 149: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	56,  // 150: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
-	56,  // 151: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	56,  // 152: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	16,  // 153: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
-	17,  // 154: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	74,  // 155: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	74,  // 156: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	16,  // 157: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	17,  // 158: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	78,  // 159: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	16,  // 160: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	16,  // 161: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	84,  // 162: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	16,  // 163: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	16,  // 164: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	16,  // 165: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	92,  // 166: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	16,  // 167: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	16,  // 168: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	16,  // 169: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	16,  // 170: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	17,  // 171: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	99,  // 172: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	102, // 173: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	104, // 174: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	17,  // 175: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	132, // [132:176] is the sub-list for method output_type
-	88,  // [88:132] is the sub-list for method input_type
-	88,  // [88:88] is the sub-list for extension type_name
-	88,  // [88:88] is the sub-list for extension extendee
-	0,   // [0:88] is the sub-list for field type_name
+	48,  // 50: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
+	47,  // 51: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	4,   // 52: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
+	8,   // 53: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	5,   // 54: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
+	8,   // 55: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	47,  // 56: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	6,   // 57: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
+	57,  // 58: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
+	9,   // 59: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
+	11,  // 60: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
+	56,  // 61: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
+	7,   // 62: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
+	8,   // 63: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
+	56,  // 64: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
+	12,  // 65: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	9,   // 66: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	10,  // 67: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	42,  // 68: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	81,  // 69: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	82,  // 70: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	83,  // 71: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	9,   // 72: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	8,   // 73: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	8,   // 74: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	87,  // 75: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	8,   // 76: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	95,  // 77: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	9,   // 78: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	10,  // 79: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	8,   // 80: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	99,  // 81: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	100, // 82: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	103, // 83: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	102, // 84: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	102, // 85: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	105, // 86: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	109, // 87: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	8,   // 88: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	18,  // 89: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	19,  // 90: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	21,  // 91: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	23,  // 92: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	26,  // 93: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	25,  // 94: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	44,  // 95: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	50,  // 96: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	45,  // 97: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	51,  // 98: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	52,  // 99: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	53,  // 100: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	54,  // 101: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	55,  // 102: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	63,  // 103: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	65,  // 104: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	67,  // 105: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	69,  // 106: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	71,  // 107: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	59,  // 108: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
+	60,  // 109: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	61,  // 110: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	62,  // 111: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
+	73,  // 112: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	74,  // 113: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	75,  // 114: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	77,  // 115: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	78,  // 116: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	79,  // 117: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	84,  // 118: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	84,  // 119: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	85,  // 120: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	88,  // 121: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	89,  // 122: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	90,  // 123: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	93,  // 124: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	96,  // 125: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	91,  // 126: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	92,  // 127: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	97,  // 128: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	73,  // 129: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	98,  // 130: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	98,  // 131: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	98,  // 132: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	107, // 133: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	20,  // 134: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	20,  // 135: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	22,  // 136: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	24,  // 137: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	30,  // 138: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	16,  // 139: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	16,  // 140: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	16,  // 141: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	46,  // 142: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	16,  // 143: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	49,  // 144: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	49,  // 145: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	16,  // 146: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	16,  // 147: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	64,  // 148: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	66,  // 149: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	68,  // 150: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	70,  // 151: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	72,  // 152: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	58,  // 153: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
+	58,  // 154: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	58,  // 155: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	16,  // 156: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
+	17,  // 157: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	76,  // 158: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	76,  // 159: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	16,  // 160: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	17,  // 161: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	80,  // 162: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	16,  // 163: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	16,  // 164: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	86,  // 165: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	16,  // 166: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	16,  // 167: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	16,  // 168: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	94,  // 169: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	16,  // 170: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	16,  // 171: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	16,  // 172: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	16,  // 173: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	17,  // 174: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	101, // 175: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	104, // 176: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	106, // 177: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	17,  // 178: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	134, // [134:179] is the sub-list for method output_type
+	89,  // [89:134] is the sub-list for method input_type
+	89,  // [89:89] is the sub-list for extension type_name
+	89,  // [89:89] is the sub-list for extension extendee
+	0,   // [0:89] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -8636,17 +8865,18 @@ func file_cluster_proto_init() {
 		(*NodeOrder_Drain)(nil),
 		(*NodeOrder_Notice)(nil),
 	}
-	file_cluster_proto_msgTypes[70].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[30].OneofWrappers = []any{}
+	file_cluster_proto_msgTypes[72].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[76].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[78].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[98].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[100].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -8656,7 +8886,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   106,
+			NumMessages:   108,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

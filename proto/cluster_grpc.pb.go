@@ -35,6 +35,7 @@ const (
 	Control_FindActor_FullMethodName        = "/gray.v1.Control/FindActor"
 	Control_WaitActor_FullMethodName        = "/gray.v1.Control/WaitActor"
 	Control_KillActor_FullMethodName        = "/gray.v1.Control/KillActor"
+	Control_SaveActor_FullMethodName        = "/gray.v1.Control/SaveActor"
 	Control_PutKey_FullMethodName           = "/gray.v1.Control/PutKey"
 	Control_GetKey_FullMethodName           = "/gray.v1.Control/GetKey"
 	Control_DeleteKey_FullMethodName        = "/gray.v1.Control/DeleteKey"
@@ -74,6 +75,7 @@ type ControlClient interface {
 	FindActor(ctx context.Context, in *FindActorRequest, opts ...grpc.CallOption) (*ActorInfo, error)
 	WaitActor(ctx context.Context, in *WaitActorRequest, opts ...grpc.CallOption) (*ActorInfo, error)
 	KillActor(ctx context.Context, in *KillActorRequest, opts ...grpc.CallOption) (*Ack, error)
+	SaveActor(ctx context.Context, in *SaveActorRequest, opts ...grpc.CallOption) (*Ack, error)
 	PutKey(ctx context.Context, in *PutKeyRequest, opts ...grpc.CallOption) (*PutKeyReply, error)
 	GetKey(ctx context.Context, in *GetKeyRequest, opts ...grpc.CallOption) (*GetKeyReply, error)
 	DeleteKey(ctx context.Context, in *DeleteKeyRequest, opts ...grpc.CallOption) (*DeleteKeyReply, error)
@@ -230,6 +232,16 @@ func (c *controlClient) KillActor(ctx context.Context, in *KillActorRequest, opt
 	return out, nil
 }
 
+func (c *controlClient) SaveActor(ctx context.Context, in *SaveActorRequest, opts ...grpc.CallOption) (*Ack, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ack)
+	err := c.cc.Invoke(ctx, Control_SaveActor_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlClient) PutKey(ctx context.Context, in *PutKeyRequest, opts ...grpc.CallOption) (*PutKeyReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PutKeyReply)
@@ -366,6 +378,7 @@ type ControlServer interface {
 	FindActor(context.Context, *FindActorRequest) (*ActorInfo, error)
 	WaitActor(context.Context, *WaitActorRequest) (*ActorInfo, error)
 	KillActor(context.Context, *KillActorRequest) (*Ack, error)
+	SaveActor(context.Context, *SaveActorRequest) (*Ack, error)
 	PutKey(context.Context, *PutKeyRequest) (*PutKeyReply, error)
 	GetKey(context.Context, *GetKeyRequest) (*GetKeyReply, error)
 	DeleteKey(context.Context, *DeleteKeyRequest) (*DeleteKeyReply, error)
@@ -427,6 +440,9 @@ func (UnimplementedControlServer) WaitActor(context.Context, *WaitActorRequest) 
 }
 func (UnimplementedControlServer) KillActor(context.Context, *KillActorRequest) (*Ack, error) {
 	return nil, status.Error(codes.Unimplemented, "method KillActor not implemented")
+}
+func (UnimplementedControlServer) SaveActor(context.Context, *SaveActorRequest) (*Ack, error) {
+	return nil, status.Error(codes.Unimplemented, "method SaveActor not implemented")
 }
 func (UnimplementedControlServer) PutKey(context.Context, *PutKeyRequest) (*PutKeyReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method PutKey not implemented")
@@ -702,6 +718,24 @@ func _Control_KillActor_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Control_SaveActor_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SaveActorRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).SaveActor(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_SaveActor_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).SaveActor(ctx, req.(*SaveActorRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Control_PutKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PutKeyRequest)
 	if err := dec(in); err != nil {
@@ -929,6 +963,10 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "KillActor",
 			Handler:    _Control_KillActor_Handler,
+		},
+		{
+			MethodName: "SaveActor",
+			Handler:    _Control_SaveActor_Handler,
 		},
 		{
 			MethodName: "PutKey",

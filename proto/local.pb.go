@@ -102,6 +102,7 @@ type ToNode struct {
 	//	*ToNode_TaskList
 	//	*ToNode_ReplicateObject
 	//	*ToNode_ObjectList
+	//	*ToNode_ActorExit
 	Body          isToNode_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -331,6 +332,15 @@ func (x *ToNode) GetObjectList() *ObjectList {
 	return nil
 }
 
+func (x *ToNode) GetActorExit() *ActorExit {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_ActorExit); ok {
+			return x.ActorExit
+		}
+	}
+	return nil
+}
+
 type isToNode_Body interface {
 	isToNode_Body()
 }
@@ -415,6 +425,10 @@ type ToNode_ObjectList struct {
 	ObjectList *ObjectList `protobuf:"bytes,30,opt,name=object_list,json=objectList,proto3,oneof"` // answers ToProcess.list_objects
 }
 
+type ToNode_ActorExit struct {
+	ActorExit *ActorExit `protobuf:"bytes,70,opt,name=actor_exit,json=actorExit,proto3,oneof"` // the process's actor has ended itself: it can go
+}
+
 func (*ToNode_Hello) isToNode_Body() {}
 
 func (*ToNode_LeaseDemand) isToNode_Body() {}
@@ -454,6 +468,8 @@ func (*ToNode_TaskList) isToNode_Body() {}
 func (*ToNode_ReplicateObject) isToNode_Body() {}
 
 func (*ToNode_ObjectList) isToNode_Body() {}
+
+func (*ToNode_ActorExit) isToNode_Body() {}
 
 // ToProcess goes from a node to one of its processes.
 type ToProcess struct {
@@ -2461,6 +2477,58 @@ func (x *ActorStarted) GetError() *Error {
 	return nil
 }
 
+type ActorExit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActorExit) Reset() {
+	*x = ActorExit{}
+	mi := &file_local_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActorExit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActorExit) ProtoMessage() {}
+
+func (x *ActorExit) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActorExit.ProtoReflect.Descriptor instead.
+func (*ActorExit) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ActorExit) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *ActorExit) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
 type FinishDriver struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ExitCode      int32                  `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
@@ -2471,7 +2539,7 @@ type FinishDriver struct {
 
 func (x *FinishDriver) Reset() {
 	*x = FinishDriver{}
-	mi := &file_local_proto_msgTypes[31]
+	mi := &file_local_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2483,7 +2551,7 @@ func (x *FinishDriver) String() string {
 func (*FinishDriver) ProtoMessage() {}
 
 func (x *FinishDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[31]
+	mi := &file_local_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2496,7 +2564,7 @@ func (x *FinishDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishDriver.ProtoReflect.Descriptor instead.
 func (*FinishDriver) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{31}
+	return file_local_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *FinishDriver) GetExitCode() int32 {
@@ -2517,7 +2585,7 @@ var File_local_proto protoreflect.FileDescriptor
 
 const file_local_proto_rawDesc = "" +
 	"\n" +
-	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xb5\t\n" +
+	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xea\t\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.gray.v1.HelloH\x00R\x05hello\x129\n" +
@@ -2543,7 +2611,9 @@ const file_local_proto_rawDesc = "" +
 	"\ttask_list\x18\x13 \x01(\v2\x11.gray.v1.TaskListH\x00R\btaskList\x12E\n" +
 	"\x10replicate_object\x18\x14 \x01(\v2\x18.gray.v1.ReplicateObjectH\x00R\x0freplicateObject\x126\n" +
 	"\vobject_list\x18\x1e \x01(\v2\x13.gray.v1.ObjectListH\x00R\n" +
-	"objectListB\x06\n" +
+	"objectList\x123\n" +
+	"\n" +
+	"actor_exit\x18F \x01(\v2\x12.gray.v1.ActorExitH\x00R\tactorExitB\x06\n" +
 	"\x04body\"\xef\b\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
@@ -2684,7 +2754,10 @@ const file_local_proto_rawDesc = "" +
 	"\fActorStarted\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12$\n" +
-	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"E\n" +
+	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"=\n" +
+	"\tActorExit\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"E\n" +
 	"\fFinishDriver\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessageB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
@@ -2702,7 +2775,7 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),         // 0: gray.v1.Hello.Kind
 	(*ToNode)(nil),          // 1: gray.v1.ToNode
@@ -2736,21 +2809,22 @@ var file_local_proto_goTypes = []any{
 	(*HeadCall)(nil),        // 29: gray.v1.HeadCall
 	(*HeadResult)(nil),      // 30: gray.v1.HeadResult
 	(*ActorStarted)(nil),    // 31: gray.v1.ActorStarted
-	(*FinishDriver)(nil),    // 32: gray.v1.FinishDriver
-	(*TaskList)(nil),        // 33: gray.v1.TaskList
-	(*ObjectList)(nil),      // 34: gray.v1.ObjectList
-	(*Ack)(nil),             // 35: gray.v1.Ack
-	(*Error)(nil),           // 36: gray.v1.Error
-	(*ObjectState)(nil),     // 37: gray.v1.ObjectState
-	(*StartActor)(nil),      // 38: gray.v1.StartActor
-	(*LogLines)(nil),        // 39: gray.v1.LogLines
-	(*JobEnded)(nil),        // 40: gray.v1.JobEnded
-	(*NodeDead)(nil),        // 41: gray.v1.NodeDead
-	(*ListRequest)(nil),     // 42: gray.v1.ListRequest
-	(*MovedRequest)(nil),    // 43: gray.v1.MovedRequest
-	(*Resources)(nil),       // 44: gray.v1.Resources
-	(*Strategy)(nil),        // 45: gray.v1.Strategy
-	(*WorkerDied)(nil),      // 46: gray.v1.WorkerDied
+	(*ActorExit)(nil),       // 32: gray.v1.ActorExit
+	(*FinishDriver)(nil),    // 33: gray.v1.FinishDriver
+	(*TaskList)(nil),        // 34: gray.v1.TaskList
+	(*ObjectList)(nil),      // 35: gray.v1.ObjectList
+	(*Ack)(nil),             // 36: gray.v1.Ack
+	(*Error)(nil),           // 37: gray.v1.Error
+	(*ObjectState)(nil),     // 38: gray.v1.ObjectState
+	(*StartActor)(nil),      // 39: gray.v1.StartActor
+	(*LogLines)(nil),        // 40: gray.v1.LogLines
+	(*JobEnded)(nil),        // 41: gray.v1.JobEnded
+	(*NodeDead)(nil),        // 42: gray.v1.NodeDead
+	(*ListRequest)(nil),     // 43: gray.v1.ListRequest
+	(*MovedRequest)(nil),    // 44: gray.v1.MovedRequest
+	(*Resources)(nil),       // 45: gray.v1.Resources
+	(*Strategy)(nil),        // 46: gray.v1.Strategy
+	(*WorkerDied)(nil),      // 47: gray.v1.WorkerDied
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -2769,45 +2843,46 @@ var file_local_proto_depIdxs = []int32{
 	28, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
 	29, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
 	31, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
-	32, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	33, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	33, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
+	34, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
 	27, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	34, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
-	5,  // 20: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	35, // 21: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	36, // 22: gray.v1.ToProcess.error:type_name -> gray.v1.Error
-	7,  // 23: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
-	10, // 24: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
-	11, // 25: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
-	18, // 26: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	37, // 27: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
-	24, // 28: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
-	25, // 29: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	30, // 30: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	38, // 31: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	39, // 32: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	40, // 33: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	41, // 34: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	42, // 35: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	26, // 36: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	42, // 37: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
-	8,  // 38: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
-	43, // 39: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
-	0,  // 40: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 41: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	44, // 42: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	45, // 43: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	46, // 44: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	20, // 45: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	37, // 46: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	37, // 47: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	36, // 48: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	36, // 49: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	50, // [50:50] is the sub-list for method output_type
-	50, // [50:50] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	35, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	32, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
+	5,  // 21: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
+	36, // 22: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	37, // 23: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	7,  // 24: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
+	10, // 25: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
+	11, // 26: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
+	18, // 27: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
+	38, // 28: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	24, // 29: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
+	25, // 30: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
+	30, // 31: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	39, // 32: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	40, // 33: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	41, // 34: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	42, // 35: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	43, // 36: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	26, // 37: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
+	43, // 38: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	8,  // 39: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
+	44, // 40: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	0,  // 41: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 42: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	45, // 43: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	46, // 44: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	47, // 45: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	20, // 46: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	38, // 47: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	38, // 48: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	37, // 49: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	37, // 50: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	51, // [51:51] is the sub-list for method output_type
+	51, // [51:51] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -2837,6 +2912,7 @@ func file_local_proto_init() {
 		(*ToNode_TaskList)(nil),
 		(*ToNode_ReplicateObject)(nil),
 		(*ToNode_ObjectList)(nil),
+		(*ToNode_ActorExit)(nil),
 	}
 	file_local_proto_msgTypes[1].OneofWrappers = []any{
 		(*ToProcess_Welcome)(nil),
@@ -2866,7 +2942,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

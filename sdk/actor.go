@@ -47,7 +47,10 @@ func Actor[A, In any](constructor func(ctx context.Context, in In) (*A, error), 
 			if a == nil {
 				return fmt.Errorf("%s returned a nil actor and no error", name)
 			}
-			inv.Become(bind(reflect.ValueOf(a), methods))
+			if err := restore(ctx, a, inv); err != nil {
+				return err
+			}
+			inv.Become(bind(reflect.ValueOf(a), methods), saveOf(a))
 			return nil
 		}
 	})
@@ -78,11 +81,32 @@ func (c *ActorClass[A, In]) RemoteRef(ctx context.Context, in Ref[In]) Handle[A]
 }
 
 func (c *ActorClass[A, In]) create(ctx context.Context, p *process.Process, s process.Submission) Handle[A] {
-	return Handle[A]{p.CreateActor(process.Creation{Submission: s, Spec: &proto.ActorSpec{
+	return Handle[A]{p.CreateActor(c.creation(ctx, p, s))}
+}
+
+func (c *ActorClass[A, In]) creation(ctx context.Context, p *process.Process, s process.Submission) process.Creation {
+	return process.Creation{Submission: s, Spec: &proto.ActorSpec{
 		Name: c.opts.name, Namespace: namespaceOf(p, c.opts.namespace), Class: className[A](),
 		Resources: &proto.Resources{Quantity: c.opts.resources}, Strategy: p.StrategyIn(ctx, c.opts.strategy),
 		MaxRestarts: int32(c.opts.maxRestarts), MaxConcurrency: uint32(c.opts.maxConcurrency), Detached: c.opts.detached,
-	}})}
+		MaxTaskRetries: int32(c.opts.maxTaskRetries), MaxPendingCalls: uint32(c.opts.maxPendingCalls),
+		Groups: c.opts.groups, SaveEvery: c.opts.savesEvery(),
+	}}
+}
+
+// GetOrCreate returns the living actor that has the name of the option Name, and starts
+// one if there is none. Of any number of processes that do so at the same time all get the
+// same actor.
+func (c *ActorClass[A, In]) GetOrCreate(ctx context.Context, in In) (Handle[A], error) {
+	if c.opts.name == "" {
+		panic(fmt.Sprintf("gray: GetOrCreate at %s needs the option gray.Name", callSite()))
+	}
+	p := processOf(ctx)
+	o, info, err := p.GetOrCreateActor(ctx, c.creation(ctx, p, submission(ctx, p, c.opts.compile(c.name, c.hash), c.input, &in)))
+	if err != nil {
+		return Handle[A]{}, typed(fmt.Errorf("get or create actor %q: %w", c.opts.name, err))
+	}
+	return handleOf[A](o, info, c.opts.name)
 }
 
 func namespaceOf(p *process.Process, namespace string) string {
@@ -95,7 +119,8 @@ func namespaceOf(p *process.Process, namespace string) string {
 func className[A any]() string { return reflect.TypeFor[A]().String() }
 
 // Handle names an actor whose type is A. Copies name the same actor; a Handle
-// may be part of any value that travels.
+// may be part of any value that travels. When no process holds a copy any more and no
+// call is under way, the actor is ended, unless it's Detached.
 type Handle[A any] struct{ o *process.Object }
 
 // String returns the actor's id.
@@ -110,6 +135,13 @@ func (h Handle[A]) String() string {
 func (h Handle[A]) MarshalGray(e *codec.Encoder) error {
 	if h.o == nil {
 		return errZeroHandle
+	}
+	c, ok := e.Context().(*process.Collector)
+	if !ok {
+		return errors.New("a handle can only be encoded on its way through the cluster")
+	}
+	if err := c.Add(h.o, true); err != nil {
+		return err
 	}
 	e.Ext(extHandle, h.o.ID().Bytes())
 	return nil
@@ -129,8 +161,8 @@ func (h *Handle[A]) UnmarshalGray(d *codec.Decoder) error {
 	if !ok {
 		return errors.New("a handle can only be decoded in the cluster")
 	}
-	h.o = decoding.Actor(id)
-	return nil
+	h.o, err = decoding.Actor(id)
+	return err
 }
 
 var errZeroHandle = errors.New("a handle that names no actor (the zero Handle)")
@@ -197,27 +229,31 @@ func methodNamed(method any) *calledMethod {
 func GetActor[A any](ctx context.Context, name string, opts ...Option) (Handle[A], error) {
 	o := actorDefaults().with(opts)
 	p := processOf(ctx)
-	info, err := p.FindActor(ctx, namespaceOf(p, o.namespace), name)
+	found, info, err := p.FindActor(ctx, namespaceOf(p, o.namespace), name)
 	if err != nil {
 		return Handle[A]{}, typed(fmt.Errorf("get actor %q: %w", name, err))
 	}
+	return handleOf[A](found, info, name)
+}
+
+func handleOf[A any](o *process.Object, info *proto.ActorInfo, name string) (Handle[A], error) {
 	if class := info.GetSpec().GetClass(); class != className[A]() {
 		return Handle[A]{}, fmt.Errorf("get actor %q: it is a %s, not a %s", name, class, className[A]())
 	}
-	id, err := ids.ActorIDFrom(info.GetSpec().GetId())
-	if err != nil {
-		return Handle[A]{}, fmt.Errorf("get actor %q: %w", name, err)
-	}
-	return Handle[A]{p.ActorObject(id)}, nil
+	return Handle[A]{o}, nil
 }
 
-// Kill ends an actor for good, whatever restarts it has left. Its pending calls
-// fail with ActorDiedError.
-func Kill[A any](ctx context.Context, h Handle[A]) error {
+// Kill ends an actor for good, whatever restarts it has left, or with the option
+// Restart its process only. Its pending calls fail with ActorDiedError.
+func Kill[A any](ctx context.Context, h Handle[A], opts ...KillOption) error {
+	var o killOptions
+	for _, f := range opts {
+		f(&o)
+	}
 	if h.o == nil {
 		return fmt.Errorf("kill: %w", errZeroHandle)
 	}
-	if err := processOf(ctx).KillActor(ctx, h.o); err != nil {
+	if err := processOf(ctx).KillActor(ctx, h.o, o.restart); err != nil {
 		return typed(fmt.Errorf("kill actor %s: %w", h, err))
 	}
 	return nil

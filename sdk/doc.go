@@ -19,6 +19,10 @@
 // a task starts when every reference in its input is complete. Get waits for a
 // value and copies it, View reads it in place.
 //
+// An actor lives while any process has its Handle, which may be passed like a reference,
+// or a call of it is under way: unless it's Detached. One that is restarted (MaxRestarts)
+// goes on with the state that it saved last, if it is a Saver.
+//
 // Errors are typed: TaskError, WorkerCrashedError, ActorDiedError and the others of
 // errors.go, for errors.As; a cancelled task's error is context.Canceled to
 // errors.Is, a timed-out one's context.DeadlineExceeded.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
@@ -36,7 +37,8 @@ type Death struct {
 	Signal   string // "killed", if a signal ended it
 	Node     uint32 // the number of the node that it was on: 1 is n1
 	PID      int
-	LogTail  string // the last lines that it wrote
+	LogTail  string    // the last lines that it wrote
+	When     time.Time // zero if unknown
 }
 
 func (d *Death) describe() string {
@@ -62,13 +64,34 @@ func (e *WorkerCrashedError) Error() string {
 // under way.
 type ActorDiedError struct {
 	Actor  string // id
+	Class  string // its type: "main.Counter"
 	Method string
 	Death
 }
 
 func (e *ActorDiedError) Error() string {
-	return fmt.Sprintf("call of %s: actor %s died: %s", e.Method, e.Actor, e.describe())
+	who, when := e.Actor, ""
+	if e.Class != "" {
+		who = e.Class + " " + e.Actor
+	}
+	if e.Node != 0 {
+		who += fmt.Sprintf(" (pid %d on n%d)", e.PID, e.Node)
+	}
+	if !e.When.IsZero() {
+		when = " at " + e.When.Format(time.RFC3339)
+	}
+	return fmt.Sprintf("call of %s: actor %s died%s: %s", e.Method, who, when, e.describe())
 }
+
+// CallsLimitError says that as many calls of an actor wait for their answers as
+// MaxPendingCalls lets one process make.
+type CallsLimitError struct {
+	Actor   string // id
+	Method  string
+	Message string
+}
+
+func (e *CallsLimitError) Error() string { return e.Message }
 
 // ObjectLostError says that no copy of an object is left and that it can't be
 // made again.
@@ -183,6 +206,9 @@ func fromProto(e *proto.Error) error {
 		Message: e.GetMessage(), ExitCode: int(e.GetExitCode()), Signal: e.GetSignal(),
 		Node: e.GetNode(), PID: int(e.GetPid()), LogTail: e.GetLogTail(),
 	}
+	if ms := e.GetAtUnixMs(); ms != 0 {
+		death.When = time.UnixMilli(ms)
+	}
 	switch e.GetKind() {
 	case proto.Error_TASK, proto.Error_PANIC:
 		return &TaskError{
@@ -200,7 +226,9 @@ func fromProto(e *proto.Error) error {
 	case proto.Error_WORKER_CRASHED:
 		return &WorkerCrashedError{e.GetFunction(), int(e.GetAttempt()), death}
 	case proto.Error_ACTOR_DIED:
-		return &ActorDiedError{actorName(e.GetActor()), e.GetFunction(), death}
+		return &ActorDiedError{actorName(e.GetActor()), e.GetClass(), e.GetFunction(), death}
+	case proto.Error_CALLS_LIMIT:
+		return &CallsLimitError{actorName(e.GetActor()), e.GetFunction(), e.GetMessage()}
 	case proto.Error_OBJECT_LOST:
 		return &ObjectLostError{e.GetMessage()}
 	case proto.Error_OWNER_DIED:

@@ -29,6 +29,12 @@ type options struct {
 	detached       bool
 	capture        bool // GROUPS
 
+	// actors
+	maxTaskRetries  int
+	maxPendingCalls int
+	groups          []*proto.ConcurrencyGroup
+	saveEvery       int // calls; -1: not set
+
 	taskOnly, actorOnly string // the option that applies to one of them only
 }
 
@@ -38,7 +44,7 @@ func taskDefaults() options {
 
 // actorDefaults: an actor holds no CPU while it lives, as in Ray.
 func actorDefaults() options {
-	return options{resources: map[string]int64{}, maxConcurrency: 1}
+	return options{resources: map[string]int64{}, maxConcurrency: 1, saveEvery: -1}
 }
 
 func (o options) with(opts []Option) options {
@@ -108,8 +114,8 @@ func Namespace(namespace string) Option {
 	return func(o *options) { o.namespace, o.actorOnly = namespace, "Namespace" }
 }
 
-// MaxRestarts sets how often a died actor is started anew, with fresh state: 0
-// unless set, -1 without bound.
+// MaxRestarts sets how often a died actor is started anew: 0 unless set, -1 without
+// bound. Its state is fresh, unless its type has the methods of Saver.
 func MaxRestarts(n int) Option {
 	return func(o *options) { o.maxRestarts, o.actorOnly = n, "MaxRestarts" }
 }

@@ -167,6 +167,23 @@ func (s *State) killActor(c *KillActor) *Result {
 	return nil
 }
 
+// saveActor keeps the state that the actor's current process has saved.
+func (s *State) saveActor(c *SaveActor) *Result {
+	a := s.current(c.GetId(), c.GetIncarnation())
+	switch {
+	case a == nil || a.Node == 0:
+		return invalid("it isn't the current process of actor %s that saves its state", actorText(string(c.GetId())))
+	case len(c.State) > maxSaved:
+		return invalid("the saved state of an actor has %d bytes, more than %d: put large values into the object store", len(c.State), maxSaved)
+	}
+	next := *a
+	if next.Saved = c.State; next.Saved == nil {
+		next.Saved = []byte{} // saved, though empty
+	}
+	s.actors[string(c.Id)] = &next
+	return nil
+}
+
 // stopActor has the actor's process end, if it has one.
 func (s *State) stopActor(a *Actor, reason string) {
 	if a.Node != 0 {
@@ -200,7 +217,7 @@ func (s *State) requeueActor(a *Actor) {
 func (s *State) buryActor(a *Actor, cause *proto.Error) {
 	id := string(a.Spec.Id)
 	next := *a
-	next.Spec = WithoutPayload(a.Spec)
+	next.Spec, next.Saved = WithoutPayload(a.Spec), nil
 	next.State, next.Cause, next.EndedMs, next.ended = proto.ActorInfo_DEAD, cause, s.now, s.nextEnd()
 	s.actors[id] = &next
 	if name := (actorName{a.Spec.Namespace, a.Spec.Name}); s.names[name] == id {
@@ -222,7 +239,7 @@ func WithoutPayload(spec *proto.ActorSpec) *proto.ActorSpec {
 	return &proto.ActorSpec{
 		Id: spec.Id, Job: spec.Job, Name: spec.Name, Namespace: spec.Namespace, Class: spec.Class, Resources: spec.Resources,
 		Strategy: spec.Strategy, MaxRestarts: spec.MaxRestarts, MaxConcurrency: spec.MaxConcurrency, Detached: spec.Detached,
-		CreatorNode: spec.CreatorNode,
+		CreatorNode: spec.CreatorNode, MaxTaskRetries: spec.MaxTaskRetries, MaxPendingCalls: spec.MaxPendingCalls,
 	}
 }
 

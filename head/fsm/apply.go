@@ -76,7 +76,7 @@ func (s *State) dispatch(c *Command) *Result {
 	case *Command_RegisterNode, *Command_NodeDied, *Command_DrainNode:
 		return s.dispatchNode(c)
 	case *Command_CreateActor, *Command_PlaceActor, *Command_ActorRefused, *Command_ActorStarted, *Command_ActorDied, *Command_KillActor,
-		*Command_MoveActor:
+		*Command_MoveActor, *Command_SaveActor:
 		return s.dispatchActor(c)
 	case *Command_CreateGroup, *Command_PlaceGroup, *Command_BundleRefused, *Command_RemoveGroup:
 		return s.dispatchGroup(c)
@@ -140,6 +140,8 @@ func (s *State) dispatchActor(c *Command) *Result {
 		return s.killActor(b.KillActor)
 	case *Command_MoveActor:
 		return s.moveActor(b.MoveActor)
+	case *Command_SaveActor:
+		return s.saveActor(b.SaveActor)
 	}
 	return nil
 }

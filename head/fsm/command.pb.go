@@ -68,6 +68,7 @@ type Command struct {
 	//	*Command_RemoveGroup
 	//	*Command_DrainNode
 	//	*Command_MoveActor
+	//	*Command_SaveActor
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -395,6 +396,15 @@ func (x *Command) GetMoveActor() *MoveActor {
 	return nil
 }
 
+func (x *Command) GetSaveActor() *SaveActor {
+	if x != nil {
+		if x, ok := x.Body.(*Command_SaveActor); ok {
+			return x.SaveActor
+		}
+	}
+	return nil
+}
+
 type isCommand_Body interface {
 	isCommand_Body()
 }
@@ -508,6 +518,10 @@ type Command_MoveActor struct {
 	MoveActor *MoveActor `protobuf:"bytes,56,opt,name=move_actor,json=moveActor,proto3,oneof"`
 }
 
+type Command_SaveActor struct {
+	SaveActor *SaveActor `protobuf:"bytes,50,opt,name=save_actor,json=saveActor,proto3,oneof"` // since version 3
+}
+
 func (*Command_Init) isCommand_Body() {}
 
 func (*Command_RegisterNode) isCommand_Body() {}
@@ -561,6 +575,8 @@ func (*Command_RemoveGroup) isCommand_Body() {}
 func (*Command_DrainNode) isCommand_Body() {}
 
 func (*Command_MoveActor) isCommand_Body() {}
+
+func (*Command_SaveActor) isCommand_Body() {}
 
 type Init struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1706,6 +1722,66 @@ func (x *KillActor) GetReason() string {
 	return ""
 }
 
+type SaveActor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	State         []byte                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SaveActor) Reset() {
+	*x = SaveActor{}
+	mi := &file_command_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SaveActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SaveActor) ProtoMessage() {}
+
+func (x *SaveActor) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SaveActor.ProtoReflect.Descriptor instead.
+func (*SaveActor) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SaveActor) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *SaveActor) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *SaveActor) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
 type CreateGroup struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Spec          *proto.GroupSpec       `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
@@ -1716,7 +1792,7 @@ type CreateGroup struct {
 
 func (x *CreateGroup) Reset() {
 	*x = CreateGroup{}
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1728,7 +1804,7 @@ func (x *CreateGroup) String() string {
 func (*CreateGroup) ProtoMessage() {}
 
 func (x *CreateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1741,7 +1817,7 @@ func (x *CreateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
 func (*CreateGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{20}
+	return file_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateGroup) GetSpec() *proto.GroupSpec {
@@ -1771,7 +1847,7 @@ type PlaceGroup struct {
 
 func (x *PlaceGroup) Reset() {
 	*x = PlaceGroup{}
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1783,7 +1859,7 @@ func (x *PlaceGroup) String() string {
 func (*PlaceGroup) ProtoMessage() {}
 
 func (x *PlaceGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1796,7 +1872,7 @@ func (x *PlaceGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceGroup.ProtoReflect.Descriptor instead.
 func (*PlaceGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{21}
+	return file_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PlaceGroup) GetId() []byte {
@@ -1840,7 +1916,7 @@ type BundleRefused struct {
 
 func (x *BundleRefused) Reset() {
 	*x = BundleRefused{}
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1852,7 +1928,7 @@ func (x *BundleRefused) String() string {
 func (*BundleRefused) ProtoMessage() {}
 
 func (x *BundleRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1865,7 +1941,7 @@ func (x *BundleRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleRefused.ProtoReflect.Descriptor instead.
 func (*BundleRefused) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{22}
+	return file_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BundleRefused) GetId() []byte {
@@ -1912,7 +1988,7 @@ type RemoveGroup struct {
 
 func (x *RemoveGroup) Reset() {
 	*x = RemoveGroup{}
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2000,7 @@ func (x *RemoveGroup) String() string {
 func (*RemoveGroup) ProtoMessage() {}
 
 func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +2013,7 @@ func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
 func (*RemoveGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{23}
+	return file_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RemoveGroup) GetId() []byte {
@@ -1959,7 +2035,7 @@ type PutKey struct {
 
 func (x *PutKey) Reset() {
 	*x = PutKey{}
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1971,7 +2047,7 @@ func (x *PutKey) String() string {
 func (*PutKey) ProtoMessage() {}
 
 func (x *PutKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1984,7 +2060,7 @@ func (x *PutKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKey.ProtoReflect.Descriptor instead.
 func (*PutKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{24}
+	return file_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PutKey) GetNamespace() string {
@@ -2025,7 +2101,7 @@ type DeleteKey struct {
 
 func (x *DeleteKey) Reset() {
 	*x = DeleteKey{}
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2037,7 +2113,7 @@ func (x *DeleteKey) String() string {
 func (*DeleteKey) ProtoMessage() {}
 
 func (x *DeleteKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2050,7 +2126,7 @@ func (x *DeleteKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKey.ProtoReflect.Descriptor instead.
 func (*DeleteKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{25}
+	return file_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeleteKey) GetNamespace() string {
@@ -2078,7 +2154,7 @@ type PutPackage struct {
 
 func (x *PutPackage) Reset() {
 	*x = PutPackage{}
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2090,7 +2166,7 @@ func (x *PutPackage) String() string {
 func (*PutPackage) ProtoMessage() {}
 
 func (x *PutPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2103,7 +2179,7 @@ func (x *PutPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPackage.ProtoReflect.Descriptor instead.
 func (*PutPackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{26}
+	return file_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PutPackage) GetName() string {
@@ -2136,7 +2212,7 @@ type DeletePackage struct {
 
 func (x *DeletePackage) Reset() {
 	*x = DeletePackage{}
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2148,7 +2224,7 @@ func (x *DeletePackage) String() string {
 func (*DeletePackage) ProtoMessage() {}
 
 func (x *DeletePackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2161,7 +2237,7 @@ func (x *DeletePackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackage.ProtoReflect.Descriptor instead.
 func (*DeletePackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{27}
+	return file_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DeletePackage) GetName() string {
@@ -2184,7 +2260,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2196,7 +2272,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2209,7 +2285,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{28}
+	return file_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Result) GetError() *proto.Error {
@@ -2260,7 +2336,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2348,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2361,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{29}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Record) GetBody() isRecord_Body {
@@ -2450,7 +2526,7 @@ type Meta struct {
 
 func (x *Meta) Reset() {
 	*x = Meta{}
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2538,7 @@ func (x *Meta) String() string {
 func (*Meta) ProtoMessage() {}
 
 func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2551,7 @@ func (x *Meta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meta.ProtoReflect.Descriptor instead.
 func (*Meta) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{30}
+	return file_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Meta) GetCluster() uint32 {
@@ -2545,7 +2621,7 @@ type NodeRecord struct {
 
 func (x *NodeRecord) Reset() {
 	*x = NodeRecord{}
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2633,7 @@ func (x *NodeRecord) String() string {
 func (*NodeRecord) ProtoMessage() {}
 
 func (x *NodeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2646,7 @@ func (x *NodeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRecord.ProtoReflect.Descriptor instead.
 func (*NodeRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{31}
+	return file_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *NodeRecord) GetInstance() string {
@@ -2618,7 +2694,7 @@ type JobRecord struct {
 
 func (x *JobRecord) Reset() {
 	*x = JobRecord{}
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2630,7 +2706,7 @@ func (x *JobRecord) String() string {
 func (*JobRecord) ProtoMessage() {}
 
 func (x *JobRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2643,7 +2719,7 @@ func (x *JobRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRecord.ProtoReflect.Descriptor instead.
 func (*JobRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{32}
+	return file_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *JobRecord) GetSpec() *proto.JobSpec {
@@ -2772,13 +2848,14 @@ type ActorRecord struct {
 	StartedMs     int64                  `protobuf:"varint,10,opt,name=started_ms,json=startedMs,proto3" json:"started_ms,omitempty"`
 	EndedMs       int64                  `protobuf:"varint,11,opt,name=ended_ms,json=endedMs,proto3" json:"ended_ms,omitempty"`
 	Ended         uint64                 `protobuf:"varint,12,opt,name=ended,proto3" json:"ended,omitempty"`
+	Saved         []byte                 `protobuf:"bytes,70,opt,name=saved,proto3,oneof" json:"saved,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ActorRecord) Reset() {
 	*x = ActorRecord{}
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2790,7 +2867,7 @@ func (x *ActorRecord) String() string {
 func (*ActorRecord) ProtoMessage() {}
 
 func (x *ActorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2803,7 +2880,7 @@ func (x *ActorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRecord.ProtoReflect.Descriptor instead.
 func (*ActorRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{33}
+	return file_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ActorRecord) GetSpec() *proto.ActorSpec {
@@ -2890,6 +2967,13 @@ func (x *ActorRecord) GetEnded() uint64 {
 	return 0
 }
 
+func (x *ActorRecord) GetSaved() []byte {
+	if x != nil {
+		return x.Saved
+	}
+	return nil
+}
+
 type GroupRecord struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Spec          *proto.GroupSpec       `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
@@ -2907,7 +2991,7 @@ type GroupRecord struct {
 
 func (x *GroupRecord) Reset() {
 	*x = GroupRecord{}
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2919,7 +3003,7 @@ func (x *GroupRecord) String() string {
 func (*GroupRecord) ProtoMessage() {}
 
 func (x *GroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2932,7 +3016,7 @@ func (x *GroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
 func (*GroupRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{34}
+	return file_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GroupRecord) GetSpec() *proto.GroupSpec {
@@ -3008,7 +3092,7 @@ type BundleRecord struct {
 
 func (x *BundleRecord) Reset() {
 	*x = BundleRecord{}
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3020,7 +3104,7 @@ func (x *BundleRecord) String() string {
 func (*BundleRecord) ProtoMessage() {}
 
 func (x *BundleRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3033,7 +3117,7 @@ func (x *BundleRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleRecord.ProtoReflect.Descriptor instead.
 func (*BundleRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{35}
+	return file_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *BundleRecord) GetNode() uint32 {
@@ -3061,7 +3145,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3073,7 +3157,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3086,7 +3170,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{36}
+	return file_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *KeyRecord) GetNamespace() string {
@@ -3122,7 +3206,7 @@ type PackageRecord struct {
 
 func (x *PackageRecord) Reset() {
 	*x = PackageRecord{}
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3134,7 +3218,7 @@ func (x *PackageRecord) String() string {
 func (*PackageRecord) ProtoMessage() {}
 
 func (x *PackageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3147,7 +3231,7 @@ func (x *PackageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageRecord.ProtoReflect.Descriptor instead.
 func (*PackageRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{37}
+	return file_command_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *PackageRecord) GetName() string {
@@ -3189,7 +3273,7 @@ type ReplyRecord struct {
 
 func (x *ReplyRecord) Reset() {
 	*x = ReplyRecord{}
-	mi := &file_command_proto_msgTypes[38]
+	mi := &file_command_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3201,7 +3285,7 @@ func (x *ReplyRecord) String() string {
 func (*ReplyRecord) ProtoMessage() {}
 
 func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[38]
+	mi := &file_command_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3214,7 +3298,7 @@ func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyRecord.ProtoReflect.Descriptor instead.
 func (*ReplyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{38}
+	return file_command_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReplyRecord) GetClient() string {
@@ -3249,7 +3333,7 @@ type ClientRecord struct {
 
 func (x *ClientRecord) Reset() {
 	*x = ClientRecord{}
-	mi := &file_command_proto_msgTypes[39]
+	mi := &file_command_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3261,7 +3345,7 @@ func (x *ClientRecord) String() string {
 func (*ClientRecord) ProtoMessage() {}
 
 func (x *ClientRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[39]
+	mi := &file_command_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3274,7 +3358,7 @@ func (x *ClientRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientRecord.ProtoReflect.Descriptor instead.
 func (*ClientRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{39}
+	return file_command_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ClientRecord) GetName() string {
@@ -3302,7 +3386,7 @@ var File_command_proto protoreflect.FileDescriptor
 
 const file_command_proto_rawDesc = "" +
 	"\n" +
-	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\xf6\r\n" +
+	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\xaf\x0e\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x1a\n" +
@@ -3347,7 +3431,9 @@ const file_command_proto_rawDesc = "" +
 	"\n" +
 	"drain_node\x187 \x01(\v2\x16.gray.fsm.v1.DrainNodeH\x00R\tdrainNode\x127\n" +
 	"\n" +
-	"move_actor\x188 \x01(\v2\x16.gray.fsm.v1.MoveActorH\x00R\tmoveActorB\x06\n" +
+	"move_actor\x188 \x01(\v2\x16.gray.fsm.v1.MoveActorH\x00R\tmoveActor\x127\n" +
+	"\n" +
+	"save_actor\x182 \x01(\v2\x16.gray.fsm.v1.SaveActorH\x00R\tsaveActorB\x06\n" +
 	"\x04body\"n\n" +
 	"\x04Init\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x1c\n" +
@@ -3426,7 +3512,11 @@ const file_command_proto_rawDesc = "" +
 	"\tKillActor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\arestart\x18\x02 \x01(\bR\arestart\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"K\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"S\n" +
+	"\tSaveActor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\fR\x05state\"K\n" +
 	"\vCreateGroup\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\x12\x14\n" +
 	"\x05nodes\x18\x02 \x03(\rR\x05nodes\"l\n" +
@@ -3513,7 +3603,7 @@ const file_command_proto_rawDesc = "" +
 	"\x03pid\x18\r \x01(\x05R\x03pid\x12\x1a\n" +
 	"\bstopping\x18\x0e \x01(\bR\bstopping\x12\x14\n" +
 	"\x05ended\x18\x0f \x01(\x04R\x05ended\x12\x18\n" +
-	"\aprocess\x18\x10 \x01(\rR\aprocess\"\xf3\x02\n" +
+	"\aprocess\x18\x10 \x01(\rR\aprocess\"\x98\x03\n" +
 	"\vActorRecord\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x04spec\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.gray.v1.ActorInfo.StateR\x05state\x12 \n" +
@@ -3528,7 +3618,9 @@ const file_command_proto_rawDesc = "" +
 	"started_ms\x18\n" +
 	" \x01(\x03R\tstartedMs\x12\x19\n" +
 	"\bended_ms\x18\v \x01(\x03R\aendedMs\x12\x14\n" +
-	"\x05ended\x18\f \x01(\x04R\x05ended\"\xb2\x02\n" +
+	"\x05ended\x18\f \x01(\x04R\x05ended\x12\x19\n" +
+	"\x05saved\x18F \x01(\fH\x00R\x05saved\x88\x01\x01B\b\n" +
+	"\x06_saved\"\xb2\x02\n" +
 	"\vGroupRecord\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\x12\x1e\n" +
 	"\n" +
@@ -3578,7 +3670,7 @@ func file_command_proto_rawDescGZIP() []byte {
 	return file_command_proto_rawDescData
 }
 
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_command_proto_goTypes = []any{
 	(*Command)(nil),                     // 0: gray.fsm.v1.Command
 	(*Init)(nil),                        // 1: gray.fsm.v1.Init
@@ -3600,34 +3692,35 @@ var file_command_proto_goTypes = []any{
 	(*ActorStarted)(nil),                // 17: gray.fsm.v1.ActorStarted
 	(*ActorDied)(nil),                   // 18: gray.fsm.v1.ActorDied
 	(*KillActor)(nil),                   // 19: gray.fsm.v1.KillActor
-	(*CreateGroup)(nil),                 // 20: gray.fsm.v1.CreateGroup
-	(*PlaceGroup)(nil),                  // 21: gray.fsm.v1.PlaceGroup
-	(*BundleRefused)(nil),               // 22: gray.fsm.v1.BundleRefused
-	(*RemoveGroup)(nil),                 // 23: gray.fsm.v1.RemoveGroup
-	(*PutKey)(nil),                      // 24: gray.fsm.v1.PutKey
-	(*DeleteKey)(nil),                   // 25: gray.fsm.v1.DeleteKey
-	(*PutPackage)(nil),                  // 26: gray.fsm.v1.PutPackage
-	(*DeletePackage)(nil),               // 27: gray.fsm.v1.DeletePackage
-	(*Result)(nil),                      // 28: gray.fsm.v1.Result
-	(*Record)(nil),                      // 29: gray.fsm.v1.Record
-	(*Meta)(nil),                        // 30: gray.fsm.v1.Meta
-	(*NodeRecord)(nil),                  // 31: gray.fsm.v1.NodeRecord
-	(*JobRecord)(nil),                   // 32: gray.fsm.v1.JobRecord
-	(*ActorRecord)(nil),                 // 33: gray.fsm.v1.ActorRecord
-	(*GroupRecord)(nil),                 // 34: gray.fsm.v1.GroupRecord
-	(*BundleRecord)(nil),                // 35: gray.fsm.v1.BundleRecord
-	(*KeyRecord)(nil),                   // 36: gray.fsm.v1.KeyRecord
-	(*PackageRecord)(nil),               // 37: gray.fsm.v1.PackageRecord
-	(*ReplyRecord)(nil),                 // 38: gray.fsm.v1.ReplyRecord
-	(*ClientRecord)(nil),                // 39: gray.fsm.v1.ClientRecord
-	(*proto.NodeInfo)(nil),              // 40: gray.v1.NodeInfo
-	(*proto.Draining)(nil),              // 41: gray.v1.Draining
-	(*proto.JobSpec)(nil),               // 42: gray.v1.JobSpec
-	(*proto.RegisterDriverRequest)(nil), // 43: gray.v1.RegisterDriverRequest
-	(*proto.ActorSpec)(nil),             // 44: gray.v1.ActorSpec
-	(*proto.Error)(nil),                 // 45: gray.v1.Error
-	(*proto.GroupSpec)(nil),             // 46: gray.v1.GroupSpec
-	(proto.ActorInfo_State)(0),          // 47: gray.v1.ActorInfo.State
+	(*SaveActor)(nil),                   // 20: gray.fsm.v1.SaveActor
+	(*CreateGroup)(nil),                 // 21: gray.fsm.v1.CreateGroup
+	(*PlaceGroup)(nil),                  // 22: gray.fsm.v1.PlaceGroup
+	(*BundleRefused)(nil),               // 23: gray.fsm.v1.BundleRefused
+	(*RemoveGroup)(nil),                 // 24: gray.fsm.v1.RemoveGroup
+	(*PutKey)(nil),                      // 25: gray.fsm.v1.PutKey
+	(*DeleteKey)(nil),                   // 26: gray.fsm.v1.DeleteKey
+	(*PutPackage)(nil),                  // 27: gray.fsm.v1.PutPackage
+	(*DeletePackage)(nil),               // 28: gray.fsm.v1.DeletePackage
+	(*Result)(nil),                      // 29: gray.fsm.v1.Result
+	(*Record)(nil),                      // 30: gray.fsm.v1.Record
+	(*Meta)(nil),                        // 31: gray.fsm.v1.Meta
+	(*NodeRecord)(nil),                  // 32: gray.fsm.v1.NodeRecord
+	(*JobRecord)(nil),                   // 33: gray.fsm.v1.JobRecord
+	(*ActorRecord)(nil),                 // 34: gray.fsm.v1.ActorRecord
+	(*GroupRecord)(nil),                 // 35: gray.fsm.v1.GroupRecord
+	(*BundleRecord)(nil),                // 36: gray.fsm.v1.BundleRecord
+	(*KeyRecord)(nil),                   // 37: gray.fsm.v1.KeyRecord
+	(*PackageRecord)(nil),               // 38: gray.fsm.v1.PackageRecord
+	(*ReplyRecord)(nil),                 // 39: gray.fsm.v1.ReplyRecord
+	(*ClientRecord)(nil),                // 40: gray.fsm.v1.ClientRecord
+	(*proto.NodeInfo)(nil),              // 41: gray.v1.NodeInfo
+	(*proto.Draining)(nil),              // 42: gray.v1.Draining
+	(*proto.JobSpec)(nil),               // 43: gray.v1.JobSpec
+	(*proto.RegisterDriverRequest)(nil), // 44: gray.v1.RegisterDriverRequest
+	(*proto.ActorSpec)(nil),             // 45: gray.v1.ActorSpec
+	(*proto.Error)(nil),                 // 46: gray.v1.Error
+	(*proto.GroupSpec)(nil),             // 47: gray.v1.GroupSpec
+	(proto.ActorInfo_State)(0),          // 48: gray.v1.ActorInfo.State
 }
 var file_command_proto_depIdxs = []int32{
 	1,  // 0: gray.fsm.v1.Command.init:type_name -> gray.fsm.v1.Init
@@ -3646,48 +3739,49 @@ var file_command_proto_depIdxs = []int32{
 	17, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
 	18, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
 	19, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
-	24, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
-	25, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
-	26, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
-	27, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
+	25, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
+	26, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
+	27, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
+	28, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
 	2,  // 20: gray.fsm.v1.Command.raise_version:type_name -> gray.fsm.v1.RaiseVersion
-	20, // 21: gray.fsm.v1.Command.create_group:type_name -> gray.fsm.v1.CreateGroup
-	21, // 22: gray.fsm.v1.Command.place_group:type_name -> gray.fsm.v1.PlaceGroup
-	22, // 23: gray.fsm.v1.Command.bundle_refused:type_name -> gray.fsm.v1.BundleRefused
-	23, // 24: gray.fsm.v1.Command.remove_group:type_name -> gray.fsm.v1.RemoveGroup
+	21, // 21: gray.fsm.v1.Command.create_group:type_name -> gray.fsm.v1.CreateGroup
+	22, // 22: gray.fsm.v1.Command.place_group:type_name -> gray.fsm.v1.PlaceGroup
+	23, // 23: gray.fsm.v1.Command.bundle_refused:type_name -> gray.fsm.v1.BundleRefused
+	24, // 24: gray.fsm.v1.Command.remove_group:type_name -> gray.fsm.v1.RemoveGroup
 	5,  // 25: gray.fsm.v1.Command.drain_node:type_name -> gray.fsm.v1.DrainNode
 	6,  // 26: gray.fsm.v1.Command.move_actor:type_name -> gray.fsm.v1.MoveActor
-	40, // 27: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
-	41, // 28: gray.fsm.v1.DrainNode.draining:type_name -> gray.v1.Draining
-	42, // 29: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
-	43, // 30: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
-	44, // 31: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
-	45, // 32: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
-	46, // 33: gray.fsm.v1.CreateGroup.spec:type_name -> gray.v1.GroupSpec
-	45, // 34: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
-	30, // 35: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
-	31, // 36: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
-	32, // 37: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
-	33, // 38: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
-	36, // 39: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
-	37, // 40: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
-	38, // 41: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
-	39, // 42: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
-	34, // 43: gray.fsm.v1.Record.group:type_name -> gray.fsm.v1.GroupRecord
-	40, // 44: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
-	42, // 45: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
-	44, // 46: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
-	47, // 47: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
-	45, // 48: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
-	46, // 49: gray.fsm.v1.GroupRecord.spec:type_name -> gray.v1.GroupSpec
-	35, // 50: gray.fsm.v1.GroupRecord.bundles:type_name -> gray.fsm.v1.BundleRecord
-	45, // 51: gray.fsm.v1.GroupRecord.cause:type_name -> gray.v1.Error
-	28, // 52: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
-	53, // [53:53] is the sub-list for method output_type
-	53, // [53:53] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	20, // 27: gray.fsm.v1.Command.save_actor:type_name -> gray.fsm.v1.SaveActor
+	41, // 28: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
+	42, // 29: gray.fsm.v1.DrainNode.draining:type_name -> gray.v1.Draining
+	43, // 30: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
+	44, // 31: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
+	45, // 32: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
+	46, // 33: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
+	47, // 34: gray.fsm.v1.CreateGroup.spec:type_name -> gray.v1.GroupSpec
+	46, // 35: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
+	31, // 36: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
+	32, // 37: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
+	33, // 38: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
+	34, // 39: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
+	37, // 40: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
+	38, // 41: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
+	39, // 42: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
+	40, // 43: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
+	35, // 44: gray.fsm.v1.Record.group:type_name -> gray.fsm.v1.GroupRecord
+	41, // 45: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
+	43, // 46: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
+	45, // 47: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
+	48, // 48: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
+	46, // 49: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
+	47, // 50: gray.fsm.v1.GroupRecord.spec:type_name -> gray.v1.GroupSpec
+	36, // 51: gray.fsm.v1.GroupRecord.bundles:type_name -> gray.fsm.v1.BundleRecord
+	46, // 52: gray.fsm.v1.GroupRecord.cause:type_name -> gray.v1.Error
+	29, // 53: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
+	54, // [54:54] is the sub-list for method output_type
+	54, // [54:54] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -3723,8 +3817,9 @@ func file_command_proto_init() {
 		(*Command_RemoveGroup)(nil),
 		(*Command_DrainNode)(nil),
 		(*Command_MoveActor)(nil),
+		(*Command_SaveActor)(nil),
 	}
-	file_command_proto_msgTypes[29].OneofWrappers = []any{
+	file_command_proto_msgTypes[30].OneofWrappers = []any{
 		(*Record_Meta)(nil),
 		(*Record_Node)(nil),
 		(*Record_Job)(nil),
@@ -3735,13 +3830,14 @@ func file_command_proto_init() {
 		(*Record_Client)(nil),
 		(*Record_Group)(nil),
 	}
+	file_command_proto_msgTypes[34].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -8,6 +8,7 @@ const (
 	maxNamespace = 256
 	maxKeyBytes  = 256 << 20 // all keys and values
 	maxPayload   = 16 << 20  // an actor's constructor call
+	maxSaved     = 1 << 20   // an actor's saved state
 	maxJobSpec   = 1 << 20
 	maxGroupSpec = 1 << 20
 	maxBundles   = 10_000 // of a placement group

@@ -70,6 +70,9 @@ func randomBody(r *rand.Rand) Body {
 			return &Command_CreateActor{&CreateActor{Spec: in, Node: node}}
 		},
 		func() Body {
+			return &Command_SaveActor{&SaveActor{Id: actor, Incarnation: incarnation, State: []byte(name)}}
+		},
+		func() Body {
 			return &Command_PutKey{&PutKey{Namespace: "n", Key: name, Value: []byte(name), Keep: n(2) == 0}}
 		},
 		func() Body { return &Command_DeleteKey{&DeleteKey{Namespace: "n", Key: name}} },

@@ -31,14 +31,14 @@ func jobOf(r *JobRecord) *Job {
 func (a *Actor) record() *ActorRecord {
 	return &ActorRecord{
 		Spec: a.Spec, State: a.State, Incarnation: a.Incarnation, Node: a.Node, Process: a.Process, Address: a.Address, Pid: a.PID,
-		Cause: a.Cause, Restarts: a.Restarts, StartedMs: a.StartedMs, EndedMs: a.EndedMs, Ended: a.ended,
+		Cause: a.Cause, Restarts: a.Restarts, StartedMs: a.StartedMs, EndedMs: a.EndedMs, Ended: a.ended, Saved: a.Saved,
 	}
 }
 
 func actorOf(r *ActorRecord) *Actor {
 	return &Actor{
 		Spec: r.Spec, State: r.State, Incarnation: r.Incarnation, Node: r.Node, Process: r.Process, Address: r.Address, PID: r.Pid,
-		Cause: r.Cause, Restarts: r.Restarts, StartedMs: r.StartedMs, EndedMs: r.EndedMs, ended: r.Ended,
+		Cause: r.Cause, Restarts: r.Restarts, StartedMs: r.StartedMs, EndedMs: r.EndedMs, ended: r.Ended, Saved: r.Saved,
 	}
 }
 

@@ -88,6 +88,7 @@ type Actor struct {
 	StartedMs   int64
 	EndedMs     int64
 	ended       uint64
+	Saved       []byte // the state that it saved last; nil: none
 }
 
 // Dead reports whether the actor is gone for good.

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func TestDecodeRefusesTheUnknown(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Decode(b)
-	if !errors.Is(err, ErrCommand) || !strings.Contains(err.Error(), "command of version 4, this gray knows up to 3: upgrade this head") {
+	if !errors.Is(err, ErrCommand) || !strings.Contains(err.Error(), fmt.Sprintf("command of version %d, this gray knows up to %d: upgrade this head", Version+1, Version)) {
 		t.Errorf("%v", err)
 	}
 	if c, err := DecodeUpTo(b, Version+1); err != nil || c.GetPutKey().GetKey() != "k" {

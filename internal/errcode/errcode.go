@@ -31,6 +31,7 @@ var table = []struct {
 	{proto.Error_GROUP_REMOVED, codes.FailedPrecondition},
 	{proto.Error_UNAVAILABLE, codes.Unavailable},
 	{proto.Error_STORE_FULL, codes.ResourceExhausted},
+	{proto.Error_CALLS_LIMIT, codes.ResourceExhausted},
 	{proto.Error_CANCELLED, codes.Canceled},
 	{proto.Error_DEADLINE, codes.DeadlineExceeded},
 }

@@ -76,6 +76,19 @@ func (o ObjectID) AsReplicated() ObjectID {
 	return o
 }
 
+// actor marks the number of an actor that the head knows: who holds no handle to it any
+// more has the head end it.
+const actor = 1 << 62
+
+// Actor reports whether o stands for an actor that lives as long as it's held.
+func (o ObjectID) Actor() bool { return o.Number&actor != 0 }
+
+// AsActor is the name of an actor with o's number.
+func (o ObjectID) AsActor() ActorID {
+	o.Number |= actor
+	return ActorID(o)
+}
+
 // IsZero reports whether o names no object.
 func (o ObjectID) IsZero() bool { return o == ObjectID{} }
 

@@ -99,3 +99,18 @@ func FuzzObjectIDFrom(f *testing.F) {
 		}
 	})
 }
+
+// TestMarks: what a number says of its object changes nothing else of the name.
+func TestMarks(t *testing.T) {
+	o := object(1, 2, 3, 4)
+	a := ObjectID(o.AsActor())
+	if o.Actor() || !a.Actor() || a.Replicated() || a.Owner != o.Owner || a == o {
+		t.Errorf("%v as an actor is %v", o, a)
+	}
+	if r := o.AsReplicated(); !r.Replicated() || r.Actor() {
+		t.Errorf("%v replicated is %v", o, r)
+	}
+	if back, err := ActorIDFrom(a.Bytes()); err != nil || back != o.AsActor() {
+		t.Errorf("%v, %v", back, err)
+	}
+}

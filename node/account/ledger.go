@@ -345,5 +345,4 @@ func (l *Ledger) Check() error {
 		return fmt.Errorf("GPU: %w", err)
 	}
 	return l.checkBundles()
-	return nil
 }

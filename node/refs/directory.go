@@ -33,6 +33,9 @@ type Directory struct {
 	replicas map[ids.ObjectID]*entry // that have a replica, or were inherited
 	sought   []*entry                // whose home has to be found
 	seeking  bool                    // somebody is at it
+
+	ended  []ids.ActorID // that nobody holds, not yet handed to Peers
+	ending bool          // a sender is at work
 }
 
 // New makes the directory of node self of a cluster.

@@ -57,6 +57,13 @@
 // An owner may come to hold its own object again, by a reference that somebody
 // hands back: it says BorrowBy like any other process.
 //
+// # Actors
+//
+// An actor's handles are references to an object with the actor's name (ObjectID.Actor),
+// owned by the process that creates it, whose value is empty. Before it gives a handle to
+// anybody, the owner says that it holds the actor (BorrowBy). When the home frees the entry
+// made then, it says so (Unreferenced): the actor is to be ended. An actor whose home is dead is counted no more: it lives until its job ends.
+//
 // # What is lost
 //
 // When every node that stores an object is dead, or said (Resolve's lostOn) to

@@ -155,7 +155,10 @@ func (d *Directory) free(e *entry, work []*entry) []*entry {
 	h := e.home
 	d.forget(e)
 	h.wake()
-	if h.state.GetValue() == nil || h.copies.has(d.self) {
+	switch {
+	case e.id.Actor():
+		d.unreferenced(e.id)
+	case h.state.GetValue() == nil || h.copies.has(d.self):
 		d.deleteStored(e.id, h.copies.all())
 	} // else it was never in any store
 	if h.owner != nil {

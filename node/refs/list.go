@@ -26,13 +26,15 @@ type Holder struct {
 	In      ids.ObjectID
 }
 
-// List describes all entries, ordered by object.
+// List describes all entries of values, ordered by object.
 func (d *Directory) List() []Info {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list := make([]Info, 0, len(d.entries))
-	for _, e := range d.entries {
-		list = append(list, e.info())
+	for id, e := range d.entries {
+		if !id.Actor() { // an actor is listed as such
+			list = append(list, e.info())
+		}
 	}
 	slices.SortFunc(list, func(a, b Info) int { return bytes.Compare(a.ID.Bytes(), b.ID.Bytes()) })
 	return list

@@ -67,6 +67,29 @@ func (d *Directory) deleteOn(n ids.NodeID, id ids.ObjectID) {
 	}
 }
 
+// unreferenced has an actor ended.
+func (d *Directory) unreferenced(id ids.ObjectID) {
+	d.ended = append(d.ended, ids.ActorID(id))
+	if !d.ending {
+		d.ending = d.start(d.tellEnded)
+	}
+}
+
+func (d *Directory) tellEnded() {
+	for {
+		d.mu.Lock()
+		actors := d.ended
+		d.ended = nil
+		if len(actors) == 0 || d.closed {
+			d.ending = false
+			d.mu.Unlock()
+			return
+		}
+		d.mu.Unlock()
+		d.peers.Unreferenced(actors)
+	}
+}
+
 // deleter hands a node's deletions to Peers until there are none.
 func (d *Directory) deleter(p *peer) {
 	for {

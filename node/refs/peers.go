@@ -42,4 +42,6 @@ type Peers interface {
 	// another's. It is called once; the implementation retries while node lives.
 	// One call a node at a time.
 	DeleteStored(node ids.NodeID, objects []ids.ObjectID)
+	// Unreferenced tells that nobody holds actors whose home this is any more.
+	Unreferenced(actors []ids.ActorID)
 }

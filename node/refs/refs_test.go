@@ -82,6 +82,12 @@ func (n *notes) Drop(owner ids.ProcessID, objects []ids.ObjectID) {
 	}
 }
 
+func (n *notes) Unreferenced(actors []ids.ActorID) {
+	for _, id := range actors {
+		n.note("unreferenced %s", id)
+	}
+}
+
 func (n *notes) DeleteStored(node ids.NodeID, objects []ids.ObjectID) {
 	for _, id := range objects {
 		n.note("delete %d on %s", id.Number, node)
@@ -503,4 +509,5 @@ func (*silent) Borrow(context.Context, ids.NodeID, uint64, []ids.ObjectID) error
 func (*silent) Unborrow(context.Context, ids.NodeID, uint64, []ids.ObjectID) error { return nil }
 func (*silent) Wanted(ids.ProcessID, ids.ObjectID, []ids.NodeID) bool              { return true }
 func (*silent) Drop(ids.ProcessID, []ids.ObjectID)                                 {}
+func (*silent) Unreferenced([]ids.ActorID)                                         {}
 func (*silent) DeleteStored(ids.NodeID, []ids.ObjectID)                            {}

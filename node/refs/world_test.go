@@ -274,6 +274,8 @@ func (f *fakePeers) Drop(owner ids.ProcessID, objects []ids.ObjectID) {
 	}
 }
 
+func (f *fakePeers) Unreferenced([]ids.ActorID) {}
+
 func (f *fakePeers) DeleteStored(node ids.NodeID, objects []ids.ObjectID) {
 	if node != f.self {
 		for there := false; !there; {

@@ -2,21 +2,20 @@ package process
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/gray-runtime/gray/internal/ids"
-	"github.com/gray-runtime/gray/internal/pause"
 	"github.com/gray-runtime/gray/internal/wire"
 	graypb "github.com/gray-runtime/gray/proto"
 )
 
-// actorTable has the actors that this process calls.
+// actorTable has the actors that this process calls. One is there as long as a handle to
+// it is, or the inputs of its constructor have to be kept.
 type actorTable struct {
 	p  *Process
 	mu sync.Mutex
@@ -29,31 +28,35 @@ func (at *actorTable) init(p *Process) {
 }
 
 // actorClient is this process's line to one actor: its calls in the order in
-// which they were made.
+// which they were made. It doesn't refer to the object that handles refer to, unless
+// calls wait, so that the garbage collector tells when nobody can call it any more.
 type actorClient struct {
-	p      *Process
-	id     ids.ActorID
-	object *Object // stands for the actor: handles refer to it
+	p  *Process
+	id ids.ActorID
 
 	// Of an actor that this process created, constant.
 	created chan struct{} // closed when the head has acknowledged it, or it failed
 	name    actorName
 
 	mu          sync.Mutex
+	handle      *Object   // while calls wait for their answers
 	queue       taskQueue // not pushed yet
 	inflight    taskQueue
 	conn        *wire.Conn
 	node        ids.NodeID // at the other end of conn
 	incarnation uint32     // connected to last
 	over        uint32     // the latest incarnation that is known to be over
+	retries     int        // of a call, after a death under it; -1: without bound
+	limit       int        // of calls that wait; 0: without bound, or not known yet
 	connecting  bool
+	left        bool // no handle is left
 	dead        *graypb.Error
 	hold        []*Object // inputs of the constructor that this process created it with
 	wake        chan struct{}
 }
 
-// maxActorInflight bounds calls pushed to one actor and not answered.
-const maxActorInflight = 16384
+// actorContent is the value of every object that stands for an actor.
+var actorContent = &content{value: []byte{}}
 
 // client returns the line to an actor.
 func (at *actorTable) client(id ids.ActorID) *actorClient {
@@ -68,21 +71,57 @@ func (at *actorTable) client(id ids.ActorID) *actorClient {
 }
 
 func (at *actorTable) newClient(id ids.ActorID) *actorClient {
-	o := &Object{p: at.p, id: ids.ObjectID(id), borrowed: true, content: &content{}}
-	return &actorClient{p: at.p, id: id, object: o, wake: make(chan struct{}, 1)}
+	return &actorClient{p: at.p, id: id, wake: make(chan struct{}, 1)}
 }
 
 // actorName is a name in its namespace.
 type actorName struct{ namespace, name string }
 
 // created returns the line to an actor that this process is about to create.
-func (at *actorTable) created(id ids.ActorID, name actorName) *actorClient {
+func (at *actorTable) created(id ids.ActorID, spec *graypb.ActorSpec) *actorClient {
 	a := at.newClient(id)
-	a.created, a.name = make(chan struct{}), name
+	a.created, a.name = make(chan struct{}), actorName{spec.GetNamespace(), spec.GetName()}
+	a.learn(spec)
 	at.mu.Lock()
 	defer at.mu.Unlock()
 	at.m[id] = a
 	return a
+}
+
+// learn takes what callers have to know of an actor. Called with mu held, or before
+// others know a.
+func (a *actorClient) learn(spec *graypb.ActorSpec) {
+	a.retries, a.limit = int(spec.GetMaxTaskRetries()), int(spec.GetMaxPendingCalls())
+}
+
+// forget drops the line to an actor to which no handle is left here.
+func (at *actorTable) forget(id ids.ActorID) {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	a := at.m[id]
+	if a == nil || at.p.holds(ids.ObjectID(id)) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.hold) > 0 || a.handle != nil {
+		return // forgotten when the actor is dead
+	}
+	a.left = true
+	if a.conn != nil {
+		a.conn.Close()
+	}
+	delete(at.m, id)
+}
+
+// holds reports whether an Object of this process stands for id.
+func (p *Process) holds(id ids.ObjectID) bool {
+	if p.owns(id) {
+		return true
+	}
+	p.borrowMu.Lock()
+	defer p.borrowMu.Unlock()
+	return p.borrowed[id] != nil
 }
 
 // awaitCreation waits until the head knows of an actor of this process's.
@@ -136,38 +175,83 @@ type Creation struct {
 	Submission Submission // the constructor's function and input
 }
 
-// ActorObject returns the object that stands for an actor: handles refer to it.
-func (p *Process) ActorObject(id ids.ActorID) *Object {
-	return p.actors.client(id).object
+// newActor makes the object that stands for an actor that this process is about to create,
+// and has the node count who holds it.
+func (p *Process) newActor(spec *graypb.ActorSpec) *Object {
+	o := &Object{p: p, id: ids.ObjectID(p.numbered(p.next.Add(1)).AsActor()), content: actorContent}
+	o.mu.Lock()
+	o.watch()
+	o.trace.escaped = true // the node knows it
+	o.mu.Unlock()
+	spec.Id, spec.Job, spec.CreatorNode = o.id.Bytes(), uint32(p.job), uint32(p.self.Node)
+	if !spec.GetDetached() {
+		p.node.send(&graypb.ToNode{Body: &graypb.ToNode_BorrowObjects{BorrowObjects: &graypb.BorrowObjects{Ids: [][]byte{spec.Id}}}})
+	}
+	return o
 }
 
 // CreateActor starts an actor and returns the object that stands for it at once.
 // What goes wrong is told to its callers.
 func (p *Process) CreateActor(c Creation) *Object {
-	id := ids.ActorID(p.numbered(p.next.Add(1)))
-	a := p.actors.created(id, actorName{c.Spec.GetNamespace(), c.Spec.GetName()})
-	c.Spec.Id, c.Spec.Job, c.Spec.CreatorNode = id.Bytes(), uint32(p.job), uint32(p.self.Node)
+	o := p.newActor(c.Spec)
+	a := p.actors.created(ids.ActorID(o.id), c.Spec)
 	if c.Submission.Err != nil {
 		a.die(c.Submission.Err)
 		close(a.created)
-		return a.object
+		return o
 	}
 	p.spawn(func() {
-		if err := a.create(c); err != nil {
+		if err := a.create(p.ctx, c, false); err != nil {
 			a.die(asError(err))
 		}
 		close(a.created)
-		if a.holds() {
-			a.awaitDeath(p.ctx)
-		}
+		runtime.KeepAlive(o) // nobody lets go of what is yet to be created
+		a.keepInputs()
 	})
-	return a.object
+	return o
 }
 
-func (a *actorClient) holds() bool {
+// GetOrCreateActor returns the living actor that has the name in c's specification, and
+// creates it if there is none. Of several that do so at once, all get the same.
+func (p *Process) GetOrCreateActor(ctx context.Context, c Creation) (*Object, *graypb.ActorInfo, error) {
+	name := actorName{c.Spec.GetNamespace(), c.Spec.GetName()}
+	for {
+		o, info, err := p.FindActor(ctx, name.namespace, name.name)
+		if !isKind(err, graypb.Error_NOT_FOUND) {
+			return o, info, err
+		}
+		if c.Submission.Err != nil {
+			return nil, nil, &RemoteError{c.Submission.Err}
+		}
+		o = p.newActor(c.Spec)
+		a := p.actors.created(ids.ActorID(o.id), c.Spec)
+		err = a.create(ctx, c, true)
+		close(a.created)
+		if err != nil {
+			return nil, nil, err
+		}
+		found, info, err := p.FindActor(ctx, name.namespace, name.name)
+		if err == nil && found == o {
+			p.spawn(a.keepInputs)
+			return o, info, nil
+		}
+		a.die(&graypb.Error{Kind: graypb.Error_ALREADY_EXISTS, Message: fmt.Sprintf("another actor is named %q", name.name)})
+		runtime.KeepAlive(o)
+		if !isKind(err, graypb.Error_NOT_FOUND) {
+			return found, info, err
+		} // it has died in between
+	}
+}
+
+// keepInputs returns when the inputs of the constructor aren't needed any more.
+func (a *actorClient) keepInputs() {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.hold) > 0
+	holds := len(a.hold) > 0
+	a.mu.Unlock()
+	if holds {
+		a.awaitDeath(a.p.ctx)
+		a.p.actors.forget(a.id)
+	}
 }
 
 // awaitDeath waits until the head says that the actor is dead, and ends it here
@@ -178,7 +262,9 @@ func (a *actorClient) awaitDeath(ctx context.Context) {
 	}
 }
 
-func (a *actorClient) create(c Creation) error {
+// create asks the head for the actor once its inputs are there; ifNone: unless one has
+// its name, which is no error.
+func (a *actorClient) create(ctx context.Context, c Creation, ifNone bool) error {
 	t := &Task{obj: &Object{p: a.p}, opts: c.Submission.Options, arg: c.Submission.Arg}
 	t.takeInputs(c.Submission)
 	for i := range t.deps {
@@ -190,7 +276,7 @@ func (a *actorClient) create(c Creation) error {
 		if in.lazy {
 			continue
 		}
-		if err := a.p.Wait(a.p.ctx, in.obj); err != nil {
+		if err := a.p.Wait(ctx, in.obj); err != nil {
 			return err
 		}
 		if k := in.obj.peek(); k != nil && k.err != nil {
@@ -200,321 +286,61 @@ func (a *actorClient) create(c Creation) error {
 	k := t.callOf(0)
 	k.flags |= flagCreation
 	c.Spec.Payload = appendCall(nil, &k)
-	err := a.p.HeadCall(a.p.ctx, "CreateActor", &graypb.CreateActorRequest{Spec: c.Spec}, &graypb.Ack{})
-	if err != nil {
+	request := &graypb.CreateActorRequest{Spec: c.Spec, GetIfExists: ifNone}
+	if err := a.p.HeadCall(ctx, "CreateActor", request, &graypb.Ack{}); err != nil {
 		return fmt.Errorf("create actor %s: %w", c.Spec.GetClass(), err)
 	}
 	return nil
 }
 
-// FindActor returns what the head knows of a named actor.
-func (p *Process) FindActor(ctx context.Context, namespace, name string) (*graypb.ActorInfo, error) {
+// FindActor returns the object that stands for a named actor, and what the head knows of it.
+func (p *Process) FindActor(ctx context.Context, namespace, name string) (*Object, *graypb.ActorInfo, error) {
 	if err := p.actors.awaitNamed(ctx, actorName{namespace, name}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	info := &graypb.ActorInfo{}
 	if err := p.HeadCall(ctx, "FindActor", &graypb.FindActorRequest{Namespace: namespace, Name: name}, info); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return info, nil
+	objects, err := p.borrowIDs([][]byte{info.GetSpec().GetId()})
+	if err != nil {
+		return nil, nil, err
+	}
+	o := objects[0]
+	a := p.actors.client(ids.ActorID(o.id))
+	a.mu.Lock()
+	a.learn(info.GetSpec())
+	a.mu.Unlock()
+	return o, info, nil
 }
 
-// KillActor ends an actor for good. Calls that this process makes later fail,
-// even while the actor's process is yet to go.
-func (p *Process) KillActor(ctx context.Context, actor *Object) error {
+// KillActor ends an actor for good, or its process only: it's started again if it has
+// restarts left. Calls that this process makes later fail, or go to the next process,
+// even while the present one is yet to go.
+func (p *Process) KillActor(ctx context.Context, actor *Object, restart bool) error {
+	defer runtime.KeepAlive(actor)
 	a := p.actors.client(ids.ActorID(actor.id))
 	if err := a.awaitCreation(ctx); err != nil {
 		return err
 	}
-	request := &graypb.KillActorRequest{Id: actor.id.Bytes(), Reason: "killed by gray.Kill"}
+	a.mu.Lock()
+	incarnation := a.incarnation
+	a.mu.Unlock()
+	request := &graypb.KillActorRequest{Id: actor.id.Bytes(), Restart: restart, Reason: "killed by gray.Kill"}
 	if err := p.HeadCall(ctx, "KillActor", request, &graypb.Ack{}); err != nil {
 		return err
 	}
-	a.awaitDeath(ctx)
+	if !restart {
+		a.awaitDeath(ctx)
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.over = max(a.over, incarnation); a.conn != nil && a.incarnation == incarnation {
+		a.conn.Close()
+	}
 	return nil
 }
-
-// SubmitCall calls an actor's method. Calls of one process to one actor run in
-// the order in which they were made.
-func (p *Process) SubmitCall(actor *Object, s Submission) *Object {
-	if s.Err != nil {
-		return p.submit(&Task{obj: p.newObject(), opts: s.Options}, s)
-	}
-	a := p.actors.client(ids.ActorID(actor.id))
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a, site: s.Options.sites.here(2)}
-	a.mu.Lock()
-	switch {
-	case a.dead != nil:
-		s.Err = a.deathFor(a.dead, t)
-	case s.Direct == nil && (s.Refs == nil || len(s.Refs.inputs) == 0):
-		p.counts.submitted.Add(1)
-		t.obj.task = t
-		a.enqueueReady(t)
-		return t.obj
-	default:
-		t.waiting.Store(1) // not ready: keeps its place
-		a.queue.push(t)
-	}
-	a.mu.Unlock()
-	return p.submit(t, s)
-}
-
-// enqueueReady is entered with mu held and leaves it unlocked.
-func (a *actorClient) enqueueReady(t *Task) {
-	a.queue.push(t)
-	a.advance()
-}
-
-func (a *actorClient) flushSoon() {
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
-}
-
-// dispatchable is called as a call's inputs are complete, or it failed.
-func (a *actorClient) dispatchable() {
-	a.mu.Lock()
-	a.advance()
-}
-
-// advance pushes what is ready, over a line that is opened if there is none. It
-// is entered with mu held and leaves it unlocked.
-func (a *actorClient) advance() {
-	idle := a.inflight.len() == 0
-	pushed := a.pushReady()
-	conn, connect := a.conn, a.conn == nil && !a.connecting && a.dead == nil && a.queue.len() > 0
-	if connect {
-		a.connecting = true
-	}
-	a.mu.Unlock()
-	switch {
-	case connect:
-		a.p.spawn(a.connect)
-	case pushed && idle:
-		_ = conn.Flush()
-	case pushed:
-		a.flushSoon()
-	}
-}
-
-// pushReady pushes calls from the front as long as they are ready. Called with
-// mu held.
-func (a *actorClient) pushReady() (pushed bool) {
-	if a.conn == nil {
-		return false
-	}
-	for a.queue.len() > 0 && a.inflight.len() < maxActorInflight {
-		t := a.queue.peek(0)
-		if t.obj.peek() != nil { // failed or cancelled meanwhile
-			a.queue.pop()
-			continue
-		}
-		if t.waiting.Load() != 0 {
-			break
-		}
-		a.queue.pop()
-		a.inflight.push(t)
-		k := t.callOf(a.node)
-		_ = a.conn.Append(func(b []byte) []byte { return appendCall(append(b, framePush), &k) })
-		pushed = true
-	}
-	return pushed
-}
-
-// cancel tells the actor about a cancelled call.
-func (a *actorClient) cancel(t *Task) {
-	a.mu.Lock()
-	t.cancelled = true
-	conn := a.conn
-	if a.inflight.find(t.obj.id.Number) == nil {
-		conn = nil
-	}
-	a.mu.Unlock()
-	if conn != nil {
-		sendCancel(conn, t)
-	}
-}
-
-// connect asks the head where the actor is and serves the line to it until it
-// breaks; then, if calls wait, to its next incarnation.
-func (a *actorClient) connect() {
-	for {
-		again, err := a.serve()
-		if err != nil {
-			a.die(asError(err))
-			return
-		}
-		if !again {
-			return
-		}
-	}
-}
-
-func (a *actorClient) serve() (again bool, err error) {
-	a.mu.Lock()
-	over := a.over
-	a.mu.Unlock()
-	info, err := a.locate(a.p.ctx, over)
-	if err != nil {
-		return false, err
-	}
-	if info.GetState() == graypb.ActorInfo_DEAD {
-		return false, &RemoteError{deathOf(info)}
-	}
-	w := ids.ProcessID{Node: ids.NodeID(info.GetNode()), Number: info.GetProcess()}
-	conn, err := a.p.dialWorker(w, info.GetAddress(), opening{})
-	if err != nil { // it has died since, or its node can't be reached just now: not the caller's to know
-		again = pause.For(a.p.ctx, redialDelay)
-		return again, nil //nolint:nilerr // looked for again
-	}
-	a.mu.Lock()
-	a.incarnation = info.GetIncarnation()
-	a.conn, a.node = conn, w.Node
-	a.connecting = false
-	a.pushReady()
-	a.mu.Unlock()
-	_ = conn.Flush()
-	stop := make(chan struct{})
-	a.p.spawn(func() {
-		for {
-			select {
-			case <-a.wake:
-				_ = conn.Flush()
-			case <-stop:
-				return
-			}
-		}
-	})
-	a.read(conn)
-	close(stop)
-	conn.Close()
-	return a.broken()
-}
-
-// locate waits for an incarnation of the actor after the given one.
-func (a *actorClient) locate(ctx context.Context, after uint32) (*graypb.ActorInfo, error) {
-	if err := a.awaitCreation(ctx); err != nil {
-		return nil, err
-	}
-	a.mu.Lock()
-	request := &graypb.WaitActorRequest{Id: a.id.Bytes(), After: after}
-	dead := a.dead
-	a.mu.Unlock()
-	if dead != nil {
-		return nil, &RemoteError{dead}
-	}
-	info := &graypb.ActorInfo{}
-	if err := a.p.HeadCall(ctx, "WaitActor", request, info); err != nil {
-		return nil, fmt.Errorf("find actor %s: %w", a.id, err)
-	}
-	return info, nil
-}
-
-// read handles the actor's replies until the connection ends.
-func (a *actorClient) read(conn *wire.Conn) {
-	var batch []outcome
-	for {
-		frame, err := conn.Next()
-		if err != nil {
-			return
-		}
-		batch = batch[:0]
-		a.mu.Lock()
-		for {
-			var r reply
-			if r, err = parseReply(frame); err != nil {
-				break
-			}
-			if t := a.inflight.take(r.number); t != nil {
-				r.value = append([]byte{}, r.value...)
-				batch = append(batch, outcome{t, r})
-			}
-			if len(batch) >= batchReplies || !conn.More() {
-				break
-			}
-			if frame, err = conn.Next(); err != nil {
-				break
-			}
-		}
-		pushed := a.pushReady()
-		a.mu.Unlock()
-		if pushed {
-			_ = conn.Flush()
-		}
-		for i := range batch {
-			a.settle(conn, &batch[i])
-			batch[i] = outcome{}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-func (a *actorClient) settle(conn *wire.Conn, o *outcome) {
-	switch o.reply.kind {
-	case frameReturned: // cancelled before it began
-	case frameLost:
-		a.mu.Lock()
-		o.task.waiting.Store(1)
-		a.queue.pushFront(o.task)
-		a.mu.Unlock()
-		a.p.inputsLost(o.task, o.reply.contains)
-	default:
-		a.p.settle(conn, o)
-	}
-}
-
-// broken settles the calls in flight when the line has broken. It reports
-// whether calls wait for the next incarnation.
-func (a *actorClient) broken() (again bool, err error) {
-	a.mu.Lock()
-	a.conn = nil
-	a.connecting = true
-	a.mu.Unlock()
-	if a.p.ctx.Err() != nil {
-		return false, a.p.doneErr()
-	}
-	ctx, cancel := context.WithTimeout(a.p.ctx, deathWait)
-	info, err := a.locate(ctx, a.incarnation)
-	cancel()
-	cause := deathOf(info)
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		cause = asError(err)
-	}
-	a.mu.Lock()
-	if err == nil {
-		a.over = a.incarnation // else it may live, and the line alone have broken
-	}
-	var failed, retried []*Task
-	for t := a.inflight.pop(); t != nil; t = a.inflight.pop() {
-		t.attemptLost(a.node)
-		if t.mayRetry() && info.GetState() != graypb.ActorInfo_DEAD && a.dead == nil {
-			t.attempt++
-			retried = append(retried, t)
-		} else {
-			failed = append(failed, t)
-		}
-	}
-	for i := len(retried) - 1; i >= 0; i-- {
-		a.queue.pushFront(retried[i])
-	}
-	again = a.queue.len() > 0
-	a.connecting = again
-	a.mu.Unlock()
-	for _, t := range failed {
-		a.p.finish(t, &content{err: a.deathFor(cause, t)})
-	}
-	if info.GetState() == graypb.ActorInfo_DEAD {
-		a.die(cause)
-		return false, nil
-	}
-	return again, nil
-}
-
-// deathWait bounds how long calls cut off wait to hear what became of their actor.
-const deathWait = 3 * time.Second
 
 // deathOf says how an actor's latest process ended.
 func deathOf(info *graypb.ActorInfo) *graypb.Error {
@@ -526,7 +352,10 @@ func deathOf(info *graypb.ActorInfo) *graypb.Error {
 		return e // the constructor's own failure, or the group's end
 	}
 	e = proto.CloneOf(e)
-	e.Kind = graypb.Error_ACTOR_DIED
+	e.Kind, e.Class = graypb.Error_ACTOR_DIED, info.GetSpec().GetClass()
+	if e.AtUnixMs == 0 {
+		e.AtUnixMs = info.GetEndedUnixMs()
+	}
 	if len(e.Actor) == 0 {
 		e.Actor = info.GetSpec().GetId()
 	}
@@ -544,6 +373,7 @@ func (a *actorClient) die(e *graypb.Error) {
 	for t := a.queue.pop(); t != nil; t = a.queue.pop() {
 		failed = append(failed, t)
 	}
+	a.letGo()
 	a.mu.Unlock()
 	for _, t := range failed {
 		a.p.finish(t, &content{err: a.deathFor(e, t)})
@@ -561,4 +391,31 @@ func (a *actorClient) deathFor(cause *graypb.Error, t *Task) *graypb.Error {
 		e.Actor = a.id.Bytes()
 	}
 	return e
+}
+
+// locate waits for an incarnation of the actor after the given one.
+func (a *actorClient) locate(ctx context.Context, after uint32) (*graypb.ActorInfo, error) {
+	return a.await(ctx, &graypb.WaitActorRequest{After: after})
+}
+
+func (a *actorClient) await(ctx context.Context, request *graypb.WaitActorRequest) (*graypb.ActorInfo, error) {
+	if err := a.awaitCreation(ctx); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	request.Id = a.id.Bytes()
+	dead := a.dead
+	a.mu.Unlock()
+	if dead != nil {
+		return nil, &RemoteError{dead}
+	}
+	info := &graypb.ActorInfo{}
+	err := a.p.HeadCall(ctx, "WaitActor", request, info)
+	if err == nil {
+		return info, nil
+	}
+	if isKind(err, graypb.Error_NOT_FOUND) { // dead for so long that the head has forgotten it
+		return nil, &RemoteError{&graypb.Error{Kind: graypb.Error_ACTOR_DIED, Message: err.Error(), Actor: a.id.Bytes()}}
+	}
+	return nil, fmt.Errorf("find actor %s: %w", a.id, err)
 }

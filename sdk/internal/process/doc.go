@@ -12,8 +12,10 @@
 //  2. A task is pushed only when every reference in its input is complete.
 //  3. A task is in one place: waiting for inputs, in a class's queue, or in
 //     flight on one lease.
-//  4. References in a task's input are held until the task's reply.
+//  4. References in a task's input are held until the task's reply, an actor's handle
+//     until the replies to its calls.
 //
-// Lock order: class or actor, then object; wire.Conn's own lock is innermost.
+// Lock order: the table of actors, then class or actor, then object; wire.Conn's own lock
+// is innermost.
 // Nothing is called back with a lock held.
 package process

@@ -30,6 +30,7 @@ type Invocation struct {
 	value   reply   // set by Return
 	borrows chan *graypb.ToProcess
 	started func(*graypb.Error) // of a constructor
+	saved   []byte              // of a constructor: the state to go on from; nil: none
 }
 
 func newInvocation(w *worker, p *peer, c call) *Invocation {
@@ -191,10 +192,12 @@ type ResultError struct {
 func (e *ResultError) Error() string { return fmt.Sprintf("result of %s: %v", e.Function, e.Err) }
 func (e *ResultError) Unwrap() error { return e.Err }
 
-// Become makes the worker the actor that a constructor made.
-func (in *Invocation) Become(i Instance) {
+// Become makes the worker the actor that a constructor made. save returns its state; nil:
+// it can't be saved.
+func (in *Invocation) Become(i Instance, save func(context.Context) ([]byte, error)) {
 	in.w.mu.Lock()
 	in.w.instance = i
+	in.w.saving.save = save
 	in.w.mu.Unlock()
 }
 
@@ -216,7 +219,7 @@ func (w *worker) run(in *Invocation) (ok bool) {
 		in.ctx.cancel(context.Canceled)
 		if r == nil {
 			w.mu.Lock()
-			delete(w.running, in)
+			w.done(in)
 			w.mu.Unlock()
 			w.p.spawn(w.execute)
 			return
@@ -226,6 +229,9 @@ func (w *worker) run(in *Invocation) (ok bool) {
 	err := w.invoke(in)
 	if err == nil {
 		err = in.awaitBorrows()
+	}
+	if failed := w.saving.after(in); err == nil { // whatever the method returned, it may have changed something
+		err = failed
 	}
 	finished = true
 	if err != nil {

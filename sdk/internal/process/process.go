@@ -306,6 +306,9 @@ func (p *Process) wanted(w *proto.WantedObject) {
 		p.node.send(&proto.ToNode{Body: &proto.ToNode_PublishObject{PublishObject: &proto.PublishObject{
 			State: &proto.ObjectState{Id: w.GetId(), Body: &proto.ObjectState_Error{Error: e}},
 		}}})
+		if id.Actor() { // over, and named by somebody who didn't hold it
+			p.node.send(&proto.ToNode{Body: &proto.ToNode_ReleaseObjects{ReleaseObjects: &proto.ReleaseObjects{Ids: [][]byte{w.GetId()}}}})
+		}
 		return
 	}
 	t := v.(*trace)

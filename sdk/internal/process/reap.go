@@ -300,6 +300,9 @@ func (p *Process) letGo(dead []*trace) {
 				free = append(free, p.location(t.id, c))
 			}
 		}
+		if t.id.Actor() {
+			p.actors.forget(ids.ActorID(t.id))
+		}
 	}
 	if len(release) > 0 {
 		p.node.send(&proto.ToNode{Body: &proto.ToNode_ReleaseObjects{ReleaseObjects: &proto.ReleaseObjects{Ids: release}}})
@@ -371,6 +374,9 @@ func (p *Process) borrow(id ids.ObjectID) (o *Object, tell bool) {
 		return o, false
 	}
 	o = &Object{p: p, id: id, borrowed: true}
+	if id.Actor() {
+		o.content = actorContent
+	}
 	o.mu.Lock()
 	o.watch()
 	o.mu.Unlock()

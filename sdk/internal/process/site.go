@@ -58,6 +58,9 @@ func (p *Process) listObjects(r *proto.ListRequest) *proto.ObjectList {
 	list := &proto.ObjectList{}
 	names := map[uintptr]string{}
 	p.traces.Range(func(_, v any) bool {
+		if v.(*trace).id.Actor() {
+			return true
+		}
 		list.Total++
 		if len(list.Objects) < int(r.GetLimit()) {
 			list.Objects = append(list.Objects, v.(*trace).describe(names))

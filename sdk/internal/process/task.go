@@ -246,7 +246,16 @@ func (p *Process) Cancel(o *Object) error {
 
 // mayRetry reports whether t may be run once more.
 func (t *Task) mayRetry() bool {
-	return t.opts.MaxRetries < 0 || int(t.attempt)-int(t.spared) < t.opts.MaxRetries
+	most := t.maxRetries()
+	return most < 0 || int(t.attempt)-int(t.spared) < most
+}
+
+// maxRetries of a call is its actor's. Called with the class's or actor's lock held.
+func (t *Task) maxRetries() int {
+	if t.actor != nil {
+		return t.actor.retries
+	}
+	return t.opts.MaxRetries
 }
 
 // maxInlined is how many bytes of its inputs' values travel with a task. One
@@ -259,7 +268,7 @@ func (t *Task) callOf(to ids.NodeID) call {
 	if t.direct {
 		c.flags |= flagDirect
 	}
-	if t.opts.MaxRetries == 0 {
+	if t.maxRetries() == 0 {
 		c.flags |= flagExact
 	}
 	switch {

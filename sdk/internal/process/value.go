@@ -313,7 +313,7 @@ func (d *Decoding) Reference(payload []byte) (*Object, error) {
 }
 
 // Actor returns the object that stands for an actor.
-func (d *Decoding) Actor(id ids.ActorID) *Object { return d.p.ActorObject(id) }
+func (d *Decoding) Actor(id ids.ActorID) (*Object, error) { return d.Reference(id.Bytes()) }
 
 // dependency finds what came with the input of a reference in it. The dependencies
 // have the order of the references, but for those that the reader skips.

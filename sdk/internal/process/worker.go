@@ -47,8 +47,14 @@ type worker struct {
 	actorID  []byte
 	in       membership // of the actor; constant once it's called
 	closed   bool
-	procs    procs
-	gpus     gpus
+
+	incarnation uint32  // of the actor
+	groups      *groups // of the actor; nil: none
+	saving      saving
+	leaving     bool // the actor begins no more calls
+
+	procs procs
+	gpus  gpus
 
 	serials atomic.Uint64 // numbers of invocations
 	began   atomic.Int64  // when the current run began, ns of the process clock; 0 while idle
@@ -180,8 +186,10 @@ func (w *worker) handle(p *peer, frame []byte) error {
 
 func (w *worker) push(in *Invocation) {
 	w.mu.Lock()
-	if w.head > 0 && w.head == len(w.queue) {
-		w.queue, w.head = w.queue[:0], 0
+	if len(w.queue) == cap(w.queue) && w.head > len(w.queue)/2 || w.head == len(w.queue) {
+		left := copy(w.queue, w.queue[w.head:]) // rather than grow
+		clear(w.queue[left:])
+		w.queue, w.head = w.queue[:left], 0
 	}
 	w.queue = append(w.queue, in)
 	busy := w.began.Load() != 0
@@ -245,7 +253,8 @@ func (w *worker) execute() {
 	for {
 		w.mu.Lock()
 		w.began.Store(0)
-		for w.head == len(w.queue) && !w.closed {
+		in := w.next()
+		for ; in == nil && !w.closed; in = w.next() {
 			if len(w.dirty) > 0 {
 				w.flushLocked()
 				continue
@@ -256,9 +265,6 @@ func (w *worker) execute() {
 			w.mu.Unlock()
 			return
 		}
-		in := w.queue[w.head]
-		w.queue[w.head] = nil
-		w.head++
 		w.running[in] = struct{}{}
 		exact := w.exact(in)
 		if exact && len(w.dirty) > 0 {
@@ -282,7 +288,7 @@ func (w *worker) execute() {
 		}
 		w.p.moves.Add(1) // what the task held may be garbage
 		w.mu.Lock()
-		delete(w.running, in)
+		w.done(in)
 		if exact || clock()-now > replyDelay || time.Since(w.flushed) > replyDelay {
 			w.flushLocked()
 		}
@@ -419,14 +425,17 @@ func (w *worker) startActor(m *graypb.StartActor) {
 		return
 	}
 	in := newInvocation(w, nil, c)
+	in.saved = m.Saved
+	groups, executors := newGroups(spec)
 	in.started = func(e *graypb.Error) {
 		if e == nil {
-			w.addExecutors(int(spec.GetMaxConcurrency()) - 1)
+			w.addExecutors(executors - 1)
 		}
 		w.actorStarted(m, e)
 	}
 	w.mu.Lock()
-	w.actorID, w.in = spec.GetId(), membershipOf(spec.GetStrategy())
+	w.actorID, w.incarnation, w.groups, w.in = spec.GetId(), m.GetIncarnation(), groups, membershipOf(spec.GetStrategy())
+	w.saving.every = int(spec.GetSaveEvery())
 	w.procs.fit(spec.GetResources().GetQuantity()["CPU"])
 	w.gpus.show(m.GetGpus())
 	w.mu.Unlock()

@@ -1,0 +1,181 @@
+package process
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	graypb "github.com/gray-runtime/gray/proto"
+)
+
+// What an actor does about itself, in its process.
+
+var errNoActor = errors.New("this context is not that of an actor's method")
+
+// group is methods of the actor of which so many calls run at a time. Guarded by worker.mu.
+type group struct {
+	most    int
+	running int
+}
+
+// groups are an actor's concurrency groups. Calls of all groups wait in one line; one
+// that may not run yet lets those behind it pass.
+type groups struct {
+	rest     group // methods in no group
+	byMethod map[uint64]*group
+}
+
+func newGroups(spec *graypb.ActorSpec) (g *groups, executors int) {
+	executors = max(1, int(spec.GetMaxConcurrency()))
+	if len(spec.GetGroups()) == 0 {
+		return nil, executors
+	}
+	g = &groups{rest: group{most: executors}, byMethod: map[uint64]*group{}}
+	for _, s := range spec.GetGroups() {
+		one := &group{most: max(1, int(s.GetMaxConcurrency()))}
+		executors += one.most
+		for _, m := range s.GetMethods() {
+			g.byMethod[m] = one
+		}
+	}
+	return g, executors
+}
+
+func (g *groups) of(in *Invocation) *group {
+	if one := g.byMethod[in.call.function]; one != nil {
+		return one
+	}
+	return &g.rest
+}
+
+// next takes the first task in line that may run, nil if there is none. Called with mu held.
+func (w *worker) next() *Invocation {
+	if w.head == len(w.queue) || w.leaving {
+		return nil
+	}
+	at := w.head
+	if w.groups != nil {
+		for ; at < len(w.queue); at++ {
+			if g := w.groups.of(w.queue[at]); g.running < g.most {
+				g.running++
+				break
+			}
+		}
+		if at == len(w.queue) {
+			return nil
+		}
+	}
+	in := w.queue[at]
+	copy(w.queue[w.head+1:at+1], w.queue[w.head:at]) // those that it passed move up by one
+	w.queue[w.head] = nil
+	w.head++
+	return in
+}
+
+// done takes a task off those that run. Called with mu held.
+func (w *worker) done(in *Invocation) {
+	delete(w.running, in)
+	if w.groups != nil {
+		w.groups.of(in).running--
+	}
+	if w.leaving {
+		w.leave()
+	}
+}
+
+// leave tells the node that the actor is over, once no call runs. Called with mu held.
+func (w *worker) leave() {
+	if len(w.running) > 0 {
+		return
+	}
+	w.flushLocked()
+	exit := &graypb.ActorExit{Id: w.actorID, Incarnation: w.incarnation}
+	w.p.node.send(&graypb.ToNode{Body: &graypb.ToNode_ActorExit{ActorExit: exit}})
+}
+
+// callOfActor returns the call that ctx belongs to.
+func callOfActor(ctx context.Context) (*Invocation, error) {
+	in, ok := ctx.Value(taskKey).(*Invocation)
+	if !ok || in.w.actorID == nil {
+		return nil, errNoActor
+	}
+	return in, nil
+}
+
+// ExitActor has the actor that ctx belongs to end, once its running calls have returned.
+func ExitActor(ctx context.Context) error {
+	in, err := callOfActor(ctx)
+	if err != nil {
+		return err
+	}
+	in.w.mu.Lock()
+	defer in.w.mu.Unlock()
+	if !in.w.leaving {
+		in.w.leaving = true
+		in.w.leave()
+	}
+	return nil
+}
+
+// saving keeps the state of an actor that can be restarted from it.
+type saving struct {
+	save  func(context.Context) ([]byte, error) // nil: it has none
+	every int                                   // calls; 0: when it asks
+
+	mu    sync.Mutex
+	calls int
+	last  []byte
+	kept  bool // last is what the head has
+}
+
+// Saved returns the state to go on from, of an actor that is restarted.
+func (in *Invocation) Saved() ([]byte, bool) { return in.saved, in.saved != nil }
+
+// Checkpoint keeps the state of the actor that ctx belongs to.
+func Checkpoint(ctx context.Context) error {
+	in, err := callOfActor(ctx)
+	if err != nil {
+		return err
+	}
+	if in.w.saving.save == nil {
+		return errors.New("the actor's type has no methods Save and Restore")
+	}
+	return in.w.saving.keep(ctx, in.w)
+}
+
+// after keeps the state if it's time to, before a call's answer is sent.
+func (s *saving) after(in *Invocation) error {
+	if s.save == nil || s.every == 0 || in.call.flags&flagActor == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	s.calls++
+	due := s.calls >= s.every
+	s.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return s.keep(in.ctx, in.w)
+}
+
+func (s *saving) keep(ctx context.Context, w *worker) error {
+	s.mu.Lock() // states are kept in the order in which they were made
+	defer s.mu.Unlock()
+	state, err := s.save(ctx)
+	if err != nil {
+		return fmt.Errorf("save the actor's state: %w", err)
+	}
+	s.calls = 0
+	if s.kept && bytes.Equal(state, s.last) {
+		return nil
+	}
+	s.kept = false
+	request := &graypb.SaveActorRequest{Id: w.actorID, Incarnation: w.incarnation, State: state}
+	if err := w.p.HeadCall(w.p.ctx, "SaveActor", request, &graypb.Ack{}); err != nil {
+		return fmt.Errorf("save the actor's state: %w", err)
+	}
+	s.last, s.kept = bytes.Clone(state), true
+	return nil
+}

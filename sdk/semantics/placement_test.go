@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,7 +23,6 @@ var (
 		return gray.Current(ctx).Node, nil
 	})
 	parallelism = gray.Task(func(context.Context, gray.None) (int, error) { return runtime.GOMAXPROCS(0), nil })
-	environment = gray.Task(func(_ context.Context, name string) (string, error) { return os.Getenv(name), nil })
 )
 
 // together submits n tasks and returns how many of them run at a time when no more can.

@@ -61,6 +61,9 @@ func (o *options) resource(name string, amount float64) {
 	}
 	whole, part := math.Modf(amount) // apart: the product may need more bits than a float64 has
 	units := int64(whole)*resourceUnit + int64(math.Round(part*resourceUnit))
+	if units == 0 && amount > 0 {
+		panic(fmt.Sprintf("gray: %g of resource %q at %s: less than the smallest amount, 1/10,000", amount, name, callSite()))
+	}
 	if units == 0 {
 		delete(o.resources, name)
 		return

@@ -2639,6 +2639,7 @@ type ActorSpec struct {
 	Detached       bool                   `protobuf:"varint,10,opt,name=detached,proto3" json:"detached,omitempty"`
 	Payload        []byte                 `protobuf:"bytes,11,opt,name=payload,proto3" json:"payload,omitempty"` // constructor call, in the SDK's task layout
 	CreatorNode    uint32                 `protobuf:"varint,12,opt,name=creator_node,json=creatorNode,proto3" json:"creator_node,omitempty"`
+	Host           []byte                 `protobuf:"bytes,80,opt,name=host,proto3" json:"host,omitempty"` // of a lightweight actor: the actor in whose process it lives
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2755,6 +2756,13 @@ func (x *ActorSpec) GetCreatorNode() uint32 {
 		return x.CreatorNode
 	}
 	return 0
+}
+
+func (x *ActorSpec) GetHost() []byte {
+	if x != nil {
+		return x.Host
+	}
+	return nil
 }
 
 type ActorInfo struct {
@@ -6552,7 +6560,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
 	"\x13RegisterDriverReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12#\n" +
-	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xfb\x02\n" +
+	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\x8f\x03\n" +
 	"\tActorSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x12\n" +
@@ -6566,7 +6574,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\bdetached\x18\n" +
 	" \x01(\bR\bdetached\x12\x18\n" +
 	"\apayload\x18\v \x01(\fR\apayload\x12!\n" +
-	"\fcreator_node\x18\f \x01(\rR\vcreatorNode\"\xcf\x03\n" +
+	"\fcreator_node\x18\f \x01(\rR\vcreatorNode\x12\x12\n" +
+	"\x04host\x18P \x01(\fR\x04host\"\xcf\x03\n" +
 	"\tActorInfo\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x04spec\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.gray.v1.ActorInfo.StateR\x05state\x12 \n" +

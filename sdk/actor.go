@@ -21,6 +21,8 @@ type ActorClass[A, In any] struct {
 	name  string
 	hash  uint64
 	opts  options
+
+	compiled *process.TaskOptions
 }
 
 // Actor declares a type of actors by its constructor. It must initialise a
@@ -33,7 +35,7 @@ type ActorClass[A, In any] struct {
 func Actor[A, In any](constructor func(ctx context.Context, in In) (*A, error), opts ...Option) *ActorClass[A, In] {
 	name := symbol(constructor)
 	input := mustCodec[In]("Actor", name, "input")
-	methods := methodsOf(reflect.TypeFor[*A]())
+	methods := classOf(methodsOf(reflect.TypeFor[*A]()))
 	name, hash := register("Actor", constructor, func(string) func(context.Context, *process.Invocation) error {
 		return func(ctx context.Context, inv *process.Invocation) error {
 			var in In
@@ -47,7 +49,7 @@ func Actor[A, In any](constructor func(ctx context.Context, in In) (*A, error), 
 			if a == nil {
 				return fmt.Errorf("%s returned a nil actor and no error", name)
 			}
-			inv.Become(bind(reflect.ValueOf(a), methods))
+			inv.Become(&instance{methods, a})
 			return nil
 		}
 	})
@@ -60,6 +62,8 @@ func (c *ActorClass[A, In]) Options(opts ...Option) *ActorClass[A, In] {
 	u := *c
 	u.opts = c.opts.with(opts)
 	u.opts.check("an actor", true)
+	u.opts.checkLightweight()
+	u.compiled = u.opts.compile(c.name, c.hash)
 	return &u
 }
 
@@ -68,17 +72,21 @@ func (c *ActorClass[A, In]) Options(opts ...Option) *ActorClass[A, In] {
 // that is taken, as an AlreadyExistsError.
 func (c *ActorClass[A, In]) Remote(ctx context.Context, in In) Handle[A] {
 	p := processOf(ctx)
-	return c.create(p, submission(ctx, p, c.opts.compile(c.name, c.hash), c.input, &in))
+	return c.create(p, submission(ctx, p, c.compiled, c.input, &in))
 }
 
 // RemoteRef is Remote with an input that is, or will be, an object's value.
 func (c *ActorClass[A, In]) RemoteRef(ctx context.Context, in Ref[In]) Handle[A] {
 	p := processOf(ctx)
-	return c.create(p, submissionOf(p, c.opts.compile(c.name, c.hash), in.o))
+	return c.create(p, submissionOf(p, c.compiled, in.o))
 }
 
 func (c *ActorClass[A, In]) create(p *process.Process, s process.Submission) Handle[A] {
-	return Handle[A]{p.CreateActor(process.Creation{Submission: s, Spec: &proto.ActorSpec{
+	create := p.CreateActor
+	if c.opts.lightweight {
+		create = p.CreateLight
+	}
+	return Handle[A]{create(process.Creation{Submission: s, Spec: &proto.ActorSpec{
 		Name: c.opts.name, Namespace: namespaceOf(p, c.opts.namespace), Class: className[A](),
 		Resources: &proto.Resources{Quantity: c.opts.resources}, Strategy: c.opts.strategy,
 		MaxRestarts: int32(c.opts.maxRestarts), MaxConcurrency: uint32(c.opts.maxConcurrency), Detached: c.opts.detached,
@@ -111,7 +119,17 @@ func (h Handle[A]) MarshalGray(e *codec.Encoder) error {
 	if h.o == nil {
 		return errZeroHandle
 	}
-	e.Ext(extHandle, h.o.ID().Bytes())
+	payload, counted := h.o.HandlePayload()
+	if counted {
+		c, ok := e.Context().(*process.Collector)
+		if !ok {
+			return errors.New("a handle can only be encoded on its way through the cluster")
+		}
+		if err := c.Add(h.o, true); err != nil {
+			return err
+		}
+	}
+	e.Ext(extHandle, payload)
 	return nil
 }
 
@@ -121,16 +139,12 @@ func (h *Handle[A]) UnmarshalGray(d *codec.Decoder) error {
 	if err != nil {
 		return err
 	}
-	id, err := ids.ActorIDFrom(payload)
-	if err != nil {
-		return err
-	}
 	decoding, ok := d.Context().(*process.Decoding)
 	if !ok {
 		return errors.New("a handle can only be decoded in the cluster")
 	}
-	h.o = decoding.Actor(id)
-	return nil
+	h.o, err = decoding.Actor(payload)
+	return err
 }
 
 var errZeroHandle = errors.New("a handle that names no actor (the zero Handle)")
@@ -204,11 +218,11 @@ func GetActor[A any](ctx context.Context, name string, opts ...Option) (Handle[A
 	if class := info.GetSpec().GetClass(); class != className[A]() {
 		return Handle[A]{}, fmt.Errorf("get actor %q: it is a %s, not a %s", name, class, className[A]())
 	}
-	id, err := ids.ActorIDFrom(info.GetSpec().GetId())
+	actor, err := p.NamedObject(info.GetSpec())
 	if err != nil {
-		return Handle[A]{}, fmt.Errorf("get actor %q: %w", name, err)
+		return Handle[A]{}, typed(fmt.Errorf("get actor %q: %w", name, err))
 	}
-	return Handle[A]{p.ActorObject(id)}, nil
+	return Handle[A]{actor}, nil
 }
 
 // Kill ends an actor for good, whatever restarts it has left. Its pending calls

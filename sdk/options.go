@@ -27,6 +27,7 @@ type options struct {
 	maxRestarts    int
 	maxConcurrency int
 	detached       bool
+	lightweight    bool
 
 	taskOnly, actorOnly string // the option that applies to one of them only
 }

@@ -122,6 +122,9 @@ func (s *State) index() {
 			continue
 		}
 		s.actorsOf[a.Spec.Job]++
+		if len(a.Spec.Host) > 0 {
+			s.guests[string(a.Spec.Host)]++
+		}
 		if a.Spec.Name != "" {
 			s.names[actorName{a.Spec.Namespace, a.Spec.Name}] = id
 		}

@@ -108,7 +108,7 @@ func TestRestoreRefusesTheUnknown(t *testing.T) {
 	for text, b := range map[string][]byte{
 		"its format is 3, this version of gray reads 1 to 2": sealed(3, slices.Concat(meta(2), end)),
 		"its format is 0": sealed(0, slices.Concat(meta(2), end)),
-		"its state is of version 3, this gray knows up to 2: upgrade this head": sealed(2, slices.Concat(meta(3), end)),
+		"its state is of version 4, this gray knows up to 3: upgrade this head": sealed(2, slices.Concat(meta(4), end)),
 		"first record":             sealed(2, slices.Concat(client, end)),
 		"no other":                 sealed(2, slices.Concat(meta(1), meta(2), end)),
 		"a record without its key": sealed(2, slices.Concat(meta(2), client, reply, end)),

@@ -6,7 +6,9 @@ package fsm
 //
 // Version 2: sessions instead of replies, and commands of dead nodes' processes
 // have no effect.
-const Version = 2
+//
+// Version 3: actors that live in another's process.
+const Version = 3
 
 // Version returns that of the commands that may come. The state takes those
 // before as well.

@@ -24,15 +24,15 @@ func TestDecodeRefusesTheUnknown(t *testing.T) {
 			t.Errorf("%q is %v, %v", b, c, err)
 		}
 	}
-	b, err := protobuf.Marshal(&Command{Version: 3, Body: &Command_PutKey{&PutKey{Key: "k"}}})
+	b, err := protobuf.Marshal(&Command{Version: 4, Body: &Command_PutKey{&PutKey{Key: "k"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = Decode(b)
-	if !errors.Is(err, ErrCommand) || !strings.Contains(err.Error(), "command of version 3, this gray knows up to 2: upgrade this head") {
+	if !errors.Is(err, ErrCommand) || !strings.Contains(err.Error(), "command of version 4, this gray knows up to 3: upgrade this head") {
 		t.Errorf("%v", err)
 	}
-	if c, err := DecodeUpTo(b, 3); err != nil || c.GetPutKey().GetKey() != "k" {
+	if c, err := DecodeUpTo(b, 4); err != nil || c.GetPutKey().GetKey() != "k" {
 		t.Errorf("%v, %v", c, err)
 	}
 }

@@ -49,6 +49,7 @@ type actorClient struct {
 	connecting  bool
 	dead        *graypb.Error
 	hold        []*Object // inputs of the constructor that this process created it with
+	guests      guests    // of a host of lightweight actors
 	wake        chan struct{}
 }
 
@@ -212,6 +213,9 @@ func (p *Process) FindActor(ctx context.Context, namespace, name string) (*grayp
 	if err := p.actors.awaitNamed(ctx, actorName{namespace, name}); err != nil {
 		return nil, err
 	}
+	if err := p.awaitNaming(ctx, actorName{namespace, name}); err != nil {
+		return nil, err
+	}
 	info := &graypb.ActorInfo{}
 	if err := p.HeadCall(ctx, "FindActor", &graypb.FindActorRequest{Namespace: namespace, Name: name}, info); err != nil {
 		return nil, err
@@ -222,6 +226,9 @@ func (p *Process) FindActor(ctx context.Context, namespace, name string) (*grayp
 // KillActor ends an actor for good. Calls that this process makes later fail,
 // even while the actor's process is yet to go.
 func (p *Process) KillActor(ctx context.Context, actor *Object) error {
+	if c := actor.peek(); c != nil && c.light != nil {
+		return p.endLight(ctx, c.light, actor, "killed by gray.Kill")
+	}
 	a := p.actors.client(ids.ActorID(actor.id))
 	if err := a.awaitCreation(ctx); err != nil {
 		return err
@@ -239,6 +246,9 @@ func (p *Process) KillActor(ctx context.Context, actor *Object) error {
 func (p *Process) SubmitCall(actor *Object, s Submission) *Object {
 	if s.Err != nil {
 		return p.submit(&Task{obj: p.newObject(), opts: s.Options}, s)
+	}
+	if c := actor.peek(); c != nil && c.light != nil {
+		return p.callLight(c.light, actor, s)
 	}
 	a := p.actors.client(ids.ActorID(actor.id))
 	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a, site: s.Options.sites.here(2)}
@@ -273,15 +283,18 @@ func (a *actorClient) flushSoon() {
 }
 
 // dispatchable is called as a call's inputs are complete, or it failed.
-func (a *actorClient) dispatchable() {
+func (a *actorClient) dispatchable(t *Task) {
 	a.mu.Lock()
+	if t.light != nil {
+		a.leaveLane(t.light.id)
+	}
 	a.advance()
 }
 
 // advance pushes what is ready, over a line that is opened if there is none. It
 // is entered with mu held and leaves it unlocked.
 func (a *actorClient) advance() {
-	idle := a.inflight.len() == 0
+	idle := a.inflight.len()+len(a.guests.slow) == 0
 	pushed := a.pushReady()
 	conn, connect := a.conn, a.conn == nil && !a.connecting && a.dead == nil && a.queue.len() > 0
 	if connect {
@@ -304,7 +317,7 @@ func (a *actorClient) pushReady() (pushed bool) {
 	if a.conn == nil {
 		return false
 	}
-	for a.queue.len() > 0 && a.inflight.len() < maxActorInflight {
+	for a.queue.len() > 0 && a.mayPush() {
 		t := a.queue.peek(0)
 		if t.obj.peek() != nil { // failed or cancelled meanwhile
 			a.queue.pop()
@@ -315,6 +328,9 @@ func (a *actorClient) pushReady() (pushed bool) {
 		}
 		a.queue.pop()
 		a.inflight.push(t)
+		if t.order == orderMake {
+			a.guests.making(t)
+		}
 		k := t.callOf(a.node)
 		_ = a.conn.Append(func(b []byte) []byte { return appendCall(append(b, framePush), &k) })
 		pushed = true
@@ -327,7 +343,7 @@ func (a *actorClient) cancel(t *Task) {
 	a.mu.Lock()
 	t.cancelled = true
 	conn := a.conn
-	if a.inflight.find(t.obj.id.Number) == nil {
+	if number := t.obj.id.Number; a.inflight.find(number) == nil && a.guests.slow[number] == nil {
 		conn = nil
 	}
 	a.mu.Unlock()
@@ -372,6 +388,7 @@ func (a *actorClient) serve() (again bool, err error) {
 	a.incarnation = info.GetIncarnation()
 	a.conn, a.node = conn, w.Node
 	a.connecting = false
+	a.remake()
 	a.pushReady()
 	a.mu.Unlock()
 	_ = conn.Flush()
@@ -426,7 +443,9 @@ func (a *actorClient) read(conn *wire.Conn) {
 			if r, err = parseReply(frame); err != nil {
 				break
 			}
-			if t := a.inflight.take(r.number); t != nil {
+			if r.kind == frameAgain {
+				a.guests.madeAgain(r.number, r.items)
+			} else if t := a.take(r.number); t != nil {
 				r.value = append([]byte{}, r.value...)
 				batch = append(batch, outcome{t, r})
 			}
@@ -458,11 +477,17 @@ func (a *actorClient) settle(conn *wire.Conn, o *outcome) {
 	case frameLost:
 		a.mu.Lock()
 		o.task.waiting.Store(1)
-		a.queue.pushFront(o.task)
+		if o.task.light != nil {
+			a.lane(o.task.light.id).pushFront(o.task)
+		} else {
+			a.queue.pushFront(o.task)
+		}
 		a.mu.Unlock()
 		a.p.inputsLost(o.task, o.reply.contains)
 	default:
-		a.p.settle(conn, o)
+		if o.task.light == nil || !a.settleLight(o) {
+			a.p.settle(conn, o)
+		}
 	}
 }
 
@@ -488,7 +513,12 @@ func (a *actorClient) broken() (again bool, err error) {
 		a.over = a.incarnation // else it may live, and the line alone have broken
 	}
 	var failed, retried []*Task
+	a.guests.rejoin(&a.inflight)
 	for t := a.inflight.pop(); t != nil; t = a.inflight.pop() {
+		if t.order != orderCall && a.dead == nil && (t.order != orderMake || err != nil) {
+			retried = append(retried, t) // has its effect once
+			continue
+		}
 		t.attemptLost(a.node)
 		if t.mayRetry() && info.GetState() != graypb.ActorInfo_DEAD && a.dead == nil {
 			t.attempt++
@@ -500,8 +530,9 @@ func (a *actorClient) broken() (again bool, err error) {
 	for i := len(retried) - 1; i >= 0; i-- {
 		a.queue.pushFront(retried[i])
 	}
-	again = a.queue.len() > 0
+	again = a.queue.len() > 0 || a.guests.highest > 0 && a.dead == nil
 	a.connecting = again
+	a.guests.cause = cause
 	a.mu.Unlock()
 	for _, t := range failed {
 		a.p.finish(t, &content{err: a.deathFor(cause, t)})
@@ -540,7 +571,7 @@ func (a *actorClient) die(e *graypb.Error) {
 	a.dead = e
 	a.connecting = false
 	a.hold = nil
-	var failed []*Task
+	failed := a.guests.leave()
 	for t := a.queue.pop(); t != nil; t = a.queue.pop() {
 		failed = append(failed, t)
 	}
@@ -554,6 +585,9 @@ func (a *actorClient) die(e *graypb.Error) {
 func (a *actorClient) deathFor(cause *graypb.Error, t *Task) *graypb.Error {
 	if cause.GetKind() != graypb.Error_ACTOR_DIED {
 		return cause // the constructor's own failure
+	}
+	if t.light != nil {
+		cause = hostDied(cause, t.light.id)
 	}
 	e := proto.CloneOf(cause)
 	e.Function = t.opts.Name

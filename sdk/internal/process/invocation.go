@@ -30,6 +30,11 @@ type Invocation struct {
 	value   reply   // set by Return
 	borrows chan *graypb.ToProcess
 	started func(*graypb.Error) // of a constructor
+
+	instance Instance    // the actor that a method is called on
+	light    *lightActor // of a host's, constant
+	next     *Invocation // in light's mailbox
+	panicked string      // what the function panicked with
 }
 
 func newInvocation(w *worker, p *peer, c call) *Invocation {
@@ -191,8 +196,15 @@ type ResultError struct {
 func (e *ResultError) Error() string { return fmt.Sprintf("result of %s: %v", e.Function, e.Err) }
 func (e *ResultError) Unwrap() error { return e.Err }
 
+// Actor returns the actor that a method was called on, a pointer.
+func (in *Invocation) Actor() any { return in.instance.Self() }
+
 // Become makes the worker the actor that a constructor made.
 func (in *Invocation) Become(i Instance) {
+	if in.light != nil {
+		in.instance = i
+		return
+	}
 	in.w.mu.Lock()
 	in.w.instance = i
 	in.w.mu.Unlock()
@@ -212,13 +224,16 @@ func (w *worker) run(in *Invocation) (ok bool) {
 		if goexited(finished, r) {
 			e.Message = "the function ended its goroutine (runtime.Goexit)"
 		}
+		in.panicked = e.Message
 		in.fail(e)
 		in.ctx.cancel(context.Canceled)
 		if r == nil {
 			w.mu.Lock()
 			delete(w.running, in)
 			w.mu.Unlock()
-			w.p.spawn(w.execute)
+			if in.light == nil {
+				w.p.spawn(w.execute)
+			}
 			return
 		}
 		ok = true
@@ -241,13 +256,17 @@ func (w *worker) run(in *Invocation) (ok bool) {
 func (w *worker) invoke(in *Invocation) error {
 	switch {
 	case in.call.flags&flagActor != 0:
-		w.mu.Lock()
-		instance := w.instance
-		w.mu.Unlock()
-		if instance == nil {
+		if in.light == nil {
+			w.mu.Lock()
+			in.instance = w.instance
+			w.mu.Unlock()
+		}
+		if in.instance == nil {
 			return errors.New("this worker holds no actor")
 		}
-		in.fn, _ = instance.Method(in.call.function)
+		in.fn, _ = in.instance.Method(in.call.function)
+	case in.call.function == hostFunction:
+		in.fn = &Function{Name: hostOptions.Name, Run: becomeHost}
 	default:
 		in.fn, _ = w.p.cfg.Functions(in.call.function)
 	}

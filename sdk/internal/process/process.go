@@ -59,6 +59,7 @@ type Process struct {
 
 	leases  leaseTable
 	actors  actorTable
+	hosts   hostTable
 	waiting waitCount
 	worker  *worker // nil in a driver
 	counts  taskCounts

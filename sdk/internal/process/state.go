@@ -44,6 +44,9 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 			if t.actor != nil {
 				info.Actor = t.actor.id.String()
 			}
+			if t.light != nil {
+				info.Actor = t.light.id.String()
+			}
 			list.Tasks = append(list.Tasks, info)
 		}
 	}
@@ -64,7 +67,11 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 	for _, a := range clients {
 		a.mu.Lock()
 		add(&a.inflight, pushed, nil)
+		add(a.guests.slowOnes(), pushed, nil)
 		add(&a.queue, "PENDING_ACTOR", nil)
+		for _, lane := range a.guests.lanes {
+			add(lane, "PENDING_ARGS", nil)
+		}
 		a.mu.Unlock()
 	}
 	return list

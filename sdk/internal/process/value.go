@@ -312,8 +312,18 @@ func (d *Decoding) Reference(payload []byte) (*Object, error) {
 	return o, nil
 }
 
-// Actor returns the object that stands for an actor.
-func (d *Decoding) Actor(id ids.ActorID) *Object { return d.p.ActorObject(id) }
+// Actor returns the object that stands for an actor: its id, and what a handle to a
+// lightweight one has besides.
+func (d *Decoding) Actor(payload []byte) (*Object, error) {
+	id, err := ids.ActorIDFrom(payload)
+	if err != nil {
+		return nil, err
+	}
+	if len(payload) > ids.Size {
+		return d.lightActor(payload)
+	}
+	return d.p.ActorObject(id), nil
+}
 
 // dependency finds what came with the input of a reference in it. The dependencies
 // have the order of the references, but for those that the reader skips.

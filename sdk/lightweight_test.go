@@ -141,22 +141,27 @@ func (*parked) Open(context.Context, gray.None) (gray.None, error) {
 	return gray.None{}, nil
 }
 
-// TestLightweightManyBlocked: even with so many calls that wait, one that comes after
-// them is run.
+func (*parked) Quit(context.Context, gray.None) (int, error) {
+	runtime.Goexit()
+	return 0, nil
+}
+
+// TestLightweightManyBlocked: even with more calls that wait than one actor may have in
+// flight, one that comes after them is run.
 func TestLightweightManyBlocked(t *testing.T) {
-	ctx := limited(ownCluster(t, embed.Options{CPUs: 2}).ctx, t)
-	const n = 40_000
+	ctx := limited(ownCluster(t, embed.Options{CPUs: 1}).ctx, t)
+	get(ctx, t, parkMany.Remote(ctx, 17_000))
+}
+
+var parkMany = gray.Task(func(ctx context.Context, n int) (gray.None, error) {
 	var all []gray.Ref[gray.None]
 	for range n {
 		all = append(all, gray.Call(ctx, parkeds.Remote(ctx, gray.None{}), (*parked).Park, gray.None{}))
 	}
-	for range 16 { // one in each host
-		all = append(all, gray.Call(ctx, parkeds.Remote(ctx, gray.None{}), (*parked).Open, gray.None{}))
-	}
-	if _, err := gray.GetAll(ctx, all); err != nil {
-		t.Error(err)
-	}
-}
+	all = append(all, gray.Call(ctx, parkeds.Remote(ctx, gray.None{}), (*parked).Open, gray.None{}))
+	_, err := gray.GetAll(ctx, all)
+	return gray.None{}, err
+})
 
 // TestLightweightPanic: it's that actor's end only, or its new beginning.
 func TestLightweightPanic(t *testing.T) {
@@ -181,6 +186,9 @@ func TestLightweightPanic(t *testing.T) {
 	}
 	fails[*gray.TaskError](ctx, t, gray.Call(ctx, tough, (*counter).Panic, "again"))
 	fails[*gray.ActorDiedError](ctx, t, gray.Call(ctx, tough, (*counter).Add, 1))
+	quits := parkeds.Remote(ctx, gray.None{})
+	contains(t, fails[*gray.TaskError](ctx, t, gray.Call(ctx, quits, (*parked).Quit, gray.None{})).Message, "Goexit")
+	fails[*gray.ActorDiedError](ctx, t, gray.Call(ctx, quits, (*parked).Quit, gray.None{}))
 	if n := get(ctx, t, gray.Call(ctx, other, (*counter).Add, 1)); n != 6 {
 		t.Errorf("another actor counts to %d", n)
 	}
@@ -510,6 +518,12 @@ func TestLightweightDetached(t *testing.T) {
 	open := []gray.Option{gray.Name("cell"), gray.Namespace("all")}
 	h := cells.Options(append(open, gray.Detached())...).Remote(other, countSpec{Start: 3})
 	get(other, t, gray.Call(other, h, (*counter).Add, 1))
+	get(other, t, adds.Remote(other, h))
+	h = gray.Handle[counter]{}
+	_ = h
+	for range 3 {
+		gcDriver(other, t)
+	}
 	if err := session.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -517,7 +531,7 @@ func TestLightweightDetached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := get(ctx, t, gray.Call(ctx, found, (*counter).Add, 1)); n != 5 {
+	if n := get(ctx, t, gray.Call(ctx, found, (*counter).Add, 1)); n != 15 {
 		t.Errorf("counted to %d", n)
 	}
 	kill(ctx, t, found)

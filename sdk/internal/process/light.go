@@ -23,7 +23,9 @@ import (
 // for all of a host's.
 type lightweight struct {
 	host    *actorClient
+	object  *Object // stands for the host, which lives as long as somebody knows of an actor in it
 	content content // of the objects that stand for them: the host's id
+	stays   bool    // without handles, too; known to the creator
 }
 
 // guests is what a process keeps of the lightweight actors in one host. The
@@ -103,7 +105,11 @@ func (p *Process) host(strategy *graypb.Strategy, detached bool) *actorClient {
 	g.next = (g.next + 1) % len(g.hosts)
 	if *at == nil || (*at).isDead() {
 		o := p.CreateActor(Creation{Spec: spec, Submission: Submission{Options: hostOptions}})
-		*at = p.actors.client(ids.ActorID(o.id))
+		a := p.actors.client(ids.ActorID(o.id))
+		a.mu.Lock()
+		a.lightweight().object, a.guests.kind.stays = o, detached
+		a.mu.Unlock()
+		*at = a
 	}
 	return *at
 }
@@ -121,6 +127,11 @@ func (p *Process) CreateLight(c Creation) *Object {
 	s := c.Submission
 	a := p.host(c.Spec.GetStrategy(), c.Spec.GetDetached())
 	a.mu.Lock()
+	for a.dead != nil { // since
+		a.mu.Unlock()
+		a = p.host(c.Spec.GetStrategy(), c.Spec.GetDetached())
+		a.mu.Lock()
+	}
 	o := p.newObject() // under the lock: numbers rise along the line
 	o.content = &a.lightweight().content
 	if !c.Spec.GetDetached() {
@@ -155,15 +166,26 @@ func (p *Process) CreateLight(c Creation) *Object {
 	return o
 }
 
-// stand makes o the object that stands for an actor of this host.
-func (a *actorClient) stand(o *Object) {
-	if o.peek() != nil {
-		return
-	}
+// stand makes o the object that stands for an actor of this host, for which host, if
+// it isn't known yet, gives the object.
+func (a *actorClient) stand(o *Object, host func() (*Object, error)) error {
 	a.mu.Lock()
 	l := a.lightweight()
+	known := l.object != nil
 	a.mu.Unlock()
-	o.complete(&l.content)
+	if !known {
+		object, err := host()
+		if err != nil {
+			return err
+		}
+		a.mu.Lock()
+		l.object = object
+		a.mu.Unlock()
+	}
+	if o.peek() == nil {
+		o.complete(&l.content)
+	}
+	return nil
 }
 
 // independent reports whether there is no input to wait for.
@@ -311,7 +333,7 @@ func (g *guests) leave() []*Task {
 			all = append(all, t)
 		}
 	}
-	g.lanes, g.again = nil, nil
+	g.lanes, g.again, g.known = nil, nil, nil
 	return all
 }
 
@@ -348,7 +370,7 @@ const maxReleased = 4096
 
 // appendLight adds what stands for a lightweight actor to those without handles.
 func appendLight(left []*trace, t *trace, c *content) []*trace {
-	if c == nil || c.light == nil || t.id.Owner != t.p.self {
+	if c == nil || c.light == nil || c.light.stays || t.id.Owner != t.p.self {
 		return left
 	}
 	return append(left, t)
@@ -408,6 +430,6 @@ func (d *Decoding) lightActor(payload []byte) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.p.actors.client(host).stand(o)
-	return o, nil
+	err = d.p.actors.client(host).stand(o, func() (*Object, error) { return d.Reference(host.Bytes()) })
+	return o, err
 }

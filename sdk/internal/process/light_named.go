@@ -97,8 +97,14 @@ func (p *Process) NamedObject(spec *graypb.ActorSpec) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.actors.client(host).stand(objects[0])
-	return objects[0], nil
+	err = p.actors.client(host).stand(objects[0], func() (*Object, error) {
+		hosts, err := p.borrowIDs([][]byte{spec.GetHost()})
+		if err != nil {
+			return nil, err
+		}
+		return hosts[0], nil
+	})
+	return objects[0], err
 }
 
 // forgetKnown tells the head of an actor's end, if it knows it. Called with mu held.

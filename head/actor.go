@@ -29,7 +29,7 @@ func (c *controlService) CreateActor(ctx context.Context, r *proto.CreateActorRe
 	l := c.h.leader
 	l.mu.Lock()
 	var node uint32
-	if l.placed[id] == 0 && l.actorRecord(id) == nil {
+	if l.placed[id] == 0 && l.actorRecord(id) == nil && len(r.Spec.Host) == 0 {
 		node = l.chooseLocked(r.Spec)
 	}
 	l.mu.Unlock()

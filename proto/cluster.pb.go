@@ -3349,6 +3349,7 @@ type ActorSpec struct {
 	MaxPendingCalls uint32                 `protobuf:"varint,71,opt,name=max_pending_calls,json=maxPendingCalls,proto3" json:"max_pending_calls,omitempty"` // of one process, unanswered; 0: without bound
 	Groups          []*ConcurrencyGroup    `protobuf:"bytes,72,rep,name=groups,proto3" json:"groups,omitempty"`
 	SaveEvery       uint32                 `protobuf:"varint,73,opt,name=save_every,json=saveEvery,proto3" json:"save_every,omitempty"` // its state is saved after so many calls; 0: when it asks
+	Host            []byte                 `protobuf:"bytes,80,opt,name=host,proto3" json:"host,omitempty"`                             // of a lightweight actor: the actor in whose process it lives
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -3493,6 +3494,13 @@ func (x *ActorSpec) GetSaveEvery() uint32 {
 		return x.SaveEvery
 	}
 	return 0
+}
+
+func (x *ActorSpec) GetHost() []byte {
+	if x != nil {
+		return x.Host
+	}
+	return nil
 }
 
 // ConcurrencyGroup is methods of which so many calls run at a time, beside all others.
@@ -8112,7 +8120,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
 	"\x13RegisterDriverReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12#\n" +
-	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xa3\x04\n" +
+	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xb7\x04\n" +
 	"\tActorSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x12\n" +
@@ -8131,7 +8139,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\x11max_pending_calls\x18G \x01(\rR\x0fmaxPendingCalls\x121\n" +
 	"\x06groups\x18H \x03(\v2\x19.gray.v1.ConcurrencyGroupR\x06groups\x12\x1d\n" +
 	"\n" +
-	"save_every\x18I \x01(\rR\tsaveEvery\"i\n" +
+	"save_every\x18I \x01(\rR\tsaveEvery\x12\x12\n" +
+	"\x04host\x18P \x01(\fR\x04host\"i\n" +
 	"\x10ConcurrencyGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\rR\x0emaxConcurrency\x12\x18\n" +

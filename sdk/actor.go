@@ -21,6 +21,8 @@ type ActorClass[A, In any] struct {
 	name  string
 	hash  uint64
 	opts  options
+
+	compiled *process.TaskOptions
 }
 
 // Actor declares a type of actors by its constructor. It must initialise a
@@ -33,7 +35,7 @@ type ActorClass[A, In any] struct {
 func Actor[A, In any](constructor func(ctx context.Context, in In) (*A, error), opts ...Option) *ActorClass[A, In] {
 	name := symbol(constructor)
 	input := mustCodec[In]("Actor", name, "input")
-	methods := methodsOf(reflect.TypeFor[*A]())
+	methods := classOf(methodsOf(reflect.TypeFor[*A]()))
 	name, hash := register("Actor", constructor, func(string) func(context.Context, *process.Invocation) error {
 		return func(ctx context.Context, inv *process.Invocation) error {
 			var in In
@@ -50,7 +52,7 @@ func Actor[A, In any](constructor func(ctx context.Context, in In) (*A, error), 
 			if err := restore(ctx, a, inv); err != nil {
 				return err
 			}
-			inv.Become(bind(reflect.ValueOf(a), methods), saveOf(a))
+			inv.Become(&instance{methods, a}, saveOf(a))
 			return nil
 		}
 	})
@@ -63,6 +65,8 @@ func (c *ActorClass[A, In]) Options(opts ...Option) *ActorClass[A, In] {
 	u := *c
 	u.opts = c.opts.with(opts)
 	u.opts.check("an actor", true)
+	u.opts.checkLightweight()
+	u.compiled = u.opts.compile(c.name, c.hash)
 	return &u
 }
 
@@ -71,17 +75,21 @@ func (c *ActorClass[A, In]) Options(opts ...Option) *ActorClass[A, In] {
 // that is taken, as an AlreadyExistsError.
 func (c *ActorClass[A, In]) Remote(ctx context.Context, in In) Handle[A] {
 	p := processOf(ctx)
-	return c.create(ctx, p, submission(ctx, p, c.opts.compile(c.name, c.hash), c.input, &in))
+	return c.create(ctx, p, submission(ctx, p, c.compiled, c.input, &in))
 }
 
 // RemoteRef is Remote with an input that is, or will be, an object's value.
 func (c *ActorClass[A, In]) RemoteRef(ctx context.Context, in Ref[In]) Handle[A] {
 	p := processOf(ctx)
-	return c.create(ctx, p, submissionOf(p, c.opts.compile(c.name, c.hash), in.o))
+	return c.create(ctx, p, submissionOf(p, c.compiled, in.o))
 }
 
 func (c *ActorClass[A, In]) create(ctx context.Context, p *process.Process, s process.Submission) Handle[A] {
-	return Handle[A]{p.CreateActor(c.creation(ctx, p, s))}
+	create := p.CreateActor
+	if c.opts.lightweight {
+		create = p.CreateLight
+	}
+	return Handle[A]{create(c.creation(ctx, p, s))}
 }
 
 func (c *ActorClass[A, In]) creation(ctx context.Context, p *process.Process, s process.Submission) process.Creation {
@@ -102,7 +110,7 @@ func (c *ActorClass[A, In]) GetOrCreate(ctx context.Context, in In) (Handle[A], 
 		panic(fmt.Sprintf("gray: GetOrCreate at %s needs the option gray.Name", callSite()))
 	}
 	p := processOf(ctx)
-	o, info, err := p.GetOrCreateActor(ctx, c.creation(ctx, p, submission(ctx, p, c.opts.compile(c.name, c.hash), c.input, &in)))
+	o, info, err := p.GetOrCreateActor(ctx, c.creation(ctx, p, submission(ctx, p, c.compiled, c.input, &in)))
 	if err != nil {
 		return Handle[A]{}, typed(fmt.Errorf("get or create actor %q: %w", c.opts.name, err))
 	}
@@ -143,7 +151,7 @@ func (h Handle[A]) MarshalGray(e *codec.Encoder) error {
 	if err := c.Add(h.o, true); err != nil {
 		return err
 	}
-	e.Ext(extHandle, h.o.ID().Bytes())
+	e.Ext(extHandle, h.o.HandlePayload())
 	return nil
 }
 
@@ -153,15 +161,11 @@ func (h *Handle[A]) UnmarshalGray(d *codec.Decoder) error {
 	if err != nil {
 		return err
 	}
-	id, err := ids.ActorIDFrom(payload)
-	if err != nil {
-		return err
-	}
 	decoding, ok := d.Context().(*process.Decoding)
 	if !ok {
 		return errors.New("a handle can only be decoded in the cluster")
 	}
-	h.o, err = decoding.Actor(id)
+	h.o, err = decoding.Actor(payload)
 	return err
 }
 

@@ -41,25 +41,31 @@ func methodsOf(t reflect.Type) map[uint64]*method {
 	return methods
 }
 
-// instance is a living actor with its methods bound.
-type instance map[uint64]*process.Function
+// class is what the actors of a declaration have in common.
+type class map[uint64]*process.Function
 
-func (i instance) Method(hash uint64) (*process.Function, bool) {
-	f, ok := i[hash]
+func classOf(methods map[uint64]*method) class {
+	c := make(class, len(methods))
+	for hash, m := range methods {
+		c[hash] = &process.Function{Name: m.name, Run: m.run}
+	}
+	return c
+}
+
+// instance is a living actor.
+type instance struct {
+	class class
+	self  any
+}
+
+func (i *instance) Method(hash uint64) (*process.Function, bool) {
+	f, ok := i.class[hash]
 	return f, ok
 }
 
-func bind(actor reflect.Value, methods map[uint64]*method) process.Instance {
-	bound := make(instance, len(methods))
-	for hash, m := range methods {
-		bound[hash] = &process.Function{Name: m.name, Run: func(ctx context.Context, inv *process.Invocation) error {
-			return m.run(ctx, actor, inv)
-		}}
-	}
-	return bound
-}
+func (i *instance) Self() any { return i.self }
 
-func (m *method) run(ctx context.Context, actor reflect.Value, inv *process.Invocation) error {
+func (m *method) run(ctx context.Context, inv *process.Invocation) error {
 	if m.bad != nil {
 		return fmt.Errorf("%s can't be called remotely: %w", m.name, m.bad)
 	}
@@ -68,7 +74,7 @@ func (m *method) run(ctx context.Context, actor reflect.Value, inv *process.Invo
 		return err
 	}
 	// As a value of the interface's own type ctx needs no look-up of its methods.
-	out := m.fn.Call([]reflect.Value{actor, reflect.ValueOf(&ctx).Elem(), in})
+	out := m.fn.Call([]reflect.Value{reflect.ValueOf(inv.Actor()), reflect.ValueOf(&ctx).Elem(), in})
 	if err, _ := out[1].Interface().(error); err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type options struct {
 	maxPendingCalls int
 	groups          []*proto.ConcurrencyGroup
 	saveEvery       int // calls; -1: not set
+	lightweight     bool
 
 	taskOnly, actorOnly string // the option that applies to one of them only
 }

@@ -14,7 +14,7 @@ import (
 // Kinds of msgpack extension by which references travel.
 const (
 	extRef    = 16 // an object's id, 20 bytes
-	extHandle = 17 // an actor's id, 20 bytes
+	extHandle = 17 // an actor's id, 20 bytes; of a lightweight one, then its host's
 	extLazy   = 18 // an object's id that a task doesn't wait for
 )
 

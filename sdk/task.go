@@ -66,6 +66,7 @@ func (o *options) compile(name string, hash uint64) *process.TaskOptions {
 	return &process.TaskOptions{
 		Name: name, Function: hash, Resources: o.resources, Strategy: o.strategy,
 		MaxRetries: o.maxRetries, Timeout: o.timeout,
+		MaxConcurrency: o.maxConcurrency, MaxRestarts: o.maxRestarts,
 	}
 }
 

@@ -35,6 +35,9 @@ func (s *State) createActor(c *CreateActor) *Result {
 		return exists("an actor named %q exists in namespace %q: %s %s of job %s (%s)", spec.Name, spec.Namespace,
 			h.Spec.Class, actorText(holder), ids.JobID(h.Spec.Job), h.State)
 	}
+	if bad := s.checkHost(spec); bad != nil {
+		return bad
+	}
 	a := &Actor{Spec: spec, State: proto.ActorInfo_PENDING, Incarnation: 1}
 	s.actors[id] = a
 	s.actorsOf[spec.Job]++
@@ -42,7 +45,11 @@ func (s *State) createActor(c *CreateActor) *Result {
 	if spec.Name != "" {
 		s.names[name] = id
 	}
-	if n := s.nodes[c.Node]; n != nil && n.Info.Alive {
+	if len(spec.Host) > 0 { // its host sees to it, and says when it ends
+		s.guests[string(spec.Host)]++
+		a.State, a.StartedMs = proto.ActorInfo_ALIVE, s.now
+		s.emit(Event{Kind: ActorChanged, Actor: id})
+	} else if n := s.nodes[c.Node]; n != nil && n.Info.Alive {
 		a.Node = c.Node
 		s.emit(Event{Kind: ActorPlaced, Actor: id, Node: c.Node, Incarnation: 1})
 	} else {
@@ -64,6 +71,35 @@ func (s *State) checkActor(spec *proto.ActorSpec) *Result {
 		return invalid("an actor's name has at most %d bytes, its namespace %d", maxKey, maxNamespace)
 	}
 	return nil
+}
+
+// checkHost refuses an actor in another's process that doesn't outlive it.
+func (s *State) checkHost(spec *proto.ActorSpec) *Result {
+	if len(spec.Host) == 0 {
+		return nil
+	}
+	host := s.actors[string(spec.Host)]
+	switch {
+	case s.Version() < 3:
+		return invalid("a head is too old for lightweight actors with a name")
+	case host == nil || host.Dead():
+		return fail(proto.Error_ACTOR_DIED, "the host %s of the actor is dead", actorText(string(spec.Host)))
+	case len(host.Spec.Host) > 0:
+		return invalid("the host %s has no process of its own", actorText(string(spec.Host)))
+	case spec.Detached && !host.Spec.Detached:
+		return invalid("a detached actor's host %s isn't detached", actorText(string(spec.Host)))
+	}
+	return nil
+}
+
+// loseGuests ends the actors that live in a dead one's process.
+func (s *State) loseGuests(host string, cause *proto.Error) {
+	if s.guests[host] == 0 {
+		return
+	}
+	for _, a := range s.actorsWhere(func(a *Actor) bool { return string(a.Spec.Host) == host }) {
+		s.buryActor(a, cause)
+	}
 }
 
 // actorText is an id as people see it.
@@ -216,6 +252,9 @@ func (s *State) requeueActor(a *Actor) {
 // buryActor ends an actor: its name is free.
 func (s *State) buryActor(a *Actor, cause *proto.Error) {
 	id := string(a.Spec.Id)
+	if now := s.actors[id]; now == nil || now.Dead() {
+		return // with its host
+	}
 	next := *a
 	next.Spec, next.Saved = WithoutPayload(a.Spec), nil
 	next.State, next.Cause, next.EndedMs, next.ended = proto.ActorInfo_DEAD, cause, s.now, s.nextEnd()
@@ -227,6 +266,12 @@ func (s *State) buryActor(a *Actor, cause *proto.Error) {
 		delete(s.actorsOf, a.Spec.Job)
 	}
 	s.leaveGroup(a)
+	if host := string(a.Spec.Host); host != "" {
+		if s.guests[host]--; s.guests[host] == 0 {
+			delete(s.guests, host)
+		}
+	}
+	s.loseGuests(id, cause)
 	s.emit(Event{Kind: ActorChanged, Actor: id})
 	s.deadActors.add(id)
 	for s.deadActors.len() > keepActors {
@@ -239,7 +284,7 @@ func WithoutPayload(spec *proto.ActorSpec) *proto.ActorSpec {
 	return &proto.ActorSpec{
 		Id: spec.Id, Job: spec.Job, Name: spec.Name, Namespace: spec.Namespace, Class: spec.Class, Resources: spec.Resources,
 		Strategy: spec.Strategy, MaxRestarts: spec.MaxRestarts, MaxConcurrency: spec.MaxConcurrency, Detached: spec.Detached,
-		CreatorNode: spec.CreatorNode, MaxTaskRetries: spec.MaxTaskRetries, MaxPendingCalls: spec.MaxPendingCalls,
+		CreatorNode: spec.CreatorNode, MaxTaskRetries: spec.MaxTaskRetries, MaxPendingCalls: spec.MaxPendingCalls, Host: spec.Host,
 	}
 }
 

@@ -319,6 +319,37 @@ func TestNames(t *testing.T) {
 	m.actor(2, j, n, named)
 }
 
+// TestGuests: an actor in another's process is alive, under a name like any other's,
+// until it's said to have ended or the other has, but not when that is made anew.
+func TestGuests(t *testing.T) {
+	m := newMachine(t)
+	n := m.node("a")
+	j := m.submit("job", n)
+	m.actor(1, j, n, func(s *proto.ActorSpec) { s.MaxRestarts = 1 })
+	m.started(1, 1, n)
+	guest := func(name string) func(*proto.ActorSpec) {
+		return func(s *proto.ActorSpec) { s.Host, s.Name = id(1), name }
+	}
+	for i, name := range []string{"x", "y"} {
+		m.actor(uint64(2+i), j, 0, guest(name))
+		m.is(uint64(2+i), proto.ActorInfo_ALIVE, 1, 0)
+	}
+	m.fails(proto.Error_ALREADY_EXISTS, "an actor named", &Command_CreateActor{&CreateActor{Spec: &proto.ActorSpec{Id: id(4), Job: j, Name: "x"}}})
+	m.fails(proto.Error_INVALID, "isn't detached", &Command_CreateActor{&CreateActor{Spec: &proto.ActorSpec{Id: id(4), Job: j, Host: id(1), Detached: true}}})
+	m.fails(proto.Error_INVALID, "no process of its own", &Command_CreateActor{&CreateActor{Spec: &proto.ActorSpec{Id: id(4), Job: j, Host: id(2)}}})
+	m.must(&Command_KillActor{&KillActor{Id: id(2), Reason: "by me"}})
+	if e, ok := m.emitted(ActorStops); ok || m.s.NamedActor("", "x") != nil {
+		t.Errorf("event %v", e)
+	}
+	m.must(&Command_ActorDied{&ActorDied{Id: id(1), Incarnation: 1, Node: n}})
+	m.is(3, proto.ActorInfo_ALIVE, 1, 0)
+	m.must(&Command_KillActor{&KillActor{Id: id(1), Reason: "its host"}})
+	if got := m.is(3, proto.ActorInfo_DEAD, 1, 0); got.Cause.GetMessage() != "its host" || m.s.NamedActor("", "y") != nil {
+		t.Errorf("cause %v", got.Cause)
+	}
+	m.fails(proto.Error_ACTOR_DIED, "dead", &Command_CreateActor{&CreateActor{Spec: &proto.ActorSpec{Id: id(5), Job: j, Host: id(1)}}})
+}
+
 func TestJobsEndTakesItsActors(t *testing.T) {
 	m := newMachine(t)
 	n := m.node("a")

@@ -3,6 +3,7 @@ package fsm
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"math/rand"
 	"testing"
 
@@ -15,6 +16,9 @@ func randomBody(r *rand.Rand) Body {
 	actor, incarnation, node, job := id(uint64(n(8))), 1+n(3), n(5), n(8)
 	spec := &proto.ActorSpec{
 		Id: actor, Job: job, Name: []string{"", "x", "y"}[n(3)], MaxRestarts: int32(n(4)) - 1, Detached: n(4) == 0, Payload: []byte("p"),
+	}
+	if n(5) == 0 {
+		spec.Host = id(uint64(n(8)))
 	}
 	name := fmt.Sprint("job", n(6))
 	bodies := []func() Body{
@@ -110,6 +114,7 @@ func holds(t *testing.T, s *State) {
 	t.Helper()
 	names := map[actorName]int{}
 	live := map[uint32]int{}
+	guests := map[string]int{}
 	for key, a := range s.actors {
 		if a.Dead() {
 			continue
@@ -118,7 +123,12 @@ func holds(t *testing.T, s *State) {
 		if n := s.nodes[a.Node]; a.Node != 0 && (n == nil || !n.Info.Alive) {
 			t.Fatalf("actor %x is on node %d, which is dead", key, a.Node)
 		}
-		if a.Alive() && a.Node == 0 {
+		if host := string(a.Spec.Host); host != "" {
+			guests[host]++
+			if h := s.actors[host]; !a.Alive() || a.Node != 0 || h == nil || h.Dead() || s.Version() < 3 {
+				t.Fatalf("actor %x is %s in %x's process", key, a.State, host)
+			}
+		} else if a.Alive() && a.Node == 0 {
 			t.Fatalf("actor %x is alive nowhere", key)
 		}
 		if j := s.jobs[a.Spec.Job]; j == nil || j.Over() && !a.Spec.Detached {
@@ -135,6 +145,9 @@ func holds(t *testing.T, s *State) {
 		if n != 1 || s.names[name] == "" {
 			t.Fatalf("name %v has %d holders", name, n)
 		}
+	}
+	if !maps.Equal(guests, s.guests) {
+		t.Fatalf("guests %v, index has %v", guests, s.guests)
 	}
 	if len(names) != len(s.names) || len(live) != len(s.actorsOf) {
 		t.Fatalf("%d names, index has %d; %d jobs with actors, index has %d", len(names), len(s.names), len(live), len(s.actorsOf))

@@ -128,6 +128,9 @@ func (s *State) index() {
 		}
 		s.actorsOf[a.Spec.Job]++
 		s.enterGroup(a)
+		if len(a.Spec.Host) > 0 {
+			s.guests[string(a.Spec.Host)]++
+		}
 		if a.Spec.Name != "" {
 			s.names[actorName{a.Spec.Namespace, a.Spec.Name}] = id
 		}

@@ -22,6 +22,7 @@ type State struct {
 	submissions map[string]uint32
 	names       map[actorName]string
 	actorsOf    map[uint32]int // actors that aren't dead, by job
+	guests      map[string]int // of those, by the actor whose process they live in
 	keyBytes    int
 	deadNodes   history[uint32]
 	endedJobs   history[uint32]
@@ -110,7 +111,7 @@ func New() *State {
 		keys: map[keyName]*KeyRecord{}, packages: map[string]*PackageRecord{},
 		replies: newReplies(), sessions: newSessions(),
 		instances: map[string]uint32{}, drivers: map[string]uint32{}, submissions: map[string]uint32{},
-		names: map[actorName]string{}, actorsOf: map[uint32]int{},
+		names: map[actorName]string{}, actorsOf: map[uint32]int{}, guests: map[string]int{},
 		groups: map[string]*Group{}, groupNames: map[groupName]string{}, actorsIn: map[string]map[string]bool{},
 	}
 }

@@ -7,7 +7,7 @@ package fsm
 // Version 2: sessions instead of replies, and commands of dead nodes' processes
 // have no effect.
 //
-// Version 3: placement groups, draining nodes, actors that save their state, and what comes with them.
+// Version 3: placement groups, draining nodes, actors that save their state or live in another's process, and what comes with them.
 const Version = 3
 
 // Version returns that of the commands that may come. The state takes those

@@ -52,6 +52,7 @@ type actorClient struct {
 	left        bool // no handle is left
 	dead        *graypb.Error
 	hold        []*Object // inputs of the constructor that this process created it with
+	guests      guests    // of a host of lightweight actors
 	wake        chan struct{}
 }
 
@@ -298,6 +299,9 @@ func (p *Process) FindActor(ctx context.Context, namespace, name string) (*Objec
 	if err := p.actors.awaitNamed(ctx, actorName{namespace, name}); err != nil {
 		return nil, nil, err
 	}
+	if err := p.awaitNaming(ctx, actorName{namespace, name}); err != nil {
+		return nil, nil, err
+	}
 	info := &graypb.ActorInfo{}
 	if err := p.HeadCall(ctx, "FindActor", &graypb.FindActorRequest{Namespace: namespace, Name: name}, info); err != nil {
 		return nil, nil, err
@@ -307,6 +311,9 @@ func (p *Process) FindActor(ctx context.Context, namespace, name string) (*Objec
 		return nil, nil, err
 	}
 	o := objects[0]
+	if len(info.GetSpec().GetHost()) > 0 {
+		return o, info, p.named(o, info.GetSpec())
+	}
 	a := p.actors.client(ids.ActorID(o.id))
 	a.mu.Lock()
 	a.learn(info.GetSpec())
@@ -319,6 +326,12 @@ func (p *Process) FindActor(ctx context.Context, namespace, name string) (*Objec
 // even while the present one is yet to go.
 func (p *Process) KillActor(ctx context.Context, actor *Object, restart bool) error {
 	defer runtime.KeepAlive(actor)
+	if c := actor.peek(); c != nil && c.light != nil {
+		if restart {
+			return fmt.Errorf("%s is lightweight: it has no process of its own to restart", ids.ActorID(actor.id))
+		}
+		return p.endLight(ctx, c.light, actor, "killed by gray.Kill")
+	}
 	a := p.actors.client(ids.ActorID(actor.id))
 	if err := a.awaitCreation(ctx); err != nil {
 		return err
@@ -369,7 +382,7 @@ func (a *actorClient) die(e *graypb.Error) {
 	a.dead = e
 	a.connecting = false
 	a.hold = nil
-	var failed []*Task
+	failed := a.guests.leave()
 	for t := a.queue.pop(); t != nil; t = a.queue.pop() {
 		failed = append(failed, t)
 	}
@@ -384,6 +397,9 @@ func (a *actorClient) die(e *graypb.Error) {
 func (a *actorClient) deathFor(cause *graypb.Error, t *Task) *graypb.Error {
 	if cause.GetKind() != graypb.Error_ACTOR_DIED {
 		return cause // the constructor's own failure
+	}
+	if t.light != nil {
+		cause = hostDied(cause, t.light.id)
 	}
 	e := proto.CloneOf(cause)
 	e.Function = t.opts.Name

@@ -22,6 +22,9 @@ func (p *Process) SubmitCall(actor *Object, s Submission) *Object {
 	if s.Err != nil {
 		return p.submit(&Task{obj: p.newObject(), opts: s.Options}, s)
 	}
+	if c := actor.peek(); c != nil && c.light != nil {
+		return p.callLight(c.light, actor, s)
+	}
 	a := p.actors.client(ids.ActorID(actor.id))
 	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a, site: s.Options.sites.here(2)}
 	a.mu.Lock()
@@ -67,15 +70,18 @@ func (a *actorClient) flushSoon() {
 }
 
 // dispatchable is called as a call's inputs are complete, or it failed.
-func (a *actorClient) dispatchable() {
+func (a *actorClient) dispatchable(t *Task) {
 	a.mu.Lock()
+	if t.light != nil {
+		a.leaveLane(t.light.id)
+	}
 	a.advance()
 }
 
 // advance pushes what is ready, over a line that is opened if there is none. It
 // is entered with mu held and leaves it unlocked.
 func (a *actorClient) advance() {
-	idle := a.inflight.len() == 0
+	idle := a.inflight.len()+len(a.guests.slow) == 0
 	pushed := a.pushReady()
 	a.letGo()
 	conn, connect := a.conn, a.conn == nil && !a.connecting && a.dead == nil && a.queue.len() > 0
@@ -99,7 +105,7 @@ func (a *actorClient) pushReady() (pushed bool) {
 	if a.conn == nil || a.incarnation <= a.over { // the line is to break
 		return false
 	}
-	for a.queue.len() > 0 && a.inflight.len() < maxActorInflight {
+	for a.queue.len() > 0 && a.mayPush() {
 		t := a.queue.peek(0)
 		if t.obj.peek() != nil { // failed or cancelled meanwhile
 			a.queue.pop()
@@ -110,6 +116,9 @@ func (a *actorClient) pushReady() (pushed bool) {
 		}
 		a.queue.pop()
 		a.inflight.push(t)
+		if t.order == orderMake {
+			a.guests.making(t)
+		}
 		k := t.callOf(a.node)
 		_ = a.conn.Append(func(b []byte) []byte { return appendCall(append(b, framePush), &k) })
 		pushed = true
@@ -122,7 +131,7 @@ func (a *actorClient) cancel(t *Task) {
 	a.mu.Lock()
 	t.cancelled = true
 	conn := a.conn
-	if a.inflight.find(t.obj.id.Number) == nil {
+	if number := t.obj.id.Number; a.inflight.find(number) == nil && a.guests.slow[number] == nil {
 		conn = nil
 	}
 	a.mu.Unlock()
@@ -173,6 +182,7 @@ func (a *actorClient) serve() (again bool, err error) {
 	a.learn(info.GetSpec())
 	a.conn, a.node = conn, w.Node
 	a.connecting = false
+	a.remake()
 	a.pushReady()
 	a.mu.Unlock()
 	_ = conn.Flush()
@@ -208,7 +218,9 @@ func (a *actorClient) read(conn *wire.Conn) {
 			if r, err = parseReply(frame); err != nil {
 				break
 			}
-			if t := a.inflight.take(r.number); t != nil {
+			if r.kind == frameAgain {
+				a.guests.madeAgain(r.number, r.items)
+			} else if t := a.take(r.number); t != nil {
 				r.value = append([]byte{}, r.value...)
 				batch = append(batch, outcome{t, r})
 			}
@@ -247,15 +259,21 @@ func (a *actorClient) settle(conn *wire.Conn, o *outcome, handle *Object) {
 	case frameLost:
 		a.mu.Lock()
 		o.task.waiting.Store(1)
-		a.handle = handle
-		a.queue.pushFront(o.task)
+		if o.task.light != nil {
+			a.lane(o.task.light.id).pushFront(o.task)
+		} else {
+			a.handle = handle
+			a.queue.pushFront(o.task)
+		}
 		a.mu.Unlock()
 		a.p.inputsLost(o.task, o.reply.contains)
 	default:
 		if len(o.reply.contains) > 0 { // the actor's, until others hold it: it isn't to end before
 			o.task.obj.subscribe(keeper{handle})
 		}
-		a.p.settle(conn, o)
+		if o.task.light == nil || !a.settleLight(o) {
+			a.p.settle(conn, o)
+		}
 	}
 }
 
@@ -285,7 +303,12 @@ func (a *actorClient) broken() (again bool, err error) {
 		a.over = a.incarnation // else it may live, and the line alone have broken
 	}
 	var failed, retried []*Task
+	a.guests.rejoin(&a.inflight)
 	for t := a.inflight.pop(); t != nil; t = a.inflight.pop() {
+		if t.order != orderCall && a.dead == nil && (t.order != orderMake || err != nil) {
+			retried = append(retried, t) // has its effect once
+			continue
+		}
 		t.attemptLost(a.node)
 		if t.mayRetry() && info.GetState() != graypb.ActorInfo_DEAD && a.dead == nil {
 			t.attempt++
@@ -297,8 +320,9 @@ func (a *actorClient) broken() (again bool, err error) {
 	for i := len(retried) - 1; i >= 0; i-- {
 		a.queue.pushFront(retried[i])
 	}
-	again = a.queue.len() > 0
+	again = a.queue.len() > 0 || a.guests.highest > 0 && a.dead == nil
 	a.connecting = again
+	a.guests.cause = cause
 	handle := a.handle // until the calls have failed
 	a.letGo()
 	a.mu.Unlock()

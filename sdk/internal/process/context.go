@@ -44,7 +44,9 @@ func TaskFromContext(ctx context.Context) (TaskInfo, bool) {
 	if in.peer != nil {
 		t.ID = ids.ObjectID{Cluster: in.w.p.cluster, Owner: in.peer.owner, Number: in.call.number}
 	}
-	if in.w.actorID != nil {
+	if in.light != nil {
+		t.Actor = ids.ActorID(in.light.id.object(in.w.p.cluster))
+	} else if in.w.actorID != nil {
 		t.Actor, _ = ids.ActorIDFrom(in.w.actorID)
 	}
 	return t, true

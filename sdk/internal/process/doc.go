@@ -1,7 +1,7 @@
 // Package process is what every process of a job has beneath the SDK's typed
 // surface: the objects that it owns or borrows, the leases over which it pushes
 // tasks, the actors it calls, and, in a worker, the executor that runs what
-// others push to it. Values are bytes here; types live in package sdk.
+// others push to it, or the lightweight actors that it is the host of. Values are bytes here; types live in package sdk.
 //
 // It owns the process's connection to its node, its connections to workers and
 // its mapping of the object store. It never places work, never listens on a
@@ -15,7 +15,7 @@
 //  4. References in a task's input are held until the task's reply, an actor's handle
 //     until the replies to its calls.
 //
-// Lock order: the table of actors, then class or actor, then object; wire.Conn's own lock
-// is innermost.
+// Lock order: the tables of actors and of hosts, then class or actor, then object; host, then
+// worker; wire.Conn's own lock is innermost.
 // Nothing is called back with a lock held.
 package process

@@ -16,7 +16,8 @@ import (
 //	  open   owner's process ID (4+4), cluster (4), CPUs of the lease in units of 1/10,000 (8; 0 to an actor),
 //	         of a lease in a placement group: its id (20), 1 if it captures children (1)
 //	  push   number 8, function 8, attempt 2, flags 1, timeout uv ns, skip uv (of a stream only),
-//	         base 8, n uv, n × place uv (of a further run only), n uv, n × dependency, argument
+//	         base 8, n uv, n × place uv (of a further run only), order (of a lightweight actor's only),
+//	         n uv, n × dependency, argument
 //	  cancel number 8
 //	  credit number 8, items uv          the stream may be so many items ahead in all
 //	  ack    number 8                    references inside that result are borrowed now
@@ -29,6 +30,7 @@ import (
 //	  item     like value, of the stream item with that number
 //	  itemAt   like stored, of the stream item with that number
 //	  end      number 8, run uv ns, items uv    the stream is complete
+//	  again    number 8, run uv ns, times uv    the owner's lightweight actor was made anew, so often in all
 //
 // A dependency is an id (20), a kind (1), then nothing (lazy), a length and
 // bytes (value), or size uv, n uv, n × node uv (stored).
@@ -46,6 +48,7 @@ const (
 	frameItem
 	frameItemStored
 	frameEnd
+	frameAgain
 )
 
 // Flags of a pushed task.
@@ -56,6 +59,8 @@ const (
 	flagActor                // a call of the worker's actor
 	flagCreation             // the actor's constructor
 	flagRebuild              // a stream's further run, for some of its items
+	_
+	flagLight // about one of the host's lightweight actors
 )
 
 const (
@@ -83,6 +88,7 @@ type call struct {
 	skip     uint64   // items of a stream that earlier attempts have delivered
 	base     uint64   // of a further run: the stream's number, after which its items are numbered
 	wanted   []uint64 // of a further run: the items' places, from 1, ascending
+	light    order    // with flagLight
 	deps     []dependency
 	arg      []byte
 }
@@ -305,6 +311,9 @@ func appendCall(b []byte, c *call) []byte {
 			b = binary.AppendUvarint(b, place)
 		}
 	}
+	if c.flags&flagLight != 0 {
+		b = c.light.append(b)
+	}
 	b = binary.AppendUvarint(b, uint64(len(c.deps)))
 	for i := range c.deps {
 		b = appendDependency(b, &c.deps[i])
@@ -324,6 +333,9 @@ func parseCall(b []byte) (call, error) {
 		for range r.count(1) {
 			c.wanted = append(c.wanted, r.uv())
 		}
+	}
+	if c.flags&flagLight != 0 {
+		c.light = r.order()
 	}
 	if n := r.count(ids.Size + 1); n > 0 {
 		c.deps = make([]dependency, n)
@@ -372,7 +384,7 @@ func appendReply(b []byte, p *reply) []byte {
 		b = appendIDs(b, p.contains)
 	case frameFailed:
 		b = append(b, p.value...)
-	case frameEnd:
+	case frameEnd, frameAgain:
 		b = binary.AppendUvarint(b, p.items)
 	}
 	return b
@@ -398,7 +410,7 @@ func parseReply(b []byte) (reply, error) {
 	case frameFailed:
 		p.run = time.Duration(r.uv())
 		p.value = r.b
-	case frameEnd:
+	case frameEnd, frameAgain:
 		p.run = time.Duration(r.uv())
 		p.items = r.uv()
 	default:

@@ -22,6 +22,9 @@ func someCalls() []call {
 		{number: 3, flags: flagStream, skip: 300, arg: []byte{0x80}},
 		{number: 9, flags: flagStream | flagRebuild, base: 5, wanted: []uint64{1, 300}, arg: []byte("a")},
 		{number: 4, flags: flagActor | flagCreation, arg: []byte{}},
+		{number: 6, flags: flagActor | flagLight, light: order{actor: lightID{ids.ProcessID{Node: 1, Number: 300}, 1 << 40}}, arg: []byte("a")},
+		{number: 7, flags: flagCreation | flagLight, light: order{what: orderMake, calls: 3, restarts: -1, known: true}, arg: []byte{}},
+		{number: 8, flags: flagLight, light: order{what: orderEnd}, arg: []byte("reason")},
 		{number: 5, flags: flagDirect, arg: []byte{}, deps: []dependency{
 			{id: id(1), kind: depStored, size: 1 << 40, nodes: []ids.NodeID{1, 300}},
 			{id: id(2), kind: depValue, value: []byte("value")},
@@ -44,6 +47,7 @@ func someReplies() []reply {
 		{kind: frameItem, number: 6, value: []byte("item")},
 		{kind: frameItemStored, number: 7, size: 100},
 		{kind: frameEnd, number: 8, run: 3, items: 1 << 33},
+		{kind: frameAgain, number: 9, items: endedForGood},
 	}
 }
 

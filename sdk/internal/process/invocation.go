@@ -31,6 +31,11 @@ type Invocation struct {
 	borrows chan *graypb.ToProcess
 	started func(*graypb.Error) // of a constructor
 	saved   []byte              // of a constructor: the state to go on from; nil: none
+
+	instance Instance    // the actor that a method is called on
+	light    *lightActor // of a host's, constant
+	next     *Invocation // in light's mailbox
+	panicked string      // what the function panicked with
 }
 
 func newInvocation(w *worker, p *peer, c call) *Invocation {
@@ -192,9 +197,16 @@ type ResultError struct {
 func (e *ResultError) Error() string { return fmt.Sprintf("result of %s: %v", e.Function, e.Err) }
 func (e *ResultError) Unwrap() error { return e.Err }
 
-// Become makes the worker the actor that a constructor made. save returns its state; nil:
-// it can't be saved.
+// Actor returns the actor that a method was called on, a pointer.
+func (in *Invocation) Actor() any { return in.instance.Self() }
+
+// Become makes the worker, or its lightweight actor, the actor that a constructor made. save
+// returns its state; nil: it can't be saved.
 func (in *Invocation) Become(i Instance, save func(context.Context) ([]byte, error)) {
+	if in.light != nil {
+		in.instance = i
+		return
+	}
 	in.w.mu.Lock()
 	in.w.instance = i
 	in.w.saving.save = save
@@ -215,13 +227,16 @@ func (w *worker) run(in *Invocation) (ok bool) {
 		if goexited(finished, r) {
 			e.Message = "the function ended its goroutine (runtime.Goexit)"
 		}
+		in.panicked = e.Message
 		in.fail(e)
 		in.ctx.cancel(context.Canceled)
 		if r == nil {
 			w.mu.Lock()
 			w.done(in)
 			w.mu.Unlock()
-			w.p.spawn(w.execute)
+			if in.light == nil {
+				w.p.spawn(w.execute)
+			}
 			return
 		}
 		ok = true
@@ -247,13 +262,17 @@ func (w *worker) run(in *Invocation) (ok bool) {
 func (w *worker) invoke(in *Invocation) error {
 	switch {
 	case in.call.flags&flagActor != 0:
-		w.mu.Lock()
-		instance := w.instance
-		w.mu.Unlock()
-		if instance == nil {
+		if in.light == nil {
+			w.mu.Lock()
+			in.instance = w.instance
+			w.mu.Unlock()
+		}
+		if in.instance == nil {
 			return errors.New("this worker holds no actor")
 		}
-		in.fn, _ = instance.Method(in.call.function)
+		in.fn, _ = in.instance.Method(in.call.function)
+	case in.call.function == hostFunction:
+		in.fn = &Function{Name: hostOptions.Name, Run: becomeHost}
 	default:
 		in.fn, _ = w.p.cfg.Functions(in.call.function)
 	}

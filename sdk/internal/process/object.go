@@ -18,6 +18,7 @@ type content struct {
 	nodes    []ids.NodeID // that have it, when stored
 	err      *proto.Error // failed
 	contains []*Object    // references inside the value; held as long as the object
+	light    *lightweight // of the object that stands for a lightweight actor
 }
 
 func (c *content) setNodes(s *proto.Stored) {

@@ -60,6 +60,7 @@ type Process struct {
 	leases  leaseTable
 	actors  actorTable
 	ready   readyGroups
+	hosts   hostTable
 	waiting waitCount
 	worker  *worker // nil in a driver
 	counts  taskCounts

@@ -103,6 +103,9 @@ func (t *trace) want() {
 
 // handedOver keeps, of an object that only others hold, what it takes to rebuild it.
 func (t *trace) handedOver(c *content) {
+	if c.light != nil {
+		return // the home's last word of it ends the actor
+	}
 	if !c.stored {
 		t.p.traces.CompareAndDelete(t.id.Number, t)
 		return
@@ -278,6 +281,7 @@ func (r *reaper) collectSoon(c *content) {
 func (p *Process) letGo(dead []*trace) {
 	var free []*proto.Location
 	var release [][]byte
+	var left []*trace // lightweight actors to which nobody has a handle
 	for _, t := range dead {
 		p.tracked.Add(-1)
 		p.moves.Add(1)
@@ -299,11 +303,13 @@ func (p *Process) letGo(dead []*trace) {
 			if c != nil && c.stored {
 				free = append(free, p.location(t.id, c))
 			}
+			left = appendLight(left, t, c)
 		}
 		if t.id.Actor() {
 			p.actors.forget(ids.ActorID(t.id))
 		}
 	}
+	p.releaseLight(left)
 	if len(release) > 0 {
 		p.node.send(&proto.ToNode{Body: &proto.ToNode_ReleaseObjects{ReleaseObjects: &proto.ReleaseObjects{Ids: release}}})
 	}
@@ -329,6 +335,7 @@ func (p *Process) free(objects []*proto.Location) {
 // dropped is the home's answer to ReleaseObjects: nobody else holds these.
 func (p *Process) dropped(list [][]byte) {
 	var free []*proto.Location
+	var left []*trace
 	for _, b := range list {
 		id, err := ids.ObjectIDFrom(b)
 		if err != nil {
@@ -349,7 +356,9 @@ func (p *Process) dropped(list [][]byte) {
 		if c != nil && c.stored && !wanted {
 			free = append(free, p.location(id, c))
 		}
+		left = appendLight(left, t, c)
 	}
+	p.releaseLight(left)
 	p.free(free)
 }
 

@@ -41,6 +41,9 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 		if t.actor != nil {
 			info.Actor = t.actor.id.String()
 		}
+		if t.light != nil {
+			info.Actor = t.light.id.String()
+		}
 		list.Tasks = append(list.Tasks, info)
 	})
 	return list
@@ -76,7 +79,11 @@ func (p *Process) eachTask(visit func(t *Task, state string, l *lease)) {
 	for _, a := range clients {
 		a.mu.Lock()
 		each(&a.inflight, pushed, nil)
+		each(a.guests.slowOnes(), pushed, nil)
 		each(&a.queue, "PENDING_ACTOR", nil)
+		for _, lane := range a.guests.lanes {
+			each(lane, "PENDING_ARGS", nil)
+		}
 		a.mu.Unlock()
 	}
 }

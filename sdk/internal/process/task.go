@@ -25,6 +25,8 @@ type TaskOptions struct {
 	Timeout    time.Duration // of one attempt; 0: none
 	Streaming  bool
 
+	MaxConcurrency, MaxRestarts int // of a lightweight actor's constructor
+
 	sites sites
 	mean  atomic.Int64 // ns that a run takes, moving average; 0 while unknown
 	class atomic.Pointer[class]
@@ -40,6 +42,7 @@ type Task struct {
 	arg     []byte
 	deps    []input
 	actor   *actorClient // of an actor's call
+	light   *Object      // the lightweight actor that actor, its host, is to call
 	stream  *Stream
 	rebuild *rebuild                // of a stream's further run
 	lineage atomic.Pointer[lineage] // of a further run, or once something of it is stored
@@ -57,6 +60,8 @@ type Task struct {
 	cancelled bool
 	queued    bool // in its class's queue
 	direct    bool // the argument is deps[0]'s value; constant
+	order     byte // what light is wanted for; constant
+	known     bool // light is known to the head
 }
 
 // input is a reference inside a task's input.
@@ -166,7 +171,7 @@ func (t *Task) ready(*Object) {
 
 func (p *Process) dispatchTask(t *Task) {
 	if t.actor != nil {
-		t.actor.dispatchable()
+		t.actor.dispatchable(t)
 		return
 	}
 	c := p.leases.classOf(t.opts)
@@ -183,7 +188,7 @@ func (p *Process) dispatchTask(t *Task) {
 func (p *Process) failTask(t *Task, e *proto.Error) {
 	p.finish(t, &content{err: e})
 	if t.actor != nil {
-		t.actor.dispatchable()
+		t.actor.dispatchable(t)
 	}
 }
 
@@ -239,7 +244,7 @@ func (p *Process) Cancel(o *Object) error {
 	}
 	p.finish(t, &content{err: e})
 	if t.actor != nil {
-		t.actor.dispatchable() // the calls behind it need not wait for its inputs
+		t.actor.dispatchable(t) // the calls behind it need not wait for its inputs
 	}
 	return nil
 }
@@ -281,6 +286,9 @@ func (t *Task) callOf(to ids.NodeID) call {
 	}
 	if t.actor != nil {
 		c.flags |= flagActor
+	}
+	if t.light != nil {
+		t.orderIn(&c)
 	}
 	if len(t.deps) > 0 {
 		c.deps = make([]dependency, len(t.deps))

@@ -312,8 +312,14 @@ func (d *Decoding) Reference(payload []byte) (*Object, error) {
 	return o, nil
 }
 
-// Actor returns the object that stands for an actor.
-func (d *Decoding) Actor(id ids.ActorID) (*Object, error) { return d.Reference(id.Bytes()) }
+// Actor returns the object that stands for an actor: its id, and what a handle to a
+// lightweight one has besides.
+func (d *Decoding) Actor(payload []byte) (*Object, error) {
+	if len(payload) > ids.Size {
+		return d.lightActor(payload)
+	}
+	return d.Reference(payload)
+}
 
 // dependency finds what came with the input of a reference in it. The dependencies
 // have the order of the references, but for those that the reader skips.

@@ -27,8 +27,11 @@ type Function struct {
 
 // Instance is a living actor.
 type Instance interface {
-	// Method returns the method with this hash.
+	// Method returns the method with this hash, which finds the actor by
+	// Invocation.Actor: it's the same for all actors of a class.
 	Method(hash uint64) (*Function, bool)
+	// Self is the user's actor, a pointer.
+	Self() any
 }
 
 // worker is the side of a process that runs what owners push to it.
@@ -55,6 +58,7 @@ type worker struct {
 
 	procs procs
 	gpus  gpus
+	host  atomic.Pointer[host] // of lightweight actors, once this process is one
 
 	serials atomic.Uint64 // numbers of invocations
 	began   atomic.Int64  // when the current run began, ns of the process clock; 0 while idle
@@ -162,9 +166,15 @@ func (w *worker) handle(p *peer, frame []byte) error {
 		if err != nil {
 			return err
 		}
+		if c.flags&flagLight != 0 {
+			return w.order(newInvocation(w, p, c))
+		}
 		w.push(newInvocation(w, p, c))
 	case frameCancel:
-		w.cancel(p, r.u64())
+		number := r.u64()
+		if h := w.host.Load(); h == nil || !h.cancel(p, number) {
+			w.cancel(p, number)
+		}
 	case frameCredit:
 		number, items := r.u64(), r.uv()
 		w.mu.Lock()
@@ -230,6 +240,9 @@ func (w *worker) cancel(p *peer, number uint64) {
 
 // forget ends an owner's tasks here.
 func (w *worker) forget(p *peer) {
+	if h := w.host.Load(); h != nil {
+		h.forget(p)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.peers, p)
@@ -460,6 +473,9 @@ func (w *worker) close() {
 	}
 	w.mu.Unlock()
 	w.work.Broadcast()
+	if h := w.host.Load(); h != nil {
+		h.close()
+	}
 	for _, p := range peers {
 		p.conn.Close()
 	}

@@ -56,7 +56,7 @@ func benchActorLives(ctx context.Context, b *bench) error {
 func benchCreation(ctx context.Context, b *bench) error {
 	n, reps := 100, 3
 	if b.quick {
-		n, reps = 30, 1
+		n, reps = 20, 1
 	}
 	var xs []float64
 	for range reps {
@@ -77,7 +77,7 @@ func benchCreation(ctx context.Context, b *bench) error {
 			}
 		}
 	}
-	b.spread("actor_create_100", "1/s", xs, "until each has answered a call")
+	b.spread(fmt.Sprintf("actor_create_%d", n), "1/s", xs, "until each has answered a call")
 	return nil
 }
 

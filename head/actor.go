@@ -134,7 +134,7 @@ func (c *controlService) WaitActor(ctx context.Context, r *proto.WaitActorReques
 
 // KillActor ends an actor, or its process only.
 func (c *controlService) KillActor(ctx context.Context, r *proto.KillActorRequest) (*proto.Ack, error) {
-	if a := c.h.leader.actorRecord(string(r.Id)); r.Released && (a == nil || a.Dead() || a.Spec.Detached) {
+	if r.Released && !endsUnheld(c.h.leader.actorRecord(string(r.Id))) {
 		return &proto.Ack{}, nil
 	}
 	_, err := c.h.propose(ctx, &fsm.Command_KillActor{KillActor: &fsm.KillActor{Id: r.Id, Restart: r.Restart, Reason: r.Reason}})
@@ -142,6 +142,12 @@ func (c *controlService) KillActor(ctx context.Context, r *proto.KillActorReques
 		return nil, err
 	}
 	return &proto.Ack{}, nil
+}
+
+// endsUnheld reports whether an actor ends with its last handle: not if somebody may yet
+// find it by its name.
+func endsUnheld(a *fsm.Actor) bool {
+	return a != nil && !a.Dead() && !a.Spec.Detached && a.Spec.Name == ""
 }
 
 // SaveActor keeps the state of an actor for its next incarnation.

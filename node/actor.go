@@ -125,6 +125,9 @@ func (n *Node) actorStarted(p *process, s *proto.ActorStarted) {
 	a.ready = true
 	n.reportActorLocked(n.actorReport(a, proto.ActorReport_ALIVE, nil))
 	n.changed()
+	if j := p.job; a.spec.GetMaxRestarts() != 0 && len(j.idle) == 0 && j.starting == 0 && !j.ended {
+		n.startWorkersLocked(j, 1) // a spare one, by which a restart takes milliseconds
+	}
 }
 
 // actorExited is a worker's word that its actor is over and its callers have their answers.

@@ -3970,7 +3970,7 @@ func (x *WaitActorRequest) GetEnded() bool {
 	return false
 }
 
-// released: nobody holds a handle any more; no effect on a detached actor.
+// released: nobody holds a handle any more; no effect on a detached or named actor.
 type KillActorRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`

@@ -128,7 +128,7 @@ func className[A any]() string { return reflect.TypeFor[A]().String() }
 
 // Handle names an actor whose type is A. Copies name the same actor; a Handle
 // may be part of any value that travels. When no process holds a copy any more and no
-// call is under way, the actor is ended, unless it's Detached.
+// call is under way, the actor is ended, unless it has a Name or is Detached.
 type Handle[A any] struct{ o *process.Object }
 
 // String returns the actor's id.

@@ -179,13 +179,9 @@ func TestActorCollected(t *testing.T) {
 	c.unheld(t, id)
 	id = counters.Remote(ctx, countSpec{}).String() // never called
 	c.unheld(t, id)
-	id = counters.Options(gray.Name("unheld"), gray.MaxRestarts(-1)).Remote(ctx, countSpec{Pad: make([]byte, 3<<20)}).String()
+	id = counters.Options(gray.MaxRestarts(-1)).Remote(ctx, countSpec{Pad: make([]byte, 3<<20)}).String()
 	c.unheld(t, id)
 	c.freed(t, 3<<20) // the input of its constructor
-	_, err := gray.GetActor[counter](ctx, "unheld")
-	if missing := (*gray.NotFoundError)(nil); !errors.As(err, &missing) {
-		t.Errorf("the name of an ended actor: %v", err)
-	}
 }
 
 // TestActorHeldElsewhere: a handle counts wherever it is: in values, in other processes,
@@ -231,32 +227,30 @@ func TestActorHeldElsewhere(t *testing.T) {
 	runtime.KeepAlive(k)
 }
 
-// TestActorHeldByName: a handle that was got by name counts, and a detached actor needs none.
+// TestActorHeldByName: an actor with a name can be found, and so needs no handle.
 func TestActorHeldByName(t *testing.T) {
 	c := shared(t)
 	ctx := limited(c.ctx, t)
-	detached := counters.Options(gray.Name("lasting"), gray.Detached()).Remote(ctx, countSpec{Start: 4})
-	named := counters.Options(gray.Name("passing")).Remote(ctx, countSpec{})
-	id := named.String()
-	get(ctx, t, gray.Call(ctx, detached, (*counter).Add, 1))
-	again, err := gray.GetActor[counter](ctx, "passing")
-	if err != nil {
-		t.Fatal(err)
+	for _, class := range []*gray.ActorClass[counter, countSpec]{
+		counters.Options(gray.Name("lasting"), gray.Detached()), counters.Options(gray.Name("lasting")),
+	} {
+		id := class.Remote(ctx, countSpec{Start: 4}).String()
+		for n := range 4 {
+			gcDriver(ctx, t)
+			h, err := gray.GetActor[counter](ctx, "lasting")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := get(ctx, t, gray.Call(ctx, h, (*counter).Add, 1)); got != 5+n || h.String() != id {
+				t.Errorf("%s, found by its name, counts %d; want %s", h, got, id)
+			}
+		}
+		h, err := gray.GetActor[counter](ctx, "lasting")
+		if err != nil {
+			t.Fatal(err)
+		}
+		kill(ctx, t, h)
 	}
-	detached, named = gray.Handle[counter]{}, gray.Handle[counter]{}
-	_, _ = detached, named
-	c.lives(ctx, t, again)
-	again = gray.Handle[counter]{}
-	_ = again
-	c.unheld(t, id)
-	detached, err = gray.GetActor[counter](ctx, "lasting")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := get(ctx, t, gray.Call(ctx, detached, (*counter).Add, 1)); n != 6 {
-		t.Errorf("the detached actor counts %d", n)
-	}
-	kill(ctx, t, detached)
 }
 
 // TestActorCreatorDies: an actor outlives the process that created it while it's held.

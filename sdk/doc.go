@@ -20,7 +20,8 @@
 // value and copies it, View reads it in place.
 //
 // An actor lives while any process has its Handle, which may be passed like a reference,
-// or a call of it is under way: unless it's Detached. One that is restarted (MaxRestarts)
+// or a call of it is under way; one with a Name as long as its job, a Detached one
+// until it's killed. One that is restarted (MaxRestarts)
 // goes on with the state that it saved last, if it is a Saver.
 //
 // Errors are typed: TaskError, WorkerCrashedError, ActorDiedError and the others of

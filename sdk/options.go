@@ -110,7 +110,8 @@ func Timeout(d time.Duration) Option {
 	return func(o *options) { o.timeout, o.taskOnly = d, "Timeout" }
 }
 
-// Name makes an actor findable by GetActor, and a task known by that name to people.
+// Name makes an actor findable by GetActor, for which it lives as long as its job without
+// a handle, and a task known by that name to people.
 func Name(name string) Option { return func(o *options) { o.name = name } }
 
 // Namespace sets where an actor's name is unique and found: the job unless set.

@@ -49,7 +49,7 @@ type Info struct {
 	Away    bool  // it lies on disk only
 	OnDisk  bool
 	Copy    bool // another node answers for it
-	Pins    int // calls of Acquire that weren't released yet
+	Pins    int  // calls of Acquire that weren't released yet
 }
 
 // A Holding is the memory that a process keeps from being used otherwise.

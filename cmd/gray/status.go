@@ -87,7 +87,6 @@ func summarize(address string, o overview, jobs []job) summary {
 	return s
 }
 
-
 // merge adds up what waits in the same shape for the same reason on several
 // nodes, the most numerous first.
 func merge(all []demand) []demand {

@@ -15,20 +15,25 @@ import (
 // orphanTasks run on the node that is killed.
 const orphanTasks = 4
 
-// orphan says in a folder that it has begun; run again, it answers when that was, in ns
-// since 1970.
-var orphan = gray.Task(func(ctx context.Context, dir string) (int64, error) {
-	if gray.Current(ctx).Attempt > 0 {
+// victim is a node, and a folder in which tasks say that they have begun there.
+type victim struct {
+	Node uint32
+	Dir  string
+}
+
+// orphan waits for its node's end. Elsewhere it answers when it began, in ns since 1970.
+var orphan = gray.Task(func(ctx context.Context, v victim) (int64, error) {
+	if gray.Current(ctx).Node != v.Node {
 		return time.Now().UnixNano(), nil
 	}
-	f, err := os.CreateTemp(dir, "begun")
+	f, err := os.CreateTemp(v.Dir, "begun")
 	if err != nil {
 		return 0, err
 	}
 	f.Close()
 	<-ctx.Done()
 	return 0, ctx.Err()
-})
+}, gray.NumCPUs(0.5)) // beside the lease that lingers there
 
 // benchNodeKill kills a node with SIGKILL, again and again, and measures when the last of
 // its tasks has begun elsewhere.
@@ -77,18 +82,15 @@ func killOnce(ctx context.Context, cluster *embed.Cluster, i int) (ms float64, e
 		return 0, err
 	}
 	var refs []gray.Ref[int64]
-	for range orphanTasks {
-		refs = append(refs, orphan.Options(gray.OnNode(uint32(i)+1, true)).Remote(ctx, dir))
-	}
-	for {
-		files, _ := filepath.Glob(filepath.Join(dir, "begun*"))
-		if len(files) == orphanTasks {
-			break
+	for begun := 0; begun < orphanTasks; {
+		r := orphan.Options(gray.OnNode(uint32(i)+1, true)).Remote(ctx, victim{uint32(i) + 1, dir})
+		there, err := beginsThere(ctx, r, dir, begun)
+		if err != nil {
+			return 0, err
 		}
-		select {
-		case <-time.After(5 * time.Millisecond):
-		case <-ctx.Done():
-			return 0, ctx.Err()
+		if there {
+			refs = append(refs, r)
+			begun++
 		}
 	}
 	killed := time.Now()
@@ -98,4 +100,21 @@ func killOnce(ctx context.Context, cluster *embed.Cluster, i int) (ms float64, e
 		ms = max(ms, float64(at-killed.UnixNano())/1e6)
 	}
 	return ms, err
+}
+
+// beginsThere waits until a task has begun on the node that is to be killed, after others;
+// false: it ran elsewhere, since that node hadn't a worker ready.
+func beginsThere(ctx context.Context, r gray.Ref[int64], dir string, others int) (bool, error) {
+	for {
+		files, err := filepath.Glob(filepath.Join(dir, "begun*"))
+		if err != nil || len(files) > others {
+			return true, err
+		}
+		short, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
+		done, _, _ := gray.Wait(short, []gray.Ref[int64]{r}, 1)
+		cancel()
+		if len(done) > 0 || ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+	}
 }

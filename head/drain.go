@@ -39,7 +39,7 @@ func (h *Head) drainNode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if v := h.replica.version(); v < drainVersion {
-		writeError(w, badRequest("the cluster's commands are of version %d: nodes drain once all its heads are of a gray that knows version %d", v, drainVersion))
+		writeError(w, badRequest("the cluster's commands are of version %d: nodes drain once all its heads know version %d", v, drainVersion))
 		return
 	}
 	d := &proto.Draining{Reason: req.Reason}

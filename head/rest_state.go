@@ -171,8 +171,9 @@ func nodeRow(i *proto.NodeInfo) api.NodeRow {
 		available = resources(i.Available)
 	}
 	return api.NodeRow{
-		NodeID: ids.NodeID(i.Id).String(), NodeIP: i.Ip, IsHeadNode: i.Head, State: state, StateMessage: text(cmp.Or(i.DeathCause, i.GetDraining().GetReason())),
-		NodeName: i.Ip, ResourcesTotal: resources(i.Total), Labels: labels, StartTimeMs: i.StartedUnixMs, EndTimeMs: i.EndedUnixMs,
+		NodeID: ids.NodeID(i.Id).String(), NodeIP: i.Ip, IsHeadNode: i.Head, State: state,
+		StateMessage: text(cmp.Or(i.DeathCause, i.GetDraining().GetReason())),
+		NodeName:     i.Ip, ResourcesTotal: resources(i.Total), Labels: labels, StartTimeMs: i.StartedUnixMs, EndTimeMs: i.EndedUnixMs,
 		Address: i.Address, Hostname: i.Hostname, PID: int(i.Pid), Platform: i.Platform, ResourcesAvailable: available,
 		DrainDeadlineMs: i.GetDraining().GetDeadlineUnixMs(), StoreCapacity: i.ObjectStoreCapacity, StoreUsed: i.ObjectStoreUsed, Workers: int(i.Workers),
 	}

@@ -38,6 +38,11 @@
 //  9. While the node's lease is over (fence.go), no actor and no submitted driver
 //     runs here, and no process's call goes to a head, unless there can be no leader.
 //  10. A process's request has one name, to whichever heads it's sent.
+//  11. A node that drains begins nothing new, for whomever; it leaves when no lease,
+//     actor or driver is left, or its deadline has passed, and not before it has
+//     tried to hand over what its store alone has of others' objects.
+//  12. Memory that runs out costs one process at a time: the next is killed when the
+//     last is gone and there's still too little.
 //
 // # Locks
 //

@@ -1,9 +1,10 @@
 package node
 
 import (
-	"github.com/gray-runtime/gray/internal/ids"
 	"strings"
 	"testing"
+
+	"github.com/gray-runtime/gray/internal/ids"
 )
 
 func TestVictim(t *testing.T) {

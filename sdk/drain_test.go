@@ -28,7 +28,6 @@ func TestDrainMovesObjects(t *testing.T) {
 	if _, _, err := gray.Wait(ctx, []gray.Ref[[]float64]{mine, lent, dropped}, 3); err != nil {
 		t.Fatal(err)
 	}
-	runtime.KeepAlive(dropped)
 	began(t, dir, 1)
 	c.drain(ctx, t, other)
 	if err := touch(filepath.Join(dir, "go")); err != nil {
@@ -43,8 +42,8 @@ func TestDrainMovesObjects(t *testing.T) {
 	if x := get(ctx, t, lent); x[1] != 1 {
 		t.Error("another object")
 	}
-	mine, lent, dropped = gray.Ref[[]float64]{}, gray.Ref[[]float64]{}, gray.Ref[[]float64]{}
-	c.freed(t, 1<<20)
+	runtime.KeepAlive([]gray.Ref[[]float64]{mine, lent, dropped})
+	c.freed(t, 1<<20) // they are garbage now, here and where they went
 }
 
 // drain has a node leave, and waits until it has.

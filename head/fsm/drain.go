@@ -15,7 +15,7 @@ func (s *State) drainNode(c *DrainNode) *Result {
 		return notFound("node %s isn't one of this cluster", ids.NodeID(c.GetNode()))
 	case !n.Info.Alive:
 		return fail(proto.Error_NODE_DIED, "node %s has gone: %s", ids.NodeID(c.Node), n.Info.DeathCause)
-	case c.Draining == nil:
+	case c.Draining == nil || s.Version() < 3:
 		return invalid("a drain needs a reason")
 	}
 	info := protobuf.Clone(n.Info).(*proto.NodeInfo)

@@ -92,7 +92,8 @@ type peer struct {
 }
 
 func newWorker(p *Process) *worker {
-	w := &worker{p: p, running: map[*Invocation]struct{}{}, peers: map[*peer]struct{}{}, monitor: make(chan struct{}, 1), procs: newProcs(), gpus: newGPUs(p.welcome.GetGpus())}
+	w := &worker{p: p, running: map[*Invocation]struct{}{}, peers: map[*peer]struct{}{}, monitor: make(chan struct{}, 1), procs: newProcs()}
+	w.gpus = newGPUs(p.welcome.GetGpus())
 	w.work = sync.NewCond(&w.mu)
 	p.spawn(w.execute)
 	p.spawn(w.runMonitor)

@@ -61,6 +61,7 @@ var sections = []section{
 	{name: "tasks", run: benchTasks},
 	{name: "actors", run: benchActors},
 	{name: "scale", run: benchScale},
+	{name: "tasklife", run: benchTaskLife},
 	{name: "cold", alone: benchCold},
 	{name: "submit", alone: benchSubmit},
 	{name: "commits", alone: benchCommits},
@@ -83,7 +84,7 @@ func main() {
 		}
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
-	chosen := flag.String("sections", "tasks,actors,scale,cold,submit,commits,failover,records,objects,transfer,spill", "what to measure")
+	chosen := flag.String("sections", "tasks,actors,scale,tasklife,cold,submit,commits,failover,records,objects,transfer,spill", "what to measure")
 	ray := flag.String("ray", "", "Python of an environment that has Ray: measure it, too")
 	script := flag.String("ray-script", "../shared/peers/ray_bench.py", "the script that measures Ray")
 	flag.Parse()

@@ -40,12 +40,13 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"POST /api/jobs/{id}/stop":     h.stopJob,
 		"DELETE /api/jobs/{id}":        h.deleteJob,
 
-		"GET /api/v0/nodes":   h.listNodes,
-		"GET /api/v0/jobs":    h.listJobs,
-		"GET /api/v0/actors":  h.listActors,
-		"GET /api/v0/tasks":   h.listTasks,
-		"GET /api/v0/objects": h.listObjects,
-		"GET /api/v0/workers": h.listWorkers,
+		"GET /api/v0/nodes":           h.listNodes,
+		"GET /api/v0/jobs":            h.listJobs,
+		"GET /api/v0/actors":          h.listActors,
+		"GET /api/v0/tasks":           h.listTasks,
+		"GET /api/v0/objects":         h.listObjects,
+		"GET /api/v0/workers":         h.listWorkers,
+		"GET /api/v0/tasks/{id}/logs": h.getTaskLogs,
 	}
 }
 

@@ -50,7 +50,7 @@ func (n *Node) startActor(o *proto.StartActor) {
 		n.reportActorLocked(n.actorReport(a, proto.ActorReport_DIED, asProblem(err)))
 		return
 	}
-	hold, ok := account.HoldID(0), len(j.idle) > 0 || len(n.processes) < maxProcesses
+	hold, ok := account.HoldID(0), j.hasIdle(spec.GetEnvironment()) || len(n.processes) < maxProcesses
 	if ok {
 		hold, ok = n.ledger.TakeForLife(j.id, spec.GetResources().GetQuantity())
 	}
@@ -59,7 +59,7 @@ func (n *Node) startActor(o *proto.StartActor) {
 		return
 	}
 	n.actors[id] = a
-	n.awaitWorkerLocked(&ticket{job: j, hold: hold, actor: a})
+	n.awaitWorkerLocked(&ticket{job: j, env: spec.GetEnvironment(), hold: hold, actor: a})
 	n.changed()
 }
 

@@ -170,7 +170,7 @@ func (n *Node) leaseDemand(p *process, d *proto.LeaseDemand) error {
 	}
 	n.queue.Set(account.Demand{
 		Key: key, Job: p.job.id, Resources: res, Strategy: d.Strategy, Shape: shapeOf(res, d.Strategy), Near: ids.NodeID(d.Near),
-		Want: int(min(d.Want, 1<<20)), Backlog: int(d.Backlog),
+		Workers: d.Environment, Want: int(min(d.Want, 1<<20)), Backlog: int(d.Backlog),
 	})
 	n.scheduleLocked()
 	return nil
@@ -247,7 +247,8 @@ func (n *Node) placeLocked(d *account.Demand) bool {
 }
 
 func (n *Node) grantHereLocked(j *job, owner *process, d *account.Demand) bool {
-	if len(j.idle) == 0 && len(n.processes) >= maxProcesses {
+	env, _ := d.Workers.(*proto.Environment)
+	if !j.hasIdle(env) && len(n.processes) >= maxProcesses {
 		d.Reason = ErrTooManyProcesses.Error()
 		return false
 	}
@@ -255,13 +256,13 @@ func (n *Node) grantHereLocked(j *job, owner *process, d *account.Demand) bool {
 	if !ok {
 		return false
 	}
-	if len(j.idle) > 0 {
+	if p := n.popIdleLocked(j, env); p != nil {
 		n.queue.Granted(d)
-		n.lendLocked(owner, d.Class, n.popIdleLocked(j), hold)
+		n.lendLocked(owner, d.Class, p, hold)
 		return true
 	}
 	n.queue.Begin(d)
-	n.awaitWorkerLocked(&ticket{job: j, hold: hold, key: d.Key})
+	n.awaitWorkerLocked(&ticket{job: j, env: env, hold: hold, key: d.Key})
 	return true
 }
 

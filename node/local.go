@@ -172,7 +172,8 @@ func (n *Node) welcome(p *process) error {
 	store := n.store.File()
 	_ = p.conn.SetDeadline(time.Now().Add(helloTimeout))
 	err := p.conn.SendFiles(&proto.ToProcess{Body: &proto.ToProcess_Welcome{Welcome: &proto.Welcome{
-		Cluster: uint32(n.cluster), Node: uint32(n.id), Process: p.id.Number, Job: uint32(p.job.id),
+		Environment: p.env,
+		Cluster:     uint32(n.cluster), Node: uint32(n.id), Process: p.id.Number, Job: uint32(p.job.id),
 		SubmissionId: p.job.spec.GetSubmissionId(), ProgressSlot: uint32(p.slot),
 	}}}, store, n.progress.file)
 	_ = p.conn.SetDeadline(time.Time{})

@@ -53,10 +53,12 @@ func (n *Node) askLocked(j *job, owner *process, d *account.Demand, node ids.Nod
 		return false
 	}
 	strategy, _ := d.Strategy.(*proto.Strategy)
+	env, _ := d.Workers.(*proto.Environment)
 	req := &proto.LeaseRequest{
 		Job: uint32(j.id), OwnerNode: uint32(n.id), OwnerProcess: owner.id.Number,
 		Resources: &proto.Resources{Quantity: d.Resources}, Strategy: strategy,
 		Spec: n.specForLocked(j), DriverDir: j.dir,
+		Environment: env,
 	}
 	n.asking++
 	n.remotes++
@@ -128,7 +130,9 @@ func (a *ask) refusedLocked(r *proto.LeaseRefused, err error) {
 		n.log.Info("no lease on another node", "node", a.r.node, "error", cmp.Or(err, errors.New(e.GetMessage())))
 		if owner := n.processes[a.key.Process.Number]; owner != nil && e.GetKind() == proto.Error_WORKER_CRASHED {
 			n.queue.Remove(a.key)
-			owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Died: &proto.WorkerDied{Error: e}}}})
+			owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{
+				Died: &proto.WorkerDied{Error: e}, Environment: a.req.GetEnvironment().GetKey(),
+			}}})
 		}
 	} else {
 		n.log.Debug("no lease on another node", "node", a.r.node, "reason", r.GetReason())

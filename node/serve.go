@@ -124,7 +124,7 @@ func (n *Node) reserve(req *proto.LeaseRequest, v *served) *proto.LeaseRefused {
 			return n.refusalLocked("", asProblem(ErrBadFrame))
 		}
 	}
-	if len(j.idle) == 0 && len(n.processes) >= maxProcesses {
+	if !j.hasIdle(req.GetEnvironment()) && len(n.processes) >= maxProcesses {
 		return n.refusalLocked(ErrTooManyProcesses.Error(), nil)
 	}
 	hold, ok := n.ledger.Take(j.id, res)
@@ -132,7 +132,7 @@ func (n *Node) reserve(req *proto.LeaseRequest, v *served) *proto.LeaseRefused {
 		return n.refusalLocked("no room", nil)
 	}
 	n.changed()
-	n.awaitWorkerLocked(&ticket{job: j, hold: hold, served: v})
+	n.awaitWorkerLocked(&ticket{job: j, env: req.GetEnvironment(), hold: hold, served: v})
 	return nil
 }
 

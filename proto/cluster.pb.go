@@ -392,6 +392,10 @@ type Error struct {
 	Attempt       uint32                 `protobuf:"varint,9,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	LogTail       string                 `protobuf:"bytes,10,opt,name=log_tail,json=logTail,proto3" json:"log_tail,omitempty"` // last lines the dead process wrote
 	Actor         []byte                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
+	Retry         bool                   `protobuf:"varint,60,opt,name=retry,proto3" json:"retry,omitempty"`                    // TASK, DEADLINE: the task's declaration asks for another attempt
+	OfInput       bool                   `protobuf:"varint,61,opt,name=of_input,json=ofInput,proto3" json:"of_input,omitempty"` // the function never ran: cause is what became of an input
+	Cause         *Error                 `protobuf:"bytes,62,opt,name=cause,proto3" json:"cause,omitempty"`                     // of TASK: an error that the function had got from another task
+	Task          string                 `protobuf:"bytes,63,opt,name=task,proto3" json:"task,omitempty"`                       // the id of the task that failed with it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -501,6 +505,34 @@ func (x *Error) GetActor() []byte {
 		return x.Actor
 	}
 	return nil
+}
+
+func (x *Error) GetRetry() bool {
+	if x != nil {
+		return x.Retry
+	}
+	return false
+}
+
+func (x *Error) GetOfInput() bool {
+	if x != nil {
+		return x.OfInput
+	}
+	return false
+}
+
+func (x *Error) GetCause() *Error {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *Error) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
 }
 
 type Resources struct {
@@ -2639,6 +2671,7 @@ type ActorSpec struct {
 	Detached       bool                   `protobuf:"varint,10,opt,name=detached,proto3" json:"detached,omitempty"`
 	Payload        []byte                 `protobuf:"bytes,11,opt,name=payload,proto3" json:"payload,omitempty"` // constructor call, in the SDK's task layout
 	CreatorNode    uint32                 `protobuf:"varint,12,opt,name=creator_node,json=creatorNode,proto3" json:"creator_node,omitempty"`
+	Environment    *Environment           `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"` // of its process
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2755,6 +2788,13 @@ func (x *ActorSpec) GetCreatorNode() uint32 {
 		return x.CreatorNode
 	}
 	return 0
+}
+
+func (x *ActorSpec) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
 }
 
 type ActorInfo struct {
@@ -4143,6 +4183,7 @@ type LeaseRequest struct {
 	Strategy      *Strategy              `protobuf:"bytes,5,opt,name=strategy,proto3" json:"strategy,omitempty"`
 	Spec          *JobSpec               `protobuf:"bytes,6,opt,name=spec,proto3" json:"spec,omitempty"`                            // so that the granting node can start a worker
 	DriverDir     string                 `protobuf:"bytes,7,opt,name=driver_dir,json=driverDir,proto3" json:"driver_dir,omitempty"` // the driver's working directory
+	Environment   *Environment           `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"`             // of the worker's process
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4226,6 +4267,67 @@ func (x *LeaseRequest) GetDriverDir() string {
 	return ""
 }
 
+func (x *LeaseRequest) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+// Environment is what a worker's process is started with beyond its job's own. Workers are
+// pooled by it.
+type Environment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"` // sum of what follows
+	Vars          map[string]string      `protobuf:"bytes,2,rep,name=vars,proto3" json:"vars,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Environment) Reset() {
+	*x = Environment{}
+	mi := &file_cluster_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Environment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Environment) ProtoMessage() {}
+
+func (x *Environment) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Environment.ProtoReflect.Descriptor instead.
+func (*Environment) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *Environment) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Environment) GetVars() map[string]string {
+	if x != nil {
+		return x.Vars
+	}
+	return nil
+}
+
 type LeaseReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -4240,7 +4342,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4252,7 +4354,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4265,7 +4367,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{56}
+	return file_cluster_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -4336,7 +4438,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4348,7 +4450,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4361,7 +4463,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{57}
+	return file_cluster_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -4403,7 +4505,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4415,7 +4517,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4428,7 +4530,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{58}
+	return file_cluster_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -4464,7 +4566,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4476,7 +4578,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4489,7 +4591,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{59}
+	return file_cluster_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -4518,7 +4620,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4530,7 +4632,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4543,7 +4645,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{60}
+	return file_cluster_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -4577,7 +4679,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4589,7 +4691,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4602,7 +4704,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{61}
+	return file_cluster_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -4636,7 +4738,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4648,7 +4750,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4661,7 +4763,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{62}
+	return file_cluster_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -4744,7 +4846,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4756,7 +4858,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4769,7 +4871,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{63}
+	return file_cluster_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -4796,7 +4898,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4808,7 +4910,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4821,7 +4923,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{64}
+	return file_cluster_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -4849,7 +4951,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4861,7 +4963,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4874,7 +4976,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{65}
+	return file_cluster_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -4914,7 +5016,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4926,7 +5028,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4939,7 +5041,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -4986,7 +5088,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4998,7 +5100,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5011,7 +5113,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -5032,7 +5134,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5044,7 +5146,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5057,7 +5159,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -5076,7 +5178,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5088,7 +5190,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5101,7 +5203,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -5122,7 +5224,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5134,7 +5236,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5147,7 +5249,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -5171,7 +5273,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5183,7 +5285,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5196,7 +5298,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -5252,7 +5354,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5264,7 +5366,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5277,7 +5379,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -5321,7 +5423,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5333,7 +5435,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5346,7 +5448,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -5445,7 +5547,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5457,7 +5559,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5470,7 +5572,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -5512,7 +5614,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5524,7 +5626,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5537,7 +5639,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -5582,7 +5684,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5594,7 +5696,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5607,7 +5709,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -5708,7 +5810,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5720,7 +5822,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5733,7 +5835,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -5790,7 +5892,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5802,7 +5904,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5815,7 +5917,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -5856,7 +5958,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5868,7 +5970,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5881,7 +5983,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -5956,7 +6058,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5968,7 +6070,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5981,7 +6083,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -5991,19 +6093,21 @@ func (x *WorkerList) GetWorkers() []*WorkerInfo {
 	return nil
 }
 
+// task: what was written while that task ran, in every log of the node.
 type ReadLogRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
 	Follow        bool                   `protobuf:"varint,2,opt,name=follow,proto3" json:"follow,omitempty"`
 	File          string                 `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
 	Offset        int64                  `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	Task          string                 `protobuf:"bytes,60,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6015,7 +6119,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6028,7 +6132,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -6059,6 +6163,13 @@ func (x *ReadLogRequest) GetOffset() int64 {
 	return 0
 }
 
+func (x *ReadLogRequest) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
 // StreamHeader opens a raw stream between nodes (ALPN gray-stream): one
 // length-prefixed StreamHeader, one StreamReply, then bytes. After the bytes of a
 // chunk another header may come.
@@ -6076,7 +6187,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6088,7 +6199,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6101,7 +6212,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -6169,7 +6280,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6181,7 +6292,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6194,7 +6305,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -6258,7 +6369,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6270,7 +6381,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6283,7 +6394,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -6318,7 +6429,7 @@ var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xe7\x04\n" +
+	"\rcluster.proto\x12\agray.v1\"\xd2\x05\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -6331,7 +6442,11 @@ const file_cluster_proto_rawDesc = "" +
 	"\aattempt\x18\t \x01(\rR\aattempt\x12\x19\n" +
 	"\blog_tail\x18\n" +
 	" \x01(\tR\alogTail\x12\x14\n" +
-	"\x05actor\x18\v \x01(\fR\x05actor\"\xc2\x02\n" +
+	"\x05actor\x18\v \x01(\fR\x05actor\x12\x14\n" +
+	"\x05retry\x18< \x01(\bR\x05retry\x12\x19\n" +
+	"\bof_input\x18= \x01(\bR\aofInput\x12$\n" +
+	"\x05cause\x18> \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12\x12\n" +
+	"\x04task\x18? \x01(\tR\x04task\"\xc2\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -6552,7 +6667,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
 	"\x13RegisterDriverReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12#\n" +
-	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xfb\x02\n" +
+	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xb3\x03\n" +
 	"\tActorSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x12\n" +
@@ -6566,7 +6681,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\bdetached\x18\n" +
 	" \x01(\bR\bdetached\x12\x18\n" +
 	"\apayload\x18\v \x01(\fR\apayload\x12!\n" +
-	"\fcreator_node\x18\f \x01(\rR\vcreatorNode\"\xcf\x03\n" +
+	"\fcreator_node\x18\f \x01(\rR\vcreatorNode\x126\n" +
+	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\"\xcf\x03\n" +
 	"\tActorInfo\x12&\n" +
 	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.ActorSpecR\x04spec\x12.\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x18.gray.v1.ActorInfo.StateR\x05state\x12 \n" +
@@ -6674,7 +6790,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06sha256\x18\x01 \x01(\tR\x06sha256\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\",\n" +
 	"\x12ReadPackageRequest\x12\x16\n" +
-	"\x06sha256\x18\x01 \x01(\tR\x06sha256\"\x8a\x02\n" +
+	"\x06sha256\x18\x01 \x01(\tR\x06sha256\"\xc2\x02\n" +
 	"\fLeaseRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x1d\n" +
 	"\n" +
@@ -6684,7 +6800,14 @@ const file_cluster_proto_rawDesc = "" +
 	"\bstrategy\x18\x05 \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12$\n" +
 	"\x04spec\x18\x06 \x01(\v2\x10.gray.v1.JobSpecR\x04spec\x12\x1d\n" +
 	"\n" +
-	"driver_dir\x18\a \x01(\tR\tdriverDir\"\xa5\x01\n" +
+	"driver_dir\x18\a \x01(\tR\tdriverDir\x126\n" +
+	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\"\x8c\x01\n" +
+	"\vEnvironment\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +
+	"\x04vars\x18\x02 \x03(\v2\x1e.gray.v1.Environment.VarsEntryR\x04vars\x1a7\n" +
+	"\tVarsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa5\x01\n" +
 	"\n" +
 	"LeaseReply\x121\n" +
 	"\agranted\x18\x01 \x01(\v2\x15.gray.v1.LeaseGrantedH\x00R\agranted\x121\n" +
@@ -6817,12 +6940,13 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05actor\x18\t \x01(\tR\x05actor\";\n" +
 	"\n" +
 	"WorkerList\x12-\n" +
-	"\aworkers\x18\x01 \x03(\v2\x13.gray.v1.WorkerInfoR\aworkers\"f\n" +
+	"\aworkers\x18\x01 \x03(\v2\x13.gray.v1.WorkerInfoR\aworkers\"z\n" +
 	"\x0eReadLogRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\x12\x12\n" +
 	"\x04file\x18\x03 \x01(\tR\x04file\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x03R\x06offset\"o\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x12\n" +
+	"\x04task\x18< \x01(\tR\x04task\"o\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\x06tunnel\x18\x01 \x01(\rH\x00R\x06tunnel\x12#\n" +
 	"\x04pull\x18\x04 \x01(\v2\r.gray.v1.PullH\x00R\x04pull\x12\x12\n" +
@@ -6896,7 +7020,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 90)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 92)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -6960,184 +7084,190 @@ var file_cluster_proto_goTypes = []any{
 	(*PackageChunk)(nil),          // 59: gray.v1.PackageChunk
 	(*ReadPackageRequest)(nil),    // 60: gray.v1.ReadPackageRequest
 	(*LeaseRequest)(nil),          // 61: gray.v1.LeaseRequest
-	(*LeaseReply)(nil),            // 62: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 63: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 64: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 65: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 66: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 67: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 68: gray.v1.ObjectState
-	(*Stored)(nil),                // 69: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 70: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 71: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 72: gray.v1.ReplicateRequest
-	(*HeirsRequest)(nil),          // 73: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 74: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 75: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 76: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 77: gray.v1.LogLines
-	(*ListRequest)(nil),           // 78: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 79: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 80: gray.v1.TaskCount
-	(*TaskList)(nil),              // 81: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 82: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 83: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 84: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 85: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 86: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 87: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 88: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 89: gray.v1.Pull
-	(*StreamReply)(nil),           // 90: gray.v1.StreamReply
-	nil,                           // 91: gray.v1.Resources.QuantityEntry
-	nil,                           // 92: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 93: gray.v1.JobSpec.EnvEntry
-	nil,                           // 94: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 95: gray.v1.RegisterDriverRequest.EnvEntry
+	(*Environment)(nil),           // 62: gray.v1.Environment
+	(*LeaseReply)(nil),            // 63: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 64: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 65: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 66: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 67: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 68: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 69: gray.v1.ObjectState
+	(*Stored)(nil),                // 70: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 71: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 72: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 73: gray.v1.ReplicateRequest
+	(*HeirsRequest)(nil),          // 74: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 75: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 76: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 77: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 78: gray.v1.LogLines
+	(*ListRequest)(nil),           // 79: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 80: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 81: gray.v1.TaskCount
+	(*TaskList)(nil),              // 82: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 83: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 84: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 85: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 86: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 87: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 88: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 89: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 90: gray.v1.Pull
+	(*StreamReply)(nil),           // 91: gray.v1.StreamReply
+	nil,                           // 92: gray.v1.Resources.QuantityEntry
+	nil,                           // 93: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 94: gray.v1.JobSpec.EnvEntry
+	nil,                           // 95: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 96: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 97: gray.v1.Environment.VarsEntry
 }
 var file_cluster_proto_depIdxs = []int32{
-	0,  // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	91, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
-	1,  // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
-	9,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
-	2,  // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
-	7,  // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
-	7,  // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	92, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	11, // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	7,  // 9: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	8,  // 10: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	10, // 11: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	10, // 12: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	23, // 13: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	26, // 14: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	27, // 15: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	28, // 16: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	29, // 17: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	30, // 18: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	31, // 19: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	32, // 20: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	25, // 21: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	10, // 22: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	33, // 23: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	38, // 24: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	33, // 25: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	34, // 26: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	93, // 27: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	94, // 28: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	7,  // 29: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
-	3,  // 30: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	95, // 31: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	7,  // 32: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	8,  // 33: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	38, // 34: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
-	4,  // 35: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	6,  // 36: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
-	5,  // 37: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	6,  // 38: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	38, // 39: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
-	10, // 40: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	7,  // 41: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	8,  // 42: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	33, // 43: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	63, // 44: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	64, // 45: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	65, // 46: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	7,  // 47: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	6,  // 48: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	6,  // 49: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	69, // 50: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	6,  // 51: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	75, // 52: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	79, // 53: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	80, // 54: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	83, // 55: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	82, // 56: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	82, // 57: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	85, // 58: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	89, // 59: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	6,  // 60: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	14, // 61: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	15, // 62: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	17, // 63: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	19, // 64: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	22, // 65: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	21, // 66: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	35, // 67: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	40, // 68: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	36, // 69: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	41, // 70: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	42, // 71: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	43, // 72: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	44, // 73: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	45, // 74: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	47, // 75: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	49, // 76: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	51, // 77: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	53, // 78: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	55, // 79: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	56, // 80: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	57, // 81: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	59, // 82: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	60, // 83: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	61, // 84: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	66, // 85: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	66, // 86: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	67, // 87: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	70, // 88: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	71, // 89: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	72, // 90: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	73, // 91: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	76, // 92: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	77, // 93: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	55, // 94: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	78, // 95: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	78, // 96: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	78, // 97: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	87, // 98: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	16, // 99: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	16, // 100: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	18, // 101: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	20, // 102: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	24, // 103: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	12, // 104: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	12, // 105: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	12, // 106: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	37, // 107: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	12, // 108: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	39, // 109: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	39, // 110: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	12, // 111: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	46, // 112: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	48, // 113: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	50, // 114: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	52, // 115: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	54, // 116: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	13, // 117: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	58, // 118: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	58, // 119: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	12, // 120: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	13, // 121: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	62, // 122: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	12, // 123: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	12, // 124: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	68, // 125: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	12, // 126: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	12, // 127: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	12, // 128: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	74, // 129: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	12, // 130: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	12, // 131: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	13, // 132: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	81, // 133: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	84, // 134: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	86, // 135: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	13, // 136: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	99, // [99:137] is the sub-list for method output_type
-	61, // [61:99] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
+	6,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
+	92,  // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
+	9,   // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
+	2,   // 5: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
+	7,   // 6: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
+	7,   // 7: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
+	93,  // 8: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	11,  // 9: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	7,   // 10: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	8,   // 11: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	10,  // 12: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	10,  // 13: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	23,  // 14: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	26,  // 15: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	27,  // 16: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	28,  // 17: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	29,  // 18: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	30,  // 19: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	31,  // 20: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	32,  // 21: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	25,  // 22: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	10,  // 23: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	33,  // 24: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	38,  // 25: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	33,  // 26: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	34,  // 27: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	94,  // 28: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	95,  // 29: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	7,   // 30: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	3,   // 31: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
+	96,  // 32: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	7,   // 33: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	8,   // 34: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	62,  // 35: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
+	38,  // 36: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	4,   // 37: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
+	6,   // 38: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	5,   // 39: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
+	6,   // 40: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	38,  // 41: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	10,  // 42: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	7,   // 43: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	8,   // 44: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	33,  // 45: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	62,  // 46: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
+	97,  // 47: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	64,  // 48: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	65,  // 49: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	66,  // 50: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	7,   // 51: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	6,   // 52: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	6,   // 53: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	70,  // 54: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	6,   // 55: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	76,  // 56: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	80,  // 57: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	81,  // 58: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	84,  // 59: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	83,  // 60: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	83,  // 61: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	86,  // 62: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	90,  // 63: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	6,   // 64: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	14,  // 65: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	15,  // 66: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	17,  // 67: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	19,  // 68: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	22,  // 69: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	21,  // 70: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	35,  // 71: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	40,  // 72: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	36,  // 73: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	41,  // 74: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	42,  // 75: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	43,  // 76: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	44,  // 77: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	45,  // 78: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	47,  // 79: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	49,  // 80: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	51,  // 81: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	53,  // 82: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	55,  // 83: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	56,  // 84: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	57,  // 85: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	59,  // 86: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	60,  // 87: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	61,  // 88: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	67,  // 89: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	67,  // 90: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	68,  // 91: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	71,  // 92: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	72,  // 93: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	73,  // 94: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	74,  // 95: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	77,  // 96: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	78,  // 97: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	55,  // 98: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	79,  // 99: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	79,  // 100: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	79,  // 101: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	88,  // 102: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	16,  // 103: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	16,  // 104: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	18,  // 105: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	20,  // 106: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	24,  // 107: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	12,  // 108: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	12,  // 109: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	12,  // 110: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	37,  // 111: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	12,  // 112: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	39,  // 113: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	39,  // 114: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	12,  // 115: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	46,  // 116: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	48,  // 117: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	50,  // 118: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	52,  // 119: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	54,  // 120: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	13,  // 121: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	58,  // 122: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	58,  // 123: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	12,  // 124: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	13,  // 125: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	63,  // 126: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	12,  // 127: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	12,  // 128: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	69,  // 129: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	12,  // 130: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	12,  // 131: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	12,  // 132: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	75,  // 133: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	12,  // 134: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	12,  // 135: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	13,  // 136: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	82,  // 137: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	85,  // 138: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	87,  // 139: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	13,  // 140: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	103, // [103:141] is the sub-list for method output_type
+	65,  // [65:103] is the sub-list for method input_type
+	65,  // [65:65] is the sub-list for extension type_name
+	65,  // [65:65] is the sub-list for extension extendee
+	0,   // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -7155,17 +7285,17 @@ func file_cluster_proto_init() {
 		(*NodeOrder_NodeDead)(nil),
 		(*NodeOrder_LeaseRenewed)(nil),
 	}
-	file_cluster_proto_msgTypes[56].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[57].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[62].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[63].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[82].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[83].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -7175,7 +7305,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      6,
-			NumMessages:   90,
+			NumMessages:   92,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -970,6 +970,7 @@ type Welcome struct {
 	Job           uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
 	SubmissionId  string                 `protobuf:"bytes,5,opt,name=submission_id,json=submissionId,proto3" json:"submission_id,omitempty"`
 	ProgressSlot  uint32                 `protobuf:"varint,6,opt,name=progress_slot,json=progressSlot,proto3" json:"progress_slot,omitempty"` // 64-byte slot of the progress page
+	Environment   *Environment           `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"`                       // WORKER: that it was started with, which what it submits inherits
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1046,6 +1047,13 @@ func (x *Welcome) GetProgressSlot() uint32 {
 	return 0
 }
 
+func (x *Welcome) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
 // LeaseDemand states how many more leases of a class the process could use
 // now; a newer demand of the class replaces the older. Zero withdraws it.
 type LeaseDemand struct {
@@ -1054,8 +1062,9 @@ type LeaseDemand struct {
 	Resources     *Resources             `protobuf:"bytes,2,opt,name=resources,proto3" json:"resources,omitempty"`
 	Strategy      *Strategy              `protobuf:"bytes,3,opt,name=strategy,proto3" json:"strategy,omitempty"`
 	Want          uint32                 `protobuf:"varint,4,opt,name=want,proto3" json:"want,omitempty"`
-	Backlog       uint32                 `protobuf:"varint,5,opt,name=backlog,proto3" json:"backlog,omitempty"` // tasks that wait, for people
-	Near          uint32                 `protobuf:"varint,6,opt,name=near,proto3" json:"near,omitempty"`       // the node that has most of the tasks' stored inputs; 0: none stands out
+	Backlog       uint32                 `protobuf:"varint,5,opt,name=backlog,proto3" json:"backlog,omitempty"`         // tasks that wait, for people
+	Near          uint32                 `protobuf:"varint,6,opt,name=near,proto3" json:"near,omitempty"`               // the node that has most of the tasks' stored inputs; 0: none stands out
+	Environment   *Environment           `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"` // of the workers' processes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1130,6 +1139,13 @@ func (x *LeaseDemand) GetNear() uint32 {
 		return x.Near
 	}
 	return 0
+}
+
+func (x *LeaseDemand) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
 }
 
 type LeaseGrant struct {
@@ -1270,10 +1286,12 @@ func (x *LeaseReturn) GetBroken() bool {
 	return false
 }
 
+// LeaseGone of lease 0: no workers of that environment can be started.
 type LeaseGone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lease         uint64                 `protobuf:"varint,1,opt,name=lease,proto3" json:"lease,omitempty"`
 	Died          *WorkerDied            `protobuf:"bytes,2,opt,name=died,proto3" json:"died,omitempty"`
+	Environment   string                 `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1320,6 +1338,13 @@ func (x *LeaseGone) GetDied() *WorkerDied {
 		return x.Died
 	}
 	return nil
+}
+
+func (x *LeaseGone) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
 }
 
 // ReclaimLeases asks for leases without work: somebody else waits.
@@ -2481,21 +2506,23 @@ const file_local_proto_rawDesc = "" +
 	"\x06TUNNEL\x10\x02\"2\n" +
 	"\bFunction\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x04R\x04hash\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xad\x01\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xe5\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x03 \x01(\rR\aprocess\x12\x10\n" +
 	"\x03job\x18\x04 \x01(\rR\x03job\x12#\n" +
 	"\rsubmission_id\x18\x05 \x01(\tR\fsubmissionId\x12#\n" +
-	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\"\xc6\x01\n" +
+	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\x126\n" +
+	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\"\xfe\x01\n" +
 	"\vLeaseDemand\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x120\n" +
 	"\tresources\x18\x02 \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12-\n" +
 	"\bstrategy\x18\x03 \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12\x12\n" +
 	"\x04want\x18\x04 \x01(\rR\x04want\x12\x18\n" +
 	"\abacklog\x18\x05 \x01(\rR\abacklog\x12\x12\n" +
-	"\x04near\x18\x06 \x01(\rR\x04near\"\x92\x01\n" +
+	"\x04near\x18\x06 \x01(\rR\x04near\x126\n" +
+	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\"\x92\x01\n" +
 	"\n" +
 	"LeaseGrant\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x12\x14\n" +
@@ -2506,10 +2533,11 @@ const file_local_proto_rawDesc = "" +
 	"\x03pid\x18\x06 \x01(\x05R\x03pid\";\n" +
 	"\vLeaseReturn\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12\x16\n" +
-	"\x06broken\x18\x02 \x01(\bR\x06broken\"J\n" +
+	"\x06broken\x18\x02 \x01(\bR\x06broken\"l\n" +
 	"\tLeaseGone\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12'\n" +
-	"\x04died\x18\x02 \x01(\v2\x13.gray.v1.WorkerDiedR\x04died\"\x0f\n" +
+	"\x04died\x18\x02 \x01(\v2\x13.gray.v1.WorkerDiedR\x04died\x12 \n" +
+	"\venvironment\x18< \x01(\tR\venvironment\"\x0f\n" +
 	"\rReclaimLeases\"#\n" +
 	"\aBlocked\x12\x18\n" +
 	"\ablocked\x18\x01 \x01(\bR\ablocked\"2\n" +
@@ -2627,9 +2655,10 @@ var file_local_proto_goTypes = []any{
 	(*JobEnded)(nil),        // 39: gray.v1.JobEnded
 	(*NodeDead)(nil),        // 40: gray.v1.NodeDead
 	(*ListRequest)(nil),     // 41: gray.v1.ListRequest
-	(*Resources)(nil),       // 42: gray.v1.Resources
-	(*Strategy)(nil),        // 43: gray.v1.Strategy
-	(*WorkerDied)(nil),      // 44: gray.v1.WorkerDied
+	(*Environment)(nil),     // 42: gray.v1.Environment
+	(*Resources)(nil),       // 43: gray.v1.Resources
+	(*Strategy)(nil),        // 44: gray.v1.Strategy
+	(*WorkerDied)(nil),      // 45: gray.v1.WorkerDied
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -2672,19 +2701,21 @@ var file_local_proto_depIdxs = []int32{
 	41, // 37: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
 	0,  // 38: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
 	4,  // 39: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	42, // 40: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	43, // 41: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	44, // 42: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	19, // 43: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	36, // 44: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	36, // 45: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	35, // 46: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	35, // 47: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	48, // [48:48] is the sub-list for method output_type
-	48, // [48:48] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	42, // 40: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	43, // 41: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	44, // 42: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	42, // 43: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	45, // 44: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	19, // 45: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	36, // 46: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	36, // 47: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	35, // 48: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	35, // 49: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }

@@ -21,6 +21,7 @@ type Demand struct {
 	Resources Amounts
 	Shape     string     // equal for demands that are placed alike
 	Strategy  any        // its user's
+	Workers   any        // of what environment; its user's
 	Near      ids.NodeID // that has its inputs; 0: none stands out
 	Want      int
 	Pending   int // of Want: being started, or asked of another node
@@ -68,7 +69,7 @@ func (q *Queue) Set(d Demand) *Demand {
 		q.enter(old) // a new arrival
 	}
 	if d.Want > 0 {
-		old.Resources, old.Shape, old.Strategy, old.Near = d.Resources, d.Shape, d.Strategy, d.Near
+		old.Resources, old.Shape, old.Strategy, old.Workers, old.Near = d.Resources, d.Shape, d.Strategy, d.Workers, d.Near
 		old.Reason, old.Never = "", false
 	}
 	old.Want, old.Backlog = max(0, d.Want), d.Backlog

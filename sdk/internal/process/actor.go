@@ -147,6 +147,7 @@ func (p *Process) CreateActor(c Creation) *Object {
 	id := ids.ActorID(p.numbered(p.next.Add(1)))
 	a := p.actors.created(id, actorName{c.Spec.GetNamespace(), c.Spec.GetName()})
 	c.Spec.Id, c.Spec.Job, c.Spec.CreatorNode = id.Bytes(), uint32(p.job), uint32(p.self.Node)
+	c.Spec.Environment = p.environment(c.Submission.Options.EnvVars)
 	if c.Submission.Err != nil {
 		a.die(c.Submission.Err)
 		close(a.created)

@@ -17,6 +17,8 @@ import (
 //	  push   number 8, function 8, attempt 2, flags 1, timeout uv ns, skip uv (of a stream only),
 //	         base 8, n uv, n × place uv (of a further run only), n uv, n × dependency, argument
 //	  cancel number 8
+//	  grant  n uv, n × (length uv, name, amount uv)    what the lease's tasks hold
+//	  kill   number 8                    cancel, by ending the process if it runs
 //	  credit number 8, items uv          the stream may be so many items ahead in all
 //	  ack    number 8                    references inside that result are borrowed now
 //	worker to owner
@@ -45,6 +47,8 @@ const (
 	frameItem
 	frameItemStored
 	frameEnd
+	frameKill
+	frameGrant
 )
 
 // Flags of a pushed task.

@@ -146,6 +146,9 @@ func (p *Process) settle(conn *wire.Conn, o *outcome) {
 		if err := proto.Unmarshal(r.value, e); err != nil {
 			e = &graypb.Error{Message: fmt.Sprintf("the worker's error can't be read: %v", err)}
 		}
+		if e.Retry && p.retryLater(t) {
+			return
+		}
 		p.finish(t, &content{err: e})
 	case frameEnd:
 		if t.stream != nil {
@@ -249,7 +252,7 @@ func (lt *leaseTable) gone(g *graypb.LeaseGone) {
 	lt.mu.Unlock()
 	if l == nil {
 		if g.GetLease() == 0 {
-			lt.failDemand(g.GetDied().GetError())
+			lt.failDemand(g.GetEnvironment(), g.GetDied().GetError())
 		}
 		return
 	}
@@ -308,7 +311,7 @@ func (l *lease) bury() {
 		case i > begun:
 			again = append(again, t)
 		case t.mayRetry():
-			t.attempt++
+			t.spendAttempt()
 			again = append(again, t)
 		default:
 			failed = append(failed, t)
@@ -334,17 +337,20 @@ func (l *lease) bury() {
 	}
 	for _, t := range failed {
 		e := proto.CloneOf(l.gone.GetError())
-		e.Function, e.Attempt = t.opts.Name, uint32(t.attempt)
+		e.Function, e.Attempt, e.Task = t.opts.Name, uint32(t.attempt), t.obj.id.String()
 		c.p.finish(t, &content{err: e})
 	}
 }
 
-// failDemand fails every queued task: the node can't start workers for this job.
-func (lt *leaseTable) failDemand(e *graypb.Error) {
+// failDemand fails every queued task of an environment: the node can't start workers for it.
+func (lt *leaseTable) failDemand(env string, e *graypb.Error) {
 	if e == nil {
 		e = &graypb.Error{Kind: graypb.Error_WORKER_CRASHED, Message: "the node can't start workers for this job"}
 	}
 	for _, c := range lt.list() {
+		if c.env.GetKey() != env {
+			continue
+		}
 		var failed []*Task
 		c.mu.Lock()
 		for t := c.next(); t != nil; t = c.next() {
@@ -354,7 +360,7 @@ func (lt *leaseTable) failDemand(e *graypb.Error) {
 		c.mu.Unlock()
 		for _, t := range failed {
 			e := proto.CloneOf(e)
-			e.Function, e.Attempt = t.opts.Name, uint32(t.attempt)
+			e.Function, e.Attempt, e.Task = t.opts.Name, uint32(t.attempt), t.obj.id.String()
 			lt.p.finish(t, &content{err: e})
 		}
 	}

@@ -45,6 +45,7 @@ type worker struct {
 	flushed  time.Time
 	instance Instance
 	actorID  []byte
+	held     map[string]int64 // of the actor
 	closed   bool
 	procs    procs
 
@@ -68,10 +69,11 @@ func clock() time.Duration { return time.Since(clockStart) }
 
 // peer is an owner connected to this worker.
 type peer struct {
-	conn  *wire.Conn
-	owner ids.ProcessID
-	cpus  int64 // of its lease, in units of 1/10,000
-	dirty bool  // guarded by worker.mu
+	conn      *wire.Conn
+	owner     ids.ProcessID
+	cpus      int64            // of its lease, in units of 1/10,000
+	dirty     bool             // guarded by worker.mu
+	resources map[string]int64 // of its lease; guarded by worker.mu
 
 	mu    sync.Mutex
 	holds map[uint64][]*Object // references inside results that the owner has not taken over yet
@@ -118,7 +120,7 @@ func (w *worker) serve(conn *wire.Conn) {
 		w.procs.fit(p.cpus)
 	}
 	if w.instance == nil {
-		w.progress(0, 0) // a number of an earlier owner's must not be taken for one of this owner's
+		w.progress(ids.ProcessID{}, 0, 0) // a number of an earlier owner's must not be taken for one of this owner's
 	}
 	w.mu.Unlock()
 	defer w.forget(p)
@@ -154,6 +156,13 @@ func (w *worker) handle(p *peer, frame []byte) error {
 		w.push(newInvocation(w, p, c))
 	case frameCancel:
 		w.cancel(p, r.u64())
+	case frameGrant:
+		resources := r.grant()
+		w.mu.Lock()
+		p.resources = resources
+		w.mu.Unlock()
+	case frameKill:
+		w.kill(p, r.u64())
 	case frameCredit:
 		number, items := r.u64(), r.uv()
 		w.mu.Lock()
@@ -267,14 +276,17 @@ func (w *worker) execute() {
 			w.wakeMonitor()
 		}
 		if in.call.flags&(flagActor|flagCreation) == 0 {
-			w.progress(in.call.number, in.call.function)
+			w.progress(in.peer.owner, in.call.number, in.call.function)
 		} else {
-			w.progress(0, in.call.function)
+			w.progress(ids.ProcessID{}, 0, in.call.function)
 		}
 		if !w.run(in) {
 			return // the goroutine is ending (runtime.Goexit); another goes on
 		}
 		w.p.moves.Add(1) // what the task held may be garbage
+		if clock()-now > replyDelay {
+			w.awaitOutput()
+		}
 		w.mu.Lock()
 		delete(w.running, in)
 		if exact || clock()-now > replyDelay || time.Since(w.flushed) > replyDelay {
@@ -296,7 +308,8 @@ func (w *worker) exact(in *Invocation) bool {
 }
 
 // progress tells the node what runs, in shared memory, which outlives this process.
-func (w *worker) progress(number, function uint64) {
+func (w *worker) progress(owner ids.ProcessID, number, function uint64) {
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[16])), uint64(owner.Node)<<32|uint64(owner.Number))
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[0])), number)
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[8])), function)
 }
@@ -412,6 +425,7 @@ func (w *worker) startActor(m *graypb.StartActor) {
 	}
 	w.mu.Lock()
 	w.actorID = spec.GetId()
+	w.held = spec.GetResources().GetQuantity()
 	w.procs.fit(spec.GetResources().GetQuantity()["CPU"])
 	w.mu.Unlock()
 	w.push(in)

@@ -221,7 +221,10 @@ func (n *Node) execWorker(p *process) (*child, error) {
 			"GRAY_ROLE": "worker", "GRAY_NODE": n.Socket(), "GRAY_START": strconv.Itoa(int(p.id.Number)),
 			"GRAY_LISTEN": p.listen, "GRAY_JOB": strconv.Itoa(int(j.id)), "GRAY_ADDRESS": n.cfg.HeadAddress,
 		}),
-		output: logs.Config{File: file.File, Name: func() string { return n.running(p) }, Task: func() string { return n.runningTask(p) }, Sink: func(b logs.Batch) { n.passOn(p, b) }},
+		output: logs.Config{
+			File: file.File, Sink: func(b logs.Batch) { n.passOn(p, b) },
+			Name: func() string { return n.running(p) }, Task: func() string { return n.runningTask(p) },
+		},
 	})
 	if err != nil {
 		file.discard()

@@ -26,9 +26,10 @@ var (
 		if err == nil {
 			err = os.Rename(filepath.Join(dir, "pid"), filepath.Join(dir, "begun"))
 		}
-		for err == nil {
+		n := 0
+		for ; err == nil && n >= 0; n = (n + 1) & (1<<62 - 1) {
 		}
-		return 0, err
+		return n, err
 	})
 	// deafParent waits, deaf, for a deaf child, and has another that waits for it.
 	deafParent = gray.Task(func(ctx context.Context, dirs [2]string) (int, error) {

@@ -339,6 +339,9 @@ func TestCurrentResources(t *testing.T) {
 	if of.Resources["CPU"] != 0.25 || of.Actor == "" {
 		t.Errorf("an actor: %+v", of)
 	}
+	if err := gray.Kill(ctx, h); err != nil {
+		t.Error(err)
+	}
 	if of := gray.Current(ctx); of.Resources != nil || of.Task != "" || of.Job == "" {
 		t.Errorf("the driver: %+v", of)
 	}

@@ -50,11 +50,10 @@ func (p *Process) cancelChildren(parent uint64) {
 			}
 		}
 	}
-	held := func(t *Task) bool {
+	held := func(t *Task, _ heldFor) {
 		if t.parent == parent && t.actor == nil {
 			children = append(children, t.obj)
 		}
-		return true
 	}
 	p.held.each(held)
 	for _, c := range p.leases.list() {

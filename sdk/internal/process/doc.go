@@ -10,9 +10,10 @@
 // Invariants:
 //  1. An object completes once; what completes it later is dropped.
 //  2. A task is pushed only when every reference in its input is complete.
-//  3. A task is in one place: waiting for inputs, in a class's queue, or in
-//     flight on one lease.
+//  3. A task is in one place: waiting for inputs or for another attempt, in a class's queue,
+//     or in flight on one lease.
 //  4. References in a task's input are held until the task's reply.
+//  5. Who submits waits, outside of every lock, while too much isn't done; what ends tasks never does.
 //
 // Lock order: class or actor, then object; wire.Conn's own lock is innermost.
 // Nothing is called back with a lock held.

@@ -2,20 +2,27 @@ package process
 
 import "sync"
 
-// heldTasks are the tasks that are in no queue: their inputs aren't complete, or they
-// wait for another attempt.
+// heldTasks are the tasks that are in no queue, and what they wait for.
 type heldTasks struct {
 	mu sync.Mutex
-	m  map[*Task]struct{}
+	m  map[*Task]heldFor
 }
 
-func (h *heldTasks) add(t *Task) {
+// heldFor is a state's name, for people.
+type heldFor string
+
+const (
+	heldForInputs heldFor = "PENDING_ARGS_AVAIL"
+	heldForRetry  heldFor = "PENDING_RETRY"
+)
+
+func (h *heldTasks) add(t *Task, why heldFor) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.m == nil {
-		h.m = map[*Task]struct{}{}
+		h.m = map[*Task]heldFor{}
 	}
-	h.m[t] = struct{}{}
+	h.m[t] = why
 }
 
 func (h *heldTasks) remove(t *Task) {
@@ -24,19 +31,13 @@ func (h *heldTasks) remove(t *Task) {
 	delete(h.m, t)
 }
 
-// each calls f, which must not come back here, with every held task until it says no.
-func (h *heldTasks) each(f func(*Task) bool) {
+// each calls f, which must not come back here, with every held task, and returns how many
+// there are.
+func (h *heldTasks) each(f func(*Task, heldFor)) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for t := range h.m {
-		if !f(t) {
-			return
-		}
+	for t, why := range h.m {
+		f(t, why)
 	}
-}
-
-func (h *heldTasks) len() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	return len(h.m)
 }

@@ -45,7 +45,7 @@ func (p *Process) retryLater(t *Task) bool {
 	if !again {
 		return false
 	}
-	p.held.add(t)
+	p.held.add(t, heldForRetry)
 	time.AfterFunc(backOff(t.attempt), func() {
 		p.held.remove(t)
 		if p.ctx.Err() == nil {

@@ -31,10 +31,8 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 		list.Total += uint64(q.len())
 		for i := 0; i < q.len() && len(list.Tasks) < limit; i++ {
 			t := q.peek(i)
-			info := &proto.TaskInfo{
-				Id: t.obj.id.String(), Function: t.opts.Name, State: state, Job: uint32(p.job),
-				Attempt: uint32(t.attempt), OwnerNode: uint32(p.self.Node), OwnerProcess: p.self.Number,
-			}
+			info := t.describe(state)
+			info.Attempt = uint32(t.attempt)
 			if l != nil {
 				info.Node, info.Worker, info.Pid = uint32(l.node), l.process.Number, l.pid
 			}
@@ -55,6 +53,11 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 		add(&c.queue, "PENDING_NODE_ASSIGNMENT", nil)
 		c.mu.Unlock()
 	}
+	list.Total += uint64(p.held.each(func(t *Task, why heldFor) {
+		if len(list.Tasks) < limit && t.actor == nil {
+			list.Tasks = append(list.Tasks, t.describe(string(why)))
+		}
+	}))
 	p.actors.mu.Lock()
 	clients := make([]*actorClient, 0, len(p.actors.m))
 	for _, a := range p.actors.m {
@@ -68,4 +71,12 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 		a.mu.Unlock()
 	}
 	return list
+}
+
+func (t *Task) describe(state string) *proto.TaskInfo {
+	p := t.obj.p
+	return &proto.TaskInfo{
+		Id: t.obj.id.String(), Function: t.opts.Name, State: state, Job: uint32(p.job),
+		OwnerNode: uint32(p.self.Node), OwnerProcess: p.self.Number,
+	}
 }

@@ -134,7 +134,7 @@ func (p *Process) awaitInputs(t *Task) {
 	}
 	if t.waiting.Load() > 1 {
 		t.held = true // until it's ready, which isn't before the next line
-		p.held.add(t)
+		p.held.add(t, heldForInputs)
 	}
 	t.ready(nil)
 }
@@ -243,7 +243,8 @@ func (p *Process) Cancel(o *Object, force bool) error {
 		return nil
 	}
 	if force && t.actor != nil {
-		return fmt.Errorf("cancel %s by force: it is a call of actor %s, whose process isn't the call's alone; gray.Kill ends an actor", t.opts.Name, t.actor.id)
+		return fmt.Errorf("cancel %s by force: it is a call of actor %s, whose process isn't the call's alone; gray.Kill ends an actor",
+			t.opts.Name, t.actor.id)
 	}
 	e := &proto.Error{Kind: proto.Error_CANCELLED, Message: "the task was cancelled", Function: t.opts.Name, Task: t.obj.id.String()}
 	if t.actor != nil {

@@ -1,7 +1,7 @@
 // Command bench measures gray on this machine, one JSON line a metric, and, on
 // request, a peer in the same run, with the ratios.
 //
-//	go run ./bench [-quick] [-sections tasks,actors,lives,lightweight,scale,groups,cold,submit,commits,failover,nodekill,records,objects,transfer,spill]
+//	go run ./bench [-quick] [-sections tasks,actors,lives,lightweight,scale,tasklife,groups,cold,submit,commits,failover,nodekill,records,objects,transfer,spill]
 //	go run ./bench -sections commits,failover,nodekill,records    # the heads, in about ten minutes
 //	go run ./bench -sections objects,transfer,spill      # the object store
 //	go run ./bench -sections links                       # between network namespaces: needs root
@@ -63,6 +63,7 @@ var sections = []section{
 	{name: "lives", run: benchActorLives},
 	{name: "lightweight", run: benchLightweight},
 	{name: "scale", run: benchScale},
+	{name: "tasklife", run: benchTaskLife},
 	{name: "groups", run: benchGroups},
 	{name: "cold", alone: benchCold},
 	{name: "submit", alone: benchSubmit},
@@ -87,7 +88,7 @@ func main() {
 		}
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
-	chosen := flag.String("sections", "tasks,actors,lives,lightweight,scale,groups,cold,submit,commits,failover,nodekill,records,objects,transfer,spill", "what to measure")
+	chosen := flag.String("sections", "tasks,actors,lives,lightweight,scale,tasklife,groups,cold,submit,commits,failover,nodekill,records,objects,transfer,spill", "what to measure")
 	ray := flag.String("ray", "", "Python of an environment that has Ray: measure it, too")
 	script := flag.String("ray-script", "../shared/peers/ray_bench.py", "the script that measures Ray")
 	flag.Parse()

@@ -35,6 +35,8 @@ var comparisons = []comparison{
 	{"task_arg_1KiB_async", "task_arg_1KiB_async", false, 0, 0},
 	{"nested_2_parents_x_1000_children", "nested_2_parents_x_1000_children", false, 0, 0},
 	{"streaming_generator_1000_items", "streaming_generator_1000_items", false, 0, 0},
+	{"streaming_generator_100k_items", "streaming_generator_1000_items", false, 20, 60},
+	{"task_worker_kill9_until_retried_and_done", "task_worker_kill9_until_retried_and_done", true, 5, 20},
 	{"actor_1to1_async", "actor_1to1_async", false, 20, 50},
 	{"actor_1to1_sync_p50", "actor_1to1_sync_p50", true, 8, 16},
 	{"actor_create_one_until_first_reply", "actor_create_one_until_first_reply", true, 0, 0},
@@ -74,7 +76,8 @@ var comparisons = []comparison{
 
 // raySections are those of the script that have what a section here has.
 var raySections = map[string][]string{
-	"tasks": {"tasks"}, "actors": {"actors"}, "lives": {"actors", "faults"}, "scale": {"scale"}, "groups": {"scale"}, "cold": {"cold"}, "submit": {"jobs"},
+	"tasks": {"tasks"}, "tasklife": {"tasks", "faults"}, "actors": {"actors"}, "lives": {"actors", "faults"}, "scale": {"scale"},
+	"groups": {"scale"}, "cold": {"cold"}, "submit": {"jobs"},
 	"objects": {"objects", "scale"}, "transfer": {"xnode"}, "spill": {"spill"},
 }
 

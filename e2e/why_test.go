@@ -32,7 +32,7 @@ func TestWhy(t *testing.T) {
 	}
 	for name, words := range map[string][]string{
 		id("queued"):    {"task", "waits for a worker", "{CPU: 2}", "CPU busy: wants 2, 0 free of 2"},
-		id("dependent"): {"PENDING_ARGS", "waits for 1 of its inputs", "waits for " + id("queued")},
+		id("dependent"): {"PENDING_ARGS_AVAIL", "waits for 1 of its inputs", "waits for " + id("queued")},
 		id("unicorn"):   {"PENDING_NODE_ASSIGNMENT", "lacks unicorn: wants 1, has 0 in all", "No node can ever meet it"},
 		id("crashed"):   {"FAILED", "exited with code 7", "these are my last words"},
 		id("holder"):    {"RUNNING", "it runs", "On n1, pid "},

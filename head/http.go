@@ -43,12 +43,13 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 
 		"POST /api/v0/nodes/{id}/drain": h.drainNode,
 
-		"GET /api/v0/nodes":   h.listNodes,
-		"GET /api/v0/jobs":    h.listJobs,
-		"GET /api/v0/actors":  h.listActors,
-		"GET /api/v0/tasks":   h.listTasks,
-		"GET /api/v0/objects": h.listObjects,
-		"GET /api/v0/workers": h.listWorkers,
+		"GET /api/v0/nodes":           h.listNodes,
+		"GET /api/v0/jobs":            h.listJobs,
+		"GET /api/v0/actors":          h.listActors,
+		"GET /api/v0/tasks":           h.listTasks,
+		"GET /api/v0/objects":         h.listObjects,
+		"GET /api/v0/workers":         h.listWorkers,
+		"GET /api/v0/tasks/{id}/logs": h.getTaskLogs,
 
 		"GET /api/v0/placement_groups": h.listGroups,
 	}

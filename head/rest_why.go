@@ -178,7 +178,7 @@ func (h *Head) explainTask(t *proto.TaskInfo, node *proto.NodeInfo) *api.Why {
 		attempt = fmt.Sprintf(", in attempt %d", t.Attempt)
 	}
 	switch t.State {
-	case "PENDING_ARGS":
+	case "PENDING_ARGS_AVAIL":
 		why.Summary = fmt.Sprintf("it waits for %d of its inputs", t.InputsWaiting)
 	case "PENDING_ACTOR":
 		why.Summary = "it waits for its actor " + t.Actor + ": see `gray why " + t.Actor + "`"

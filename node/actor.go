@@ -56,7 +56,7 @@ func (n *Node) startActor(o *proto.StartActor) {
 		n.reportActorLocked(n.actorReport(a, proto.ActorReport_DIED, asProblem(err)))
 		return
 	}
-	hold, ok := account.HoldID(0), n.draining == nil && (len(j.idle) > 0 || len(n.processes) < maxProcesses)
+	hold, ok := account.HoldID(0), n.draining == nil && (j.hasIdle(spec.GetEnvironment()) || len(n.processes) < maxProcesses)
 	if ok {
 		hold, ok = n.takeForLifeLocked(j.id, spec.GetResources().GetQuantity(), spec.GetStrategy())
 	}
@@ -66,7 +66,7 @@ func (n *Node) startActor(o *proto.StartActor) {
 		return
 	}
 	n.actors[id] = a
-	n.awaitWorkerLocked(&ticket{job: j, hold: hold, actor: a})
+	n.awaitWorkerLocked(&ticket{job: j, env: spec.GetEnvironment(), hold: hold, actor: a})
 	n.changed()
 }
 
@@ -125,8 +125,8 @@ func (n *Node) actorStarted(p *process, s *proto.ActorStarted) {
 	a.ready = true
 	n.reportActorLocked(n.actorReport(a, proto.ActorReport_ALIVE, nil))
 	n.changed()
-	if j := p.job; a.spec.GetMaxRestarts() != 0 && len(j.idle) == 0 && j.starting == 0 && !j.ended {
-		n.startWorkersLocked(j, 1) // a spare one, by which a restart takes milliseconds
+	if j, env := p.job, a.spec.GetEnvironment(); a.spec.GetMaxRestarts() != 0 && !j.hasIdle(env) && !j.ended {
+		n.startWorkersLocked(j, env, 1) // a spare one, by which a restart takes milliseconds
 	}
 }
 

@@ -200,7 +200,7 @@ func (n *Node) admitDriver(p *process) {
 	n.attach(p)
 	n.mu.Lock()
 	if !p.job.ended && p.state != gone && len(n.processes)+maxReady < maxProcesses {
-		n.startWorkersLocked(p.job, min(n.idleKept(), maxReady))
+		n.startWorkersLocked(p.job, nil, min(n.idleKept(), maxReady))
 	}
 	n.mu.Unlock()
 }

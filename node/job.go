@@ -33,9 +33,8 @@ type job struct {
 	processes map[uint32]*process
 	past      []ids.ProcessID // that have ended
 	idle      []*process
-	waiting   []*ticket // reservations that need a worker, in order
-	starting  int
-	failures  int // starts of workers that failed, in a row
+	waiting   []*ticket       // reservations that need a worker, in order
+	pools     map[string]pool // by the key of the environment; absent when zero
 	ended     bool
 	workDir   string // of workers, once known
 }

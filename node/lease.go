@@ -173,8 +173,8 @@ func (n *Node) leaseDemand(p *process, d *proto.LeaseDemand) error {
 	}
 	n.queue.Set(account.Demand{
 		Key: key, Job: p.job.id, Resources: res, Strategy: d.Strategy, Shape: shapeOf(res, d.Strategy), InGroup: len(d.GetStrategy().GetGroup()) > 0,
-		Place: placeOf(p.job, res, d.Strategy, ids.NodeID(d.Near)),
-		Want:  int(min(d.Want, 1<<20)), Backlog: int(d.Backlog),
+		Place: placeOf(p.job, res, d.Strategy, ids.NodeID(d.Near)), Workers: d.Environment,
+		Want: int(min(d.Want, 1<<20)), Backlog: int(d.Backlog),
 	})
 	n.scheduleLocked()
 	if d.GetStrategy().GetKind() == proto.Strategy_AFFINITY {
@@ -261,13 +261,14 @@ func (l lender) Infeasible(d *account.Demand) { l.n.noteInfeasibleLocked(d) }
 
 func (l lender) Grant(d *account.Demand, hold account.HoldID) error {
 	j := l.n.jobs[d.Job]
-	switch {
-	case j == nil || j.ended || l.n.processes[d.Process.Number] == nil:
+	if j == nil || j.ended || l.n.processes[d.Process.Number] == nil {
 		return lend.ErrNobody
-	case len(j.idle) == 0 && len(l.n.processes) >= maxProcesses:
+	}
+	env, _ := d.Workers.(*proto.Environment)
+	if !j.hasIdle(env) && len(l.n.processes) >= maxProcesses {
 		return ErrTooManyProcesses
 	}
-	l.n.awaitWorkerLocked(&ticket{job: j, hold: hold, key: d.Key})
+	l.n.awaitWorkerLocked(&ticket{job: j, env: env, hold: hold, key: d.Key})
 	return nil
 }
 

@@ -172,7 +172,7 @@ func (n *Node) welcome(p *process) error {
 	store := n.store.File()
 	_ = p.conn.SetDeadline(time.Now().Add(helloTimeout))
 	err := p.conn.SendFiles(&proto.ToProcess{Body: &proto.ToProcess_Welcome{Welcome: &proto.Welcome{
-		Gpus:    uint32(n.gpus),
+		Environment: p.env, Gpus: uint32(n.gpus),
 		Cluster: uint32(n.cluster), Node: uint32(n.id), Process: p.id.Number, Job: uint32(p.job.id),
 		SubmissionId: p.job.spec.GetSubmissionId(), ProgressSlot: uint32(p.slot),
 	}}}, store, n.progress.file)

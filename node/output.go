@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -112,6 +111,6 @@ func (w *workerLog) release() {
 func (w *workerLog) discard() {
 	if w.File != nil {
 		w.File.Release()
-		_ = os.Remove(w.File.Path())
+		logs.Remove(w.File.Path())
 	}
 }

@@ -32,6 +32,7 @@ type process struct {
 	id      ids.ProcessID
 	worker  bool
 	job     *job
+	env     *proto.Environment // a worker's; nil for its job's own
 	slot    int
 	listen  string        // a worker's socket
 	child   *child        // nil: a driver that was started by somebody else

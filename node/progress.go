@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gray-runtime/gray/internal/ids"
 )
 
 // The progress page: a slot for each process, into which a worker writes the
@@ -56,10 +58,16 @@ func (p *progress) lastStarted(slot int) uint64 { return atomic.LoadUint64(p.wor
 // function is the hash of the name of that task's function.
 func (p *progress) function(slot int) uint64 { return atomic.LoadUint64(p.word(slot, 8)) }
 
+// owner is the process whose task that is.
+func (p *progress) owner(slot int) ids.ProcessID {
+	word := atomic.LoadUint64(p.word(slot, 16))
+	return ids.ProcessID{Node: ids.NodeID(word >> 32), Number: uint32(word)}
+}
+
 // began is when that task began, for comparison with others of this node, and whether it
 // may be run again.
 func (p *progress) began(slot int) (at uint64, retriable bool) {
-	w := atomic.LoadUint64(p.word(slot, 16))
+	w := atomic.LoadUint64(p.word(slot, 24))
 	return w >> 1, w&1 != 0
 }
 

@@ -20,6 +20,9 @@ import (
 // one by name. Following ends when the file's writer does.
 func (s *service) ReadLog(r *proto.ReadLogRequest, stream grpc.ServerStreamingServer[proto.Chunk]) error {
 	n := s.n
+	if r.Task != "" {
+		return n.sendTaskLog(r.Task, stream)
+	}
 	file, path := n.logOf(ids.JobID(r.Job), r.File)
 	if path == "" {
 		return errcode.Status(problem(proto.Error_NOT_FOUND, "no log of job %d on %s", r.Job, n.id))
@@ -39,6 +42,34 @@ func (s *service) ReadLog(r *proto.ReadLogRequest, stream grpc.ServerStreamingSe
 		return errcode.Status(asProblem(err))
 	}
 	return nil
+}
+
+// sendTaskLog sends what a task has written here.
+func (n *Node) sendTaskLog(task string, stream grpc.ServerStreamingServer[proto.Chunk]) error {
+	found, err := logs.CopyOf(chunkWriter{stream}, n.logPath(""), task)
+	if err != nil {
+		return errcode.Status(asProblem(err))
+	}
+	if !found {
+		return errcode.Status(problem(proto.Error_NOT_FOUND, "task %s has written nothing on %s", task, n.id))
+	}
+	return nil
+}
+
+// chunkWriter sends what is written to it.
+type chunkWriter struct {
+	stream grpc.ServerStreamingServer[proto.Chunk]
+}
+
+func (w chunkWriter) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		k := min(len(p)-n, rpc.ChunkSize)
+		if err := w.stream.Send(&proto.Chunk{Data: p[n : n+k]}); err != nil {
+			return n, err
+		}
+		n += k
+	}
+	return n, nil
 }
 
 // logOf returns the open file, if its writer lives, and its path.

@@ -50,9 +50,11 @@ func (r *remote) abandon() { r.cancel() }
 func (l lender) Ask(d *account.Demand, a *lend.Ask) {
 	n := l.n
 	strategy, _ := d.Strategy.(*proto.Strategy)
+	env, _ := d.Workers.(*proto.Environment)
 	req := &proto.LeaseRequest{
 		Job: uint32(d.Job), OwnerNode: uint32(n.id), OwnerProcess: d.Process.Number,
 		Resources: &proto.Resources{Quantity: d.Resources}, Strategy: strategy,
+		Environment: env,
 	}
 	if j := n.jobs[d.Job]; j != nil {
 		req.Spec, req.DriverDir = n.specForLocked(j), j.dir
@@ -126,7 +128,9 @@ func (a *ask) refusedLocked(r *proto.LeaseRefused, err error) {
 		n.log.Info("no lease on another node", "node", a.r.node, "error", cmp.Or(err, errors.New(e.GetMessage())))
 		if owner := n.processes[a.of.Key.Process.Number]; owner != nil && e.GetKind() == proto.Error_WORKER_CRASHED {
 			n.queue.Remove(a.of.Key)
-			owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Died: &proto.WorkerDied{Error: e}}}})
+			owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{
+				Died: &proto.WorkerDied{Error: e}, Environment: a.req.GetEnvironment().GetKey(),
+			}}})
 		}
 	} else {
 		n.log.Debug("no lease on another node", "node", a.r.node, "reason", r.GetReason())

@@ -129,7 +129,7 @@ func (n *Node) reserve(req *proto.LeaseRequest, v *served) *proto.LeaseRefused {
 			return n.refusalLocked("", asProblem(ErrBadFrame))
 		}
 	}
-	if len(j.idle) == 0 && len(n.processes) >= maxProcesses {
+	if !j.hasIdle(req.GetEnvironment()) && len(n.processes) >= maxProcesses {
 		return n.refusalLocked(ErrTooManyProcesses.Error(), nil)
 	}
 	hold, ok := n.takeLocked(j.id, res, req.GetStrategy())
@@ -137,7 +137,7 @@ func (n *Node) reserve(req *proto.LeaseRequest, v *served) *proto.LeaseRefused {
 		return n.refusalLocked("no room", n.strangerLocked(req.GetStrategy()))
 	}
 	n.changed()
-	n.awaitWorkerLocked(&ticket{job: j, hold: hold, served: v})
+	n.awaitWorkerLocked(&ticket{job: j, env: req.GetEnvironment(), hold: hold, served: v})
 	return nil
 }
 

@@ -31,6 +31,7 @@ const (
 // of demand (key), served and actor is its reason.
 type ticket struct {
 	job    *job
+	env    *proto.Environment // of the worker
 	hold   account.HoldID
 	key    account.Key // demand of a local process
 	served *served     // lease for another node
@@ -43,20 +44,24 @@ func (n *Node) idleKept() int { return max(1, int(n.ledger.Total()[account.CPU]/
 // awaitWorkerLocked gives the ticket a worker: an idle one now, else the next
 // that is ready.
 func (n *Node) awaitWorkerLocked(t *ticket) {
-	if len(t.job.idle) > 0 {
-		if p := n.popIdleLocked(t.job); !n.fillLocked(t, p) {
+	if p := n.popIdleLocked(t.job, t.env); p != nil {
+		if !n.fillLocked(t, p) {
 			n.readyLocked(p) // the ticket's reason is gone
 		}
 		return
 	}
 	t.job.waiting = append(t.job.waiting, t)
-	n.startWorkersLocked(t.job, len(t.job.waiting))
+	n.startWorkersLocked(t.job, t.env, t.job.waitFor(t.env))
 }
 
-func (n *Node) popIdleLocked(j *job) *process {
-	last := len(j.idle) - 1
-	p := j.idle[last]
-	j.idle = j.idle[:last]
+// popIdleLocked takes the worker of an environment that was busy last, nil if none is idle.
+func (n *Node) popIdleLocked(j *job, env *proto.Environment) *process {
+	at := j.lastIdle(env)
+	if at < 0 {
+		return nil
+	}
+	p := j.idle[at]
+	j.idle = slices.Delete(j.idle, at, at+1)
 	if p.idleEnd != nil {
 		p.idleEnd.Stop()
 		p.idleEnd = nil
@@ -71,9 +76,13 @@ func (n *Node) readyLocked(p *process) {
 	if p.killed != "" || n.closing {
 		return // it's ending
 	}
-	for len(j.waiting) > 0 {
-		t := j.waiting[0]
-		j.waiting = j.waiting[1:]
+	for {
+		at := slices.IndexFunc(j.waiting, func(t *ticket) bool { return sameEnvironment(t.env, p.env) })
+		if at < 0 {
+			break
+		}
+		t := j.waiting[at]
+		j.waiting = slices.Delete(j.waiting, at, at+1)
 		if n.fillLocked(t, p) {
 			return
 		}
@@ -88,19 +97,17 @@ func (n *Node) readyLocked(p *process) {
 	}
 }
 
-// endIdle ends a worker that nobody needed for a while.
+// endIdle ends the worker that was idle longest, since there are too many for a while; p is the last of them.
 func (n *Node) endIdle(p *process) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if p.state != idle || len(p.job.idle) <= n.idleKept() {
+	j := p.job
+	if p.state != idle || len(j.idle) <= n.idleKept() {
 		return
 	}
-	i := slices.Index(p.job.idle, p)
-	if i < 0 {
-		return
-	}
-	p.job.idle = slices.Delete(p.job.idle, i, i+1)
-	p.kill("it was idle")
+	longest := j.idle[0] // whose environment may be needed no more
+	j.idle = j.idle[1:]
+	longest.kill("it was idle")
 }
 
 // fillLocked lends p to the ticket's reason, or frees the reservation when that
@@ -135,19 +142,20 @@ func (n *Node) dropTicketLocked(t *ticket, why *proto.Error) {
 	}
 }
 
-// startWorkersLocked makes sure that at least want workers of the job are being
-// started.
-func (n *Node) startWorkersLocked(j *job, want int) {
-	for j.starting < want {
+// startWorkersLocked makes sure that at least want workers of the job and environment are
+// being started.
+func (n *Node) startWorkersLocked(j *job, env *proto.Environment, want int) {
+	for j.pools[env.GetKey()].starting < want {
 		p, err := n.newProcessLocked(j, true)
 		if err != nil {
 			n.log.Warn("start a worker", "job", j.id, "error", err)
 			n.dropTicketsLocked(j, asProblem(err))
 			return
 		}
+		p.env = env
 		p.spawned = make(chan struct{})
 		p.listen = filepath.Join(n.cfg.RunDir, fmt.Sprintf("p%d.sock", p.id.Number))
-		j.starting++
+		j.count(env, 1, 0)
 		n.spawn(func() { n.runWorker(p) })
 	}
 }
@@ -209,11 +217,14 @@ func (n *Node) execWorker(p *process) (*child, error) {
 	n.mu.Unlock()
 	c, err := startChild(childSpec{
 		path: path, argv: argv, dir: dir,
-		env: environ(spec.GetEnv(), map[string]string{
+		env: environ(spec.GetEnv(), p.env.GetVars(), map[string]string{
 			"GRAY_ROLE": "worker", "GRAY_NODE": n.Socket(), "GRAY_START": strconv.Itoa(int(p.id.Number)),
 			"GRAY_LISTEN": p.listen, "GRAY_JOB": strconv.Itoa(int(j.id)), "GRAY_ADDRESS": n.cfg.HeadAddress,
 		}),
-		output: logs.Config{File: file.File, Name: func() string { return n.running(p) }, Sink: func(b logs.Batch) { n.passOn(p, b) }},
+		output: logs.Config{
+			File: file.File, Sink: func(b logs.Batch) { n.passOn(p, b) },
+			Name: func() string { return n.running(p) }, Task: func() string { return n.runningTask(p) },
+		},
 	})
 	if err != nil {
 		file.discard()
@@ -239,10 +250,18 @@ func (n *Node) running(p *process) string {
 	return p.functions[n.progress.function(p.slot)]
 }
 
+// runningTask is the id of the task that a worker runs now, or ran last; empty for an actor.
+func (n *Node) runningTask(p *process) string {
+	number, owner := n.progress.lastStarted(p.slot), n.progress.owner(p.slot)
+	if number == 0 || owner == (ids.ProcessID{}) {
+		return ""
+	}
+	return ids.ObjectID{Cluster: n.cluster, Owner: owner, Number: number}.String()
+}
+
 // workerStartedLocked follows a worker's Hello.
 func (n *Node) workerStartedLocked(p *process) {
-	p.job.starting--
-	p.job.failures = 0
+	p.job.count(p.env, -1, -p.job.pools[p.env.GetKey()].failures)
 	if p.job.ended && len(p.job.waiting) == 0 {
 		p.state = idle
 		p.kill("its job has ended")
@@ -262,45 +281,67 @@ func (n *Node) workerEndedLocked(p *process, was workerState, cause *proto.Error
 			j.idle = slices.Delete(j.idle, i, i+1)
 		}
 	case starting:
-		j.starting--
+		j.count(p.env, -1, 0)
 		if n.closing || j.ended && len(j.waiting) == 0 {
 			return
 		}
-		if j.failures++; j.failures >= maxStartFailures {
-			j.failures = 0
-			n.failDemandsLocked(j, cause)
+		if failures := j.count(p.env, 0, 1).failures; failures >= maxStartFailures {
+			j.count(p.env, 0, -failures)
+			n.failDemandsLocked(j, p.env, cause)
 			return
 		}
 	}
 	if !n.closing {
-		n.startWorkersLocked(j, len(j.waiting))
+		n.startWorkersLocked(j, p.env, max(j.waitFor(p.env), n.sparesLocked(j, p.env, was)))
 	}
 }
 
-// failDemandsLocked gives up on a job whose workers don't start: its demands
-// and reservations fail with the last start's cause.
-func (n *Node) failDemandsLocked(j *job, cause *proto.Error) {
+// sparesLocked is how many workers are to be started for one that has died: as many as a new
+// driver finds ready are kept, so that the retry of what it ran needn't wait for a process.
+func (n *Node) sparesLocked(j *job, env *proto.Environment, was workerState) int {
+	if was != leased || j.ended {
+		return 0
+	}
+	ready := 0
+	for _, p := range j.processes {
+		if p.worker && sameEnvironment(p.env, env) && (p.state == idle || p.state == leased) {
+			ready++
+		}
+	}
+	return min(n.idleKept(), maxReady) - ready
+}
+
+// failDemandsLocked gives up on an environment of a job whose workers don't start: its
+// demands and reservations fail with the last start's cause.
+func (n *Node) failDemandsLocked(j *job, env *proto.Environment, cause *proto.Error) {
 	n.log.Error("workers of a job don't start", "job", j.id, "error", cause.Message)
 	e := problem(proto.Error_WORKER_CRASHED, "%d workers of job %s in a row ended before they were ready; the last: %s",
 		maxStartFailures, j.id, cause.Message)
 	e.ExitCode, e.Signal, e.LogTail, e.Pid, e.Node = cause.ExitCode, cause.Signal, cause.LogTail, cause.Pid, uint32(n.id)
 	told := map[ids.ProcessID]bool{}
+	var kept []*ticket
 	for _, t := range j.waiting {
+		if !sameEnvironment(t.env, env) {
+			kept = append(kept, t)
+			continue
+		}
 		if t.actor == nil && t.served == nil {
 			told[t.key.Process] = true
 		}
 		n.dropTicketLocked(t, e)
 	}
-	j.waiting = nil
+	j.waiting = kept
 	for _, d := range n.queue.Waiting() {
-		if d.Job == j.id {
+		if of, _ := d.Workers.(*proto.Environment); d.Job == j.id && sameEnvironment(of, env) {
 			told[d.Process] = true
+			n.queue.Remove(d.Key)
 		}
 	}
 	for id := range told {
-		n.queue.RemoveProcess(id)
 		if p := n.processes[id.Number]; p != nil {
-			p.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Died: &proto.WorkerDied{Error: e}}}})
+			p.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{
+				Died: &proto.WorkerDied{Error: e}, Environment: env.GetKey(),
+			}}})
 		}
 	}
 }

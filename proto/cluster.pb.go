@@ -510,6 +510,10 @@ type Error struct {
 	Actor         []byte                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
 	Class         string                 `protobuf:"bytes,70,opt,name=class,proto3" json:"class,omitempty"`                          // of the actor that died
 	AtUnixMs      int64                  `protobuf:"varint,71,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"` // when its process ended
+	Retry         bool                   `protobuf:"varint,60,opt,name=retry,proto3" json:"retry,omitempty"`                         // TASK, DEADLINE: the task's declaration asks for another attempt
+	OfInput       bool                   `protobuf:"varint,61,opt,name=of_input,json=ofInput,proto3" json:"of_input,omitempty"`      // the function never ran: cause is what became of an input
+	Cause         *Error                 `protobuf:"bytes,62,opt,name=cause,proto3" json:"cause,omitempty"`                          // of TASK: an error that the function had got from another task
+	Task          string                 `protobuf:"bytes,63,opt,name=task,proto3" json:"task,omitempty"`                            // the id of the task that failed with it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -633,6 +637,34 @@ func (x *Error) GetAtUnixMs() int64 {
 		return x.AtUnixMs
 	}
 	return 0
+}
+
+func (x *Error) GetRetry() bool {
+	if x != nil {
+		return x.Retry
+	}
+	return false
+}
+
+func (x *Error) GetOfInput() bool {
+	if x != nil {
+		return x.OfInput
+	}
+	return false
+}
+
+func (x *Error) GetCause() *Error {
+	if x != nil {
+		return x.Cause
+	}
+	return nil
+}
+
+func (x *Error) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
 }
 
 type Resources struct {
@@ -3350,6 +3382,7 @@ type ActorSpec struct {
 	Groups          []*ConcurrencyGroup    `protobuf:"bytes,72,rep,name=groups,proto3" json:"groups,omitempty"`
 	SaveEvery       uint32                 `protobuf:"varint,73,opt,name=save_every,json=saveEvery,proto3" json:"save_every,omitempty"` // its state is saved after so many calls; 0: when it asks
 	Host            []byte                 `protobuf:"bytes,80,opt,name=host,proto3" json:"host,omitempty"`                             // of a lightweight actor: the actor in whose process it lives
+	Environment     *Environment           `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"`               // of its process
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -3499,6 +3532,13 @@ func (x *ActorSpec) GetSaveEvery() uint32 {
 func (x *ActorSpec) GetHost() []byte {
 	if x != nil {
 		return x.Host
+	}
+	return nil
+}
+
+func (x *ActorSpec) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
 	}
 	return nil
 }
@@ -5481,6 +5521,7 @@ type LeaseRequest struct {
 	Strategy      *Strategy              `protobuf:"bytes,5,opt,name=strategy,proto3" json:"strategy,omitempty"`
 	Spec          *JobSpec               `protobuf:"bytes,6,opt,name=spec,proto3" json:"spec,omitempty"`                            // so that the granting node can start a worker
 	DriverDir     string                 `protobuf:"bytes,7,opt,name=driver_dir,json=driverDir,proto3" json:"driver_dir,omitempty"` // the driver's working directory
+	Environment   *Environment           `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"`             // of the worker's process
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5564,6 +5605,67 @@ func (x *LeaseRequest) GetDriverDir() string {
 	return ""
 }
 
+func (x *LeaseRequest) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+// Environment is what a worker's process is started with beyond its job's own. Workers are
+// pooled by it.
+type Environment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"` // sum of what follows
+	Vars          map[string]string      `protobuf:"bytes,2,rep,name=vars,proto3" json:"vars,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Environment) Reset() {
+	*x = Environment{}
+	mi := &file_cluster_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Environment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Environment) ProtoMessage() {}
+
+func (x *Environment) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Environment.ProtoReflect.Descriptor instead.
+func (*Environment) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *Environment) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Environment) GetVars() map[string]string {
+	if x != nil {
+		return x.Vars
+	}
+	return nil
+}
+
 type LeaseReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -5578,7 +5680,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5590,7 +5692,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5603,7 +5705,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -5675,7 +5777,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5687,7 +5789,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5700,7 +5802,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -5749,7 +5851,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5761,7 +5863,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5774,7 +5876,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -5810,7 +5912,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5822,7 +5924,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5835,7 +5937,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -5864,7 +5966,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5876,7 +5978,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5889,7 +5991,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -5923,7 +6025,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5935,7 +6037,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5948,7 +6050,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -5982,7 +6084,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5994,7 +6096,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6007,7 +6109,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -6090,7 +6192,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6102,7 +6204,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6115,7 +6217,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -6142,7 +6244,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6154,7 +6256,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6167,7 +6269,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -6195,7 +6297,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6207,7 +6309,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6220,7 +6322,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -6260,7 +6362,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6272,7 +6374,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6285,7 +6387,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -6334,7 +6436,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6346,7 +6448,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6359,7 +6461,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *AdoptRequest) GetId() []byte {
@@ -6394,7 +6496,7 @@ type MovedRequest struct {
 
 func (x *MovedRequest) Reset() {
 	*x = MovedRequest{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6406,7 +6508,7 @@ func (x *MovedRequest) String() string {
 func (*MovedRequest) ProtoMessage() {}
 
 func (x *MovedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6419,7 +6521,7 @@ func (x *MovedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MovedRequest.ProtoReflect.Descriptor instead.
 func (*MovedRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *MovedRequest) GetId() []byte {
@@ -6452,7 +6554,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6464,7 +6566,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6477,7 +6579,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{85}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -6498,7 +6600,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6510,7 +6612,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6523,7 +6625,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{86}
+	return file_cluster_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -6542,7 +6644,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6554,7 +6656,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6567,7 +6669,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{87}
+	return file_cluster_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -6588,7 +6690,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6600,7 +6702,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6613,7 +6715,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{88}
+	return file_cluster_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -6637,7 +6739,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6649,7 +6751,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6662,7 +6764,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{89}
+	return file_cluster_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -6719,7 +6821,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6731,7 +6833,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6744,7 +6846,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{90}
+	return file_cluster_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -6801,7 +6903,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6813,7 +6915,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6826,7 +6928,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{91}
+	return file_cluster_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -6960,7 +7062,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6972,7 +7074,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6985,7 +7087,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{92}
+	return file_cluster_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -7027,7 +7129,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7039,7 +7141,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7052,7 +7154,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{93}
+	return file_cluster_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -7097,7 +7199,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7109,7 +7211,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7122,7 +7224,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{94}
+	return file_cluster_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -7223,7 +7325,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7235,7 +7337,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7248,7 +7350,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{95}
+	return file_cluster_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -7305,7 +7407,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7317,7 +7419,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7330,7 +7432,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{96}
+	return file_cluster_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -7371,7 +7473,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7383,7 +7485,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7396,7 +7498,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{97}
+	return file_cluster_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -7471,7 +7573,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7483,7 +7585,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7496,7 +7598,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{98}
+	return file_cluster_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -7506,19 +7608,21 @@ func (x *WorkerList) GetWorkers() []*WorkerInfo {
 	return nil
 }
 
+// task: what was written while that task ran, in every log of the node.
 type ReadLogRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
 	Follow        bool                   `protobuf:"varint,2,opt,name=follow,proto3" json:"follow,omitempty"`
 	File          string                 `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
 	Offset        int64                  `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	Task          string                 `protobuf:"bytes,60,opt,name=task,proto3" json:"task,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7530,7 +7634,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7543,7 +7647,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{99}
+	return file_cluster_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -7574,6 +7678,13 @@ func (x *ReadLogRequest) GetOffset() int64 {
 	return 0
 }
 
+func (x *ReadLogRequest) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
 // StreamHeader opens a raw stream between nodes (ALPN gray-stream): one
 // length-prefixed StreamHeader, one StreamReply, then bytes. After the bytes of a
 // chunk another header may come.
@@ -7591,7 +7702,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7603,7 +7714,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7616,7 +7727,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{100}
+	return file_cluster_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -7684,7 +7795,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7696,7 +7807,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7709,7 +7820,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{101}
+	return file_cluster_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -7773,7 +7884,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7785,7 +7896,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7798,7 +7909,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{102}
+	return file_cluster_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -7833,7 +7944,7 @@ var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xd2\x05\n" +
+	"\rcluster.proto\x12\agray.v1\"\xbd\x06\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -7849,7 +7960,11 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05actor\x18\v \x01(\fR\x05actor\x12\x14\n" +
 	"\x05class\x18F \x01(\tR\x05class\x12\x1c\n" +
 	"\n" +
-	"at_unix_ms\x18G \x01(\x03R\batUnixMs\"\xf9\x02\n" +
+	"at_unix_ms\x18G \x01(\x03R\batUnixMs\x12\x14\n" +
+	"\x05retry\x18< \x01(\bR\x05retry\x12\x19\n" +
+	"\bof_input\x18= \x01(\bR\aofInput\x12$\n" +
+	"\x05cause\x18> \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12\x12\n" +
+	"\x04task\x18? \x01(\tR\x04task\"\xf9\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -8120,7 +8235,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"L\n" +
 	"\x13RegisterDriverReply\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12#\n" +
-	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xb7\x04\n" +
+	"\rsubmission_id\x18\x02 \x01(\tR\fsubmissionId\"\xef\x04\n" +
 	"\tActorSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x10\n" +
 	"\x03job\x18\x02 \x01(\rR\x03job\x12\x12\n" +
@@ -8140,7 +8255,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06groups\x18H \x03(\v2\x19.gray.v1.ConcurrencyGroupR\x06groups\x12\x1d\n" +
 	"\n" +
 	"save_every\x18I \x01(\rR\tsaveEvery\x12\x12\n" +
-	"\x04host\x18P \x01(\fR\x04host\"i\n" +
+	"\x04host\x18P \x01(\fR\x04host\x126\n" +
+	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\"i\n" +
 	"\x10ConcurrencyGroup\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12'\n" +
 	"\x0fmax_concurrency\x18\x02 \x01(\rR\x0emaxConcurrency\x12\x18\n" +
@@ -8305,7 +8421,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06sha256\x18\x01 \x01(\tR\x06sha256\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\",\n" +
 	"\x12ReadPackageRequest\x12\x16\n" +
-	"\x06sha256\x18\x01 \x01(\tR\x06sha256\"\x8a\x02\n" +
+	"\x06sha256\x18\x01 \x01(\tR\x06sha256\"\xc2\x02\n" +
 	"\fLeaseRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x1d\n" +
 	"\n" +
@@ -8315,7 +8431,14 @@ const file_cluster_proto_rawDesc = "" +
 	"\bstrategy\x18\x05 \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12$\n" +
 	"\x04spec\x18\x06 \x01(\v2\x10.gray.v1.JobSpecR\x04spec\x12\x1d\n" +
 	"\n" +
-	"driver_dir\x18\a \x01(\tR\tdriverDir\"\xa5\x01\n" +
+	"driver_dir\x18\a \x01(\tR\tdriverDir\x126\n" +
+	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\"\x8c\x01\n" +
+	"\vEnvironment\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +
+	"\x04vars\x18\x02 \x03(\v2\x1e.gray.v1.Environment.VarsEntryR\x04vars\x1a7\n" +
+	"\tVarsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa5\x01\n" +
 	"\n" +
 	"LeaseReply\x121\n" +
 	"\agranted\x18\x01 \x01(\v2\x15.gray.v1.LeaseGrantedH\x00R\agranted\x121\n" +
@@ -8463,12 +8586,13 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05actor\x18\t \x01(\tR\x05actor\";\n" +
 	"\n" +
 	"WorkerList\x12-\n" +
-	"\aworkers\x18\x01 \x03(\v2\x13.gray.v1.WorkerInfoR\aworkers\"f\n" +
+	"\aworkers\x18\x01 \x03(\v2\x13.gray.v1.WorkerInfoR\aworkers\"z\n" +
 	"\x0eReadLogRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\x12\x12\n" +
 	"\x04file\x18\x03 \x01(\tR\x04file\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x03R\x06offset\"o\n" +
+	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x12\n" +
+	"\x04task\x18< \x01(\tR\x04task\"o\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\x06tunnel\x18\x01 \x01(\rH\x00R\x06tunnel\x12#\n" +
 	"\x04pull\x18\x04 \x01(\v2\r.gray.v1.PullH\x00R\x04pull\x12\x12\n" +
@@ -8549,7 +8673,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 108)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 110)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -8631,228 +8755,234 @@ var file_cluster_proto_goTypes = []any{
 	(*PackageChunk)(nil),          // 77: gray.v1.PackageChunk
 	(*ReadPackageRequest)(nil),    // 78: gray.v1.ReadPackageRequest
 	(*LeaseRequest)(nil),          // 79: gray.v1.LeaseRequest
-	(*LeaseReply)(nil),            // 80: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 81: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 82: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 83: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 84: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 85: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 86: gray.v1.ObjectState
-	(*Stored)(nil),                // 87: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 88: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 89: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 90: gray.v1.ReplicateRequest
-	(*AdoptRequest)(nil),          // 91: gray.v1.AdoptRequest
-	(*MovedRequest)(nil),          // 92: gray.v1.MovedRequest
-	(*HeirsRequest)(nil),          // 93: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 94: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 95: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 96: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 97: gray.v1.LogLines
-	(*ListRequest)(nil),           // 98: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 99: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 100: gray.v1.TaskCount
-	(*TaskList)(nil),              // 101: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 102: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 103: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 104: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 105: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 106: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 107: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 108: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 109: gray.v1.Pull
-	(*StreamReply)(nil),           // 110: gray.v1.StreamReply
-	nil,                           // 111: gray.v1.Resources.QuantityEntry
-	nil,                           // 112: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 113: gray.v1.JobSpec.EnvEntry
-	nil,                           // 114: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 115: gray.v1.RegisterDriverRequest.EnvEntry
+	(*Environment)(nil),           // 80: gray.v1.Environment
+	(*LeaseReply)(nil),            // 81: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 82: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 83: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 84: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 85: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 86: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 87: gray.v1.ObjectState
+	(*Stored)(nil),                // 88: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 89: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 90: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 91: gray.v1.ReplicateRequest
+	(*AdoptRequest)(nil),          // 92: gray.v1.AdoptRequest
+	(*MovedRequest)(nil),          // 93: gray.v1.MovedRequest
+	(*HeirsRequest)(nil),          // 94: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 95: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 96: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 97: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 98: gray.v1.LogLines
+	(*ListRequest)(nil),           // 99: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 100: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 101: gray.v1.TaskCount
+	(*TaskList)(nil),              // 102: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 103: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 104: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 105: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 106: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 107: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 108: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 109: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 110: gray.v1.Pull
+	(*StreamReply)(nil),           // 111: gray.v1.StreamReply
+	nil,                           // 112: gray.v1.Resources.QuantityEntry
+	nil,                           // 113: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 114: gray.v1.JobSpec.EnvEntry
+	nil,                           // 115: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 116: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 117: gray.v1.Environment.VarsEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	111, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
-	1,   // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
-	11,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
-	10,  // 4: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
-	2,   // 5: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
-	9,   // 6: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
-	9,   // 7: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	112, // 8: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	15,  // 9: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	14,  // 10: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
-	9,   // 11: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
-	13,  // 12: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
-	9,   // 13: gray.v1.JobUse.used:type_name -> gray.v1.Resources
-	9,   // 14: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	10,  // 15: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	12,  // 16: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	12,  // 17: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	29,  // 18: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	28,  // 19: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
-	27,  // 20: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
-	34,  // 21: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	35,  // 22: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	36,  // 23: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	37,  // 24: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	38,  // 25: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	39,  // 26: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	40,  // 27: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	33,  // 28: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	31,  // 29: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
-	32,  // 30: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
-	13,  // 31: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
-	41,  // 32: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
-	27,  // 33: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
-	9,   // 34: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
-	27,  // 35: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
-	8,   // 36: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
-	12,  // 37: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	15,  // 38: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
-	42,  // 39: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	47,  // 40: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	42,  // 41: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	43,  // 42: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	113, // 43: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	114, // 44: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	9,   // 45: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
-	3,   // 46: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	115, // 47: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	9,   // 48: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	10,  // 49: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	48,  // 50: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
-	47,  // 51: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
-	4,   // 52: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	8,   // 53: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
-	5,   // 54: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	8,   // 55: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	47,  // 56: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
-	6,   // 57: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
-	57,  // 58: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
-	9,   // 59: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
-	11,  // 60: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
-	56,  // 61: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
-	7,   // 62: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
-	8,   // 63: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
-	56,  // 64: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
-	12,  // 65: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	9,   // 66: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	10,  // 67: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	42,  // 68: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	81,  // 69: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	82,  // 70: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	83,  // 71: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	9,   // 72: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	8,   // 73: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	8,   // 74: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	87,  // 75: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	8,   // 76: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	95,  // 77: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	9,   // 78: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
-	10,  // 79: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
-	8,   // 80: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
-	99,  // 81: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	100, // 82: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	103, // 83: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	102, // 84: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	102, // 85: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	105, // 86: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	109, // 87: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	8,   // 88: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	18,  // 89: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	19,  // 90: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	21,  // 91: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	23,  // 92: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	26,  // 93: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	25,  // 94: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	44,  // 95: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	50,  // 96: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	45,  // 97: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	51,  // 98: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	52,  // 99: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	53,  // 100: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	54,  // 101: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	55,  // 102: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
-	63,  // 103: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	65,  // 104: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	67,  // 105: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	69,  // 106: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	71,  // 107: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	59,  // 108: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
-	60,  // 109: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	61,  // 110: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	62,  // 111: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
-	73,  // 112: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	74,  // 113: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	75,  // 114: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	77,  // 115: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	78,  // 116: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	79,  // 117: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	84,  // 118: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	84,  // 119: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	85,  // 120: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	88,  // 121: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	89,  // 122: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	90,  // 123: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	93,  // 124: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	96,  // 125: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	91,  // 126: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	92,  // 127: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	97,  // 128: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	73,  // 129: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	98,  // 130: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	98,  // 131: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	98,  // 132: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	107, // 133: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	20,  // 134: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	20,  // 135: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	22,  // 136: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	24,  // 137: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	30,  // 138: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	16,  // 139: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	16,  // 140: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	16,  // 141: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	46,  // 142: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	16,  // 143: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	49,  // 144: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	49,  // 145: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	16,  // 146: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	16,  // 147: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	64,  // 148: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	66,  // 149: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	68,  // 150: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	70,  // 151: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	72,  // 152: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	58,  // 153: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
-	58,  // 154: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	58,  // 155: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	16,  // 156: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
-	17,  // 157: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	76,  // 158: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	76,  // 159: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	16,  // 160: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	17,  // 161: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	80,  // 162: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	16,  // 163: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	16,  // 164: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	86,  // 165: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	16,  // 166: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	16,  // 167: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	16,  // 168: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	94,  // 169: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	16,  // 170: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	16,  // 171: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	16,  // 172: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	16,  // 173: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	17,  // 174: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	101, // 175: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	104, // 176: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	106, // 177: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	17,  // 178: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	134, // [134:179] is the sub-list for method output_type
-	89,  // [89:134] is the sub-list for method input_type
-	89,  // [89:89] is the sub-list for extension type_name
-	89,  // [89:89] is the sub-list for extension extendee
-	0,   // [0:89] is the sub-list for field type_name
+	8,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
+	112, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
+	11,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
+	10,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
+	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
+	9,   // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
+	9,   // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
+	113, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	15,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	14,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
+	9,   // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
+	13,  // 13: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
+	9,   // 14: gray.v1.JobUse.used:type_name -> gray.v1.Resources
+	9,   // 15: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	10,  // 16: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	12,  // 17: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	12,  // 18: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	29,  // 19: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	28,  // 20: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
+	27,  // 21: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
+	34,  // 22: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	35,  // 23: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	36,  // 24: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	37,  // 25: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	38,  // 26: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	39,  // 27: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	40,  // 28: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	33,  // 29: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	31,  // 30: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
+	32,  // 31: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
+	13,  // 32: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
+	41,  // 33: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
+	27,  // 34: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
+	9,   // 35: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
+	27,  // 36: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
+	8,   // 37: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
+	12,  // 38: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	15,  // 39: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
+	42,  // 40: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	47,  // 41: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	42,  // 42: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	43,  // 43: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	114, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	115, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	9,   // 46: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	3,   // 47: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
+	116, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	9,   // 49: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	10,  // 50: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	48,  // 51: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
+	80,  // 52: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
+	47,  // 53: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	4,   // 54: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
+	8,   // 55: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	5,   // 56: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
+	8,   // 57: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	47,  // 58: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	6,   // 59: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
+	57,  // 60: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
+	9,   // 61: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
+	11,  // 62: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
+	56,  // 63: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
+	7,   // 64: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
+	8,   // 65: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
+	56,  // 66: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
+	12,  // 67: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	9,   // 68: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	10,  // 69: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	42,  // 70: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	80,  // 71: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
+	117, // 72: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	82,  // 73: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	83,  // 74: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	84,  // 75: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	9,   // 76: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	8,   // 77: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	8,   // 78: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	88,  // 79: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	8,   // 80: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	96,  // 81: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	9,   // 82: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	10,  // 83: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	8,   // 84: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	100, // 85: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	101, // 86: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	104, // 87: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	103, // 88: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	103, // 89: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	106, // 90: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	110, // 91: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	8,   // 92: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	18,  // 93: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	19,  // 94: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	21,  // 95: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	23,  // 96: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	26,  // 97: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	25,  // 98: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	44,  // 99: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	50,  // 100: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	45,  // 101: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	51,  // 102: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	52,  // 103: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	53,  // 104: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	54,  // 105: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	55,  // 106: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	63,  // 107: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	65,  // 108: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	67,  // 109: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	69,  // 110: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	71,  // 111: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	59,  // 112: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
+	60,  // 113: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	61,  // 114: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	62,  // 115: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
+	73,  // 116: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	74,  // 117: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	75,  // 118: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	77,  // 119: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	78,  // 120: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	79,  // 121: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	85,  // 122: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	85,  // 123: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	86,  // 124: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	89,  // 125: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	90,  // 126: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	91,  // 127: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	94,  // 128: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	97,  // 129: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	92,  // 130: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	93,  // 131: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	98,  // 132: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	73,  // 133: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	99,  // 134: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	99,  // 135: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	99,  // 136: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	108, // 137: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	20,  // 138: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	20,  // 139: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	22,  // 140: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	24,  // 141: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	30,  // 142: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	16,  // 143: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	16,  // 144: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	16,  // 145: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	46,  // 146: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	16,  // 147: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	49,  // 148: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	49,  // 149: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	16,  // 150: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	16,  // 151: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	64,  // 152: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	66,  // 153: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	68,  // 154: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	70,  // 155: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	72,  // 156: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	58,  // 157: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
+	58,  // 158: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	58,  // 159: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	16,  // 160: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
+	17,  // 161: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	76,  // 162: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	76,  // 163: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	16,  // 164: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	17,  // 165: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	81,  // 166: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	16,  // 167: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	16,  // 168: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	87,  // 169: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	16,  // 170: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	16,  // 171: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	16,  // 172: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	95,  // 173: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	16,  // 174: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	16,  // 175: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	16,  // 176: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	16,  // 177: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	17,  // 178: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	102, // 179: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	105, // 180: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	107, // 181: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	17,  // 182: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	138, // [138:183] is the sub-list for method output_type
+	93,  // [93:138] is the sub-list for method input_type
+	93,  // [93:93] is the sub-list for extension type_name
+	93,  // [93:93] is the sub-list for extension extendee
+	0,   // [0:93] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -8875,17 +9005,17 @@ func file_cluster_proto_init() {
 		(*NodeOrder_Notice)(nil),
 	}
 	file_cluster_proto_msgTypes[30].OneofWrappers = []any{}
-	file_cluster_proto_msgTypes[72].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[73].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[78].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[79].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[100].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[101].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -8895,7 +9025,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   108,
+			NumMessages:   110,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -1018,6 +1018,7 @@ type Welcome struct {
 	Job           uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
 	SubmissionId  string                 `protobuf:"bytes,5,opt,name=submission_id,json=submissionId,proto3" json:"submission_id,omitempty"`
 	ProgressSlot  uint32                 `protobuf:"varint,6,opt,name=progress_slot,json=progressSlot,proto3" json:"progress_slot,omitempty"` // 64-byte slot of the progress page
+	Environment   *Environment           `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"`                       // WORKER: that it was started with, which what it submits inherits
 	Gpus          uint32                 `protobuf:"varint,100,opt,name=gpus,proto3" json:"gpus,omitempty"`                                   // devices of the node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1095,6 +1096,13 @@ func (x *Welcome) GetProgressSlot() uint32 {
 	return 0
 }
 
+func (x *Welcome) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
 func (x *Welcome) GetGpus() uint32 {
 	if x != nil {
 		return x.Gpus
@@ -1110,8 +1118,9 @@ type LeaseDemand struct {
 	Resources     *Resources             `protobuf:"bytes,2,opt,name=resources,proto3" json:"resources,omitempty"`
 	Strategy      *Strategy              `protobuf:"bytes,3,opt,name=strategy,proto3" json:"strategy,omitempty"`
 	Want          uint32                 `protobuf:"varint,4,opt,name=want,proto3" json:"want,omitempty"`
-	Backlog       uint32                 `protobuf:"varint,5,opt,name=backlog,proto3" json:"backlog,omitempty"` // tasks that wait, for people
-	Near          uint32                 `protobuf:"varint,6,opt,name=near,proto3" json:"near,omitempty"`       // the node that has most of the tasks' stored inputs; 0: none stands out
+	Backlog       uint32                 `protobuf:"varint,5,opt,name=backlog,proto3" json:"backlog,omitempty"`         // tasks that wait, for people
+	Near          uint32                 `protobuf:"varint,6,opt,name=near,proto3" json:"near,omitempty"`               // the node that has most of the tasks' stored inputs; 0: none stands out
+	Environment   *Environment           `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"` // of the workers' processes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1186,6 +1195,13 @@ func (x *LeaseDemand) GetNear() uint32 {
 		return x.Near
 	}
 	return 0
+}
+
+func (x *LeaseDemand) GetEnvironment() *Environment {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
 }
 
 type LeaseGrant struct {
@@ -1380,12 +1396,14 @@ func (x *LeaseReturn) GetBroken() bool {
 	return false
 }
 
-// LeaseGone without a lease: no more leases come, of any class or of this one.
+// LeaseGone without a lease: no more leases come of this class or, without one, of the
+// environment.
 type LeaseGone struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Lease         uint64                 `protobuf:"varint,1,opt,name=lease,proto3" json:"lease,omitempty"`
 	Died          *WorkerDied            `protobuf:"bytes,2,opt,name=died,proto3" json:"died,omitempty"`
 	Class         uint32                 `protobuf:"varint,50,opt,name=class,proto3" json:"class,omitempty"`
+	Environment   string                 `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1439,6 +1457,13 @@ func (x *LeaseGone) GetClass() uint32 {
 		return x.Class
 	}
 	return 0
+}
+
+func (x *LeaseGone) GetEnvironment() string {
+	if x != nil {
+		return x.Environment
+	}
+	return ""
 }
 
 // ReclaimLeases asks for leases without work: somebody else waits.
@@ -2664,22 +2689,24 @@ const file_local_proto_rawDesc = "" +
 	"\x06TUNNEL\x10\x02\"2\n" +
 	"\bFunction\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x04R\x04hash\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xc1\x01\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\xf9\x01\n" +
 	"\aWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x18\n" +
 	"\aprocess\x18\x03 \x01(\rR\aprocess\x12\x10\n" +
 	"\x03job\x18\x04 \x01(\rR\x03job\x12#\n" +
 	"\rsubmission_id\x18\x05 \x01(\tR\fsubmissionId\x12#\n" +
-	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\x12\x12\n" +
-	"\x04gpus\x18d \x01(\rR\x04gpus\"\xc6\x01\n" +
+	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\x126\n" +
+	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\x12\x12\n" +
+	"\x04gpus\x18d \x01(\rR\x04gpus\"\xfe\x01\n" +
 	"\vLeaseDemand\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x120\n" +
 	"\tresources\x18\x02 \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12-\n" +
 	"\bstrategy\x18\x03 \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12\x12\n" +
 	"\x04want\x18\x04 \x01(\rR\x04want\x12\x18\n" +
 	"\abacklog\x18\x05 \x01(\rR\abacklog\x12\x12\n" +
-	"\x04near\x18\x06 \x01(\rR\x04near\"\xa6\x01\n" +
+	"\x04near\x18\x06 \x01(\rR\x04near\x126\n" +
+	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\"\xa6\x01\n" +
 	"\n" +
 	"LeaseGrant\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x12\x14\n" +
@@ -2693,11 +2720,12 @@ const file_local_proto_rawDesc = "" +
 	"\x04node\x18\x01 \x01(\rR\x04node\";\n" +
 	"\vLeaseReturn\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12\x16\n" +
-	"\x06broken\x18\x02 \x01(\bR\x06broken\"`\n" +
+	"\x06broken\x18\x02 \x01(\bR\x06broken\"\x82\x01\n" +
 	"\tLeaseGone\x12\x14\n" +
 	"\x05lease\x18\x01 \x01(\x04R\x05lease\x12'\n" +
 	"\x04died\x18\x02 \x01(\v2\x13.gray.v1.WorkerDiedR\x04died\x12\x14\n" +
-	"\x05class\x182 \x01(\rR\x05class\"#\n" +
+	"\x05class\x182 \x01(\rR\x05class\x12 \n" +
+	"\venvironment\x18< \x01(\tR\venvironment\"#\n" +
 	"\rReclaimLeases\x12\x12\n" +
 	"\x04idle\x18Z \x01(\bR\x04idle\"#\n" +
 	"\aBlocked\x12\x18\n" +
@@ -2822,9 +2850,10 @@ var file_local_proto_goTypes = []any{
 	(*NodeDead)(nil),        // 42: gray.v1.NodeDead
 	(*ListRequest)(nil),     // 43: gray.v1.ListRequest
 	(*MovedRequest)(nil),    // 44: gray.v1.MovedRequest
-	(*Resources)(nil),       // 45: gray.v1.Resources
-	(*Strategy)(nil),        // 46: gray.v1.Strategy
-	(*WorkerDied)(nil),      // 47: gray.v1.WorkerDied
+	(*Environment)(nil),     // 45: gray.v1.Environment
+	(*Resources)(nil),       // 46: gray.v1.Resources
+	(*Strategy)(nil),        // 47: gray.v1.Strategy
+	(*WorkerDied)(nil),      // 48: gray.v1.WorkerDied
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -2870,19 +2899,21 @@ var file_local_proto_depIdxs = []int32{
 	44, // 40: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
 	0,  // 41: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
 	4,  // 42: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	45, // 43: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	46, // 44: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	47, // 45: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	20, // 46: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	38, // 47: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	38, // 48: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	37, // 49: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	37, // 50: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	51, // [51:51] is the sub-list for method output_type
-	51, // [51:51] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	45, // 43: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	46, // 44: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	47, // 45: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	45, // 46: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	48, // 47: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	20, // 48: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	38, // 49: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	38, // 50: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	37, // 51: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	37, // 52: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	53, // [53:53] is the sub-list for method output_type
+	53, // [53:53] is the sub-list for method input_type
+	53, // [53:53] is the sub-list for extension type_name
+	53, // [53:53] is the sub-list for extension extendee
+	0,  // [0:53] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }

@@ -13,8 +13,10 @@ type Info struct {
 	Process  string // the node's and the process's number: n1.p3
 	Task     string // id; empty outside of tasks
 	Function string // the task's function or the actor's method; empty outside of tasks
-	Attempt  int    // of the task: 0 the first time, 1 after its process died once
+	Attempt  int    // of the task: 0 the first time, one more after each crash or error that was retried
 	Actor    string // id; empty outside of actors
+	// Resources are what the task holds, or the actor while it lives: "CPU", "memory" in bytes, …
+	Resources map[string]float64
 }
 
 // Current describes the task, or the driver, that ctx belongs to.
@@ -23,6 +25,10 @@ func Current(ctx context.Context) Info {
 	info := Info{Job: p.Welcome().GetSubmissionId(), Node: p.Welcome().GetNode(), Process: p.ID().String()}
 	if t, ok := process.TaskFromContext(ctx); ok {
 		info.Task, info.Function, info.Attempt = t.ID.String(), t.Function, t.Attempt
+		info.Resources = make(map[string]float64, len(t.Resources))
+		for name, units := range t.Resources {
+			info.Resources[name] = float64(units) / resourceUnit
+		}
 		if !t.Actor.IsZero() {
 			info.Actor = t.Actor.String()
 		}

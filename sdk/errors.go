@@ -20,8 +20,15 @@ type TaskError struct {
 	Stack    string // of the worker's goroutine; empty unless it panicked
 	Node     uint32 // the number of the node that it ran on: 1 is n1
 	PID      int
-	Attempt  int // 0 for the first
+	Attempt  int    // 0 for the first
+	Task     string // its id
+	// Cause is the error of another task, actor or object that the function returned, or
+	// wrapped; nil if there is none. Its words are in Message.
+	Cause error
 }
+
+// Unwrap lets errors.As and errors.Is find the root of what went wrong.
+func (e *TaskError) Unwrap() error { return e.Cause }
 
 func (e *TaskError) Error() string {
 	if e.Stack != "" {
@@ -29,6 +36,21 @@ func (e *TaskError) Error() string {
 	}
 	return fmt.Sprintf("%s failed (pid %d on n%d): %s", e.Function, e.PID, e.Node, e.Message)
 }
+
+// InputFailedError says that a task never ran since an input of it failed, and why that one
+// did: the errors behind lead from task to task to the root, which errors.As finds.
+type InputFailedError struct {
+	Function string
+	Task     string // its id
+	Err      error  // of the input
+}
+
+func (e *InputFailedError) Error() string {
+	return fmt.Sprintf("%s did not run, as an input failed: %v", e.Function, e.Err)
+}
+
+// Unwrap returns what became of the input.
+func (e *InputFailedError) Unwrap() error { return e.Err }
 
 // Death says how a process ended.
 type Death struct {
@@ -194,14 +216,28 @@ func typed(err error) error {
 	if !errors.As(err, &remote) {
 		return err
 	}
-	detail := fromProto(remote.Detail)
+	var detail error = &received{fromProto(remote.Detail), remote.Detail}
 	if outer := strings.TrimSuffix(err.Error(), remote.Error()); outer != "" {
 		return fmt.Errorf("%s%w", outer, detail)
 	}
 	return detail
 }
 
+// received is an error from another process, with what it takes to send it on.
+type received struct {
+	error
+	detail *proto.Error
+}
+
+func (e *received) Unwrap() error { return e.error }
+
+// Remote returns the error as it travels.
+func (e *received) Remote() *proto.Error { return e.detail }
+
 func fromProto(e *proto.Error) error {
+	if e.GetOfInput() {
+		return &InputFailedError{e.GetFunction(), e.GetTask(), fromProto(e.GetCause())}
+	}
 	death := Death{
 		Message: e.GetMessage(), ExitCode: int(e.GetExitCode()), Signal: e.GetSignal(),
 		Node: e.GetNode(), PID: int(e.GetPid()), LogTail: e.GetLogTail(),
@@ -211,10 +247,14 @@ func fromProto(e *proto.Error) error {
 	}
 	switch e.GetKind() {
 	case proto.Error_TASK, proto.Error_PANIC:
-		return &TaskError{
+		t := &TaskError{
 			Function: e.GetFunction(), Message: e.GetMessage(), Stack: e.GetStack(),
-			Node: e.GetNode(), PID: int(e.GetPid()), Attempt: int(e.GetAttempt()),
+			Node: e.GetNode(), PID: int(e.GetPid()), Attempt: int(e.GetAttempt()), Task: e.GetTask(),
 		}
+		if e.GetCause() != nil {
+			t.Cause = fromProto(e.GetCause())
+		}
+		return t
 	case proto.Error_CANCELLED:
 		return &markedError{e.GetFunction() + ": " + e.GetMessage(), context.Canceled}
 	case proto.Error_DEADLINE:

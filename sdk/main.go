@@ -19,10 +19,13 @@ const closeTimeout = 10 * time.Second
 // the connection to the cluster is lost.
 //
 // What precedes Main in main runs in workers too, with the driver's arguments, so
-// flags may be parsed there.
+// flags may be parsed there; opts apply in them, too.
 //
 //go:noinline
-func Main(run func(ctx context.Context) error) {
+func Main(run func(ctx context.Context) error, opts ...JobOption) {
+	for _, f := range opts {
+		f()
+	}
 	os.Exit(drive(run))
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/gray-runtime/gray/proto"
@@ -36,6 +37,11 @@ type options struct {
 	saveEvery       int // calls; -1: not set
 	lightweight     bool
 
+	// TASKS
+	retryIf func(error) bool
+	envVars map[string]string
+	chain   []Option // that made these of the kind's defaults
+
 	taskOnly, actorOnly string // the option that applies to one of them only
 }
 
@@ -49,10 +55,11 @@ func actorDefaults() options {
 }
 
 func (o options) with(opts []Option) options {
-	o.resources = maps.Clone(o.resources)
+	o.resources, o.envVars = maps.Clone(o.resources), maps.Clone(o.envVars)
 	for _, f := range opts {
 		f(&o)
 	}
+	o.chain = append(slices.Clip(o.chain), opts...)
 	return o
 }
 
@@ -97,9 +104,9 @@ func Resource(name string, amount float64) Option {
 	return func(o *options) { o.resource(name, amount) }
 }
 
-// MaxRetries sets how often a task is run again after its process or node died:
-// 3 for tasks unless set, 0 for never, -1 without bound. An error that the
-// function returns is not retried.
+// MaxRetries sets how often a task is run again after its process or node died, or
+// after an error that RetryIf chose: 3 for tasks unless set, 0 for never, -1 without
+// bound. Other errors are not retried.
 func MaxRetries(n int) Option {
 	return func(o *options) { o.maxRetries, o.taskOnly = n, "MaxRetries" }
 }

@@ -37,6 +37,15 @@ var programs = map[string]func(){
 		t := gray.Task(func(context.Context, int) (int, error) { return 0, nil })
 		gray.Main(func(ctx context.Context) error { t.Remote(ctx, 1); return nil })
 	},
+	"defaults": func() {
+		gray.Main(func(ctx context.Context) error {
+			_, err := gray.Get(ctx, crashes.Remote(ctx, 1))
+			n, err2 := gray.Get(ctx, crashes.Options(gray.MaxRetries(1)).Remote(ctx, 1))
+			s, err3 := gray.Get(ctx, nestedGreeting.Remote(ctx, gray.None{}))
+			fmt.Fprintln(os.Stdout, err != nil, n, s)
+			return errors.Join(err2, err3)
+		}, gray.TaskDefaults(gray.MaxRetries(0), gray.EnvVars(map[string]string{"GREETING": "all"})))
+	},
 	"prints": func() {
 		gray.Main(func(ctx context.Context) error {
 			dir, err := os.MkdirTemp("", "gray")
@@ -122,6 +131,24 @@ func TestMainFails(t *testing.T) {
 		t.Errorf("exit: %v", err)
 	}
 	contains(t, errs.String(), "program_test.go", "make it a package-level variable")
+}
+
+// nestedGreeting tells what a task of its own sees.
+var nestedGreeting = gray.Task(func(ctx context.Context, _ gray.None) (string, error) {
+	in, err := gray.Get(ctx, greeting.Remote(ctx, "GREETING"))
+	return in.Value, err
+})
+
+// TestTaskDefaults: a job's defaults hold where a task doesn't say otherwise. (The workers here
+// take their role before Main.)
+func TestTaskDefaults(t *testing.T) {
+	cmd, out, errs := program(t, "defaults", "unix:"+shared(t).Sockets()[0])
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, errs)
+	}
+	if out.String() != "true 1 all/all\n" {
+		t.Errorf("%q", out)
+	}
 }
 
 // TestOutput: what workers write reaches the driver with who wrote it.

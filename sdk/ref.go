@@ -268,11 +268,26 @@ func Wait[T any](ctx context.Context, refs []Ref[T], n int) (ready, pending []Re
 // Cancel ends the task or actor call that makes the object. One that hasn't
 // begun never will; one that runs has its context cancelled. Its reference then
 // fails with an error that is context.Canceled, unless the task was already
-// complete. The tasks that it submitted and that aren't complete are cancelled with it.
-// Only the process that submitted a task can cancel it.
-func Cancel[T any](ctx context.Context, r Ref[T]) error {
+// complete. The tasks that it submitted and that aren't complete are cancelled with it,
+// and those that they submitted, at any depth. Only the process that submitted a task can
+// cancel it.
+func Cancel[T any](ctx context.Context, r Ref[T], opts ...CancelOption) error {
 	if r.o == nil {
 		return fmt.Errorf("cancel: %w", errZeroRef)
 	}
-	return typed(processOf(ctx).Cancel(r.o))
+	var o cancelOptions
+	for _, f := range opts {
+		f(&o)
+	}
+	return typed(processOf(ctx).Cancel(r.o, o.force))
 }
+
+// CancelOption changes how Cancel ends a task.
+type CancelOption func(*cancelOptions)
+
+type cancelOptions struct{ force bool }
+
+// Force has Cancel kill the process that runs the task, whatever the task does. Tasks that
+// wait behind it in that process run elsewhere and lose no attempt; what the task had submitted
+// ends with it. A call of an actor can't be cancelled so: see Kill.
+func Force() CancelOption { return func(o *cancelOptions) { o.force = true } }

@@ -151,26 +151,63 @@ func TestStreamBreak(t *testing.T) {
 	eventually(t, "the task is told to stop", func() bool { return exists(filepath.Join(dir, "stopped")) })
 }
 
+// TestStreamWindow: a task is ahead of its consumer by a thousand items, or by 64 when they
+// are over 1 KiB.
 func TestStreamWindow(t *testing.T) {
-	ctx, dir := limited(shared(t).ctx, t), t.TempDir()
-	const window = 64
-	last := 0
-	for r, err := range flows.Remote(ctx, flow{Items: 200, Size: 8, Dir: dir}) {
+	ctx := limited(shared(t).ctx, t)
+	for itemSize, window := range map[int]int{8: 1024, 2 << 10: 64} {
+		dir, last := t.TempDir(), 0
+		for r, err := range flows.Remote(ctx, flow{Items: 3 * window, Size: itemSize, Dir: dir}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i := number(get(ctx, t, r)); i == 0 {
+				eventually(t, "the window is used", func() bool { return exists(filepath.Join(dir, fmt.Sprint("yielded", window))) })
+				get(ctx, t, square.Options(gray.NumCPUs(2)).Remote(ctx, 1)) // the stream's CPU is lent out: it waits
+				if exists(filepath.Join(dir, fmt.Sprint("yielded", window+2))) {
+					t.Error("the task is further ahead than the window")
+				}
+			} else {
+				last = i
+			}
+		}
+		if last != 3*window-1 {
+			t.Errorf("the last item is %d", last)
+		}
+	}
+}
+
+// mixedItems yields items of all sizes.
+var mixedItems = gray.Stream(func(_ context.Context, n int, yield func([]byte) bool) error {
+	for i := range n {
+		item := make([]byte, 8)
+		switch {
+		case i%500 == 7:
+			item = make([]byte, 200<<10) // goes through the store
+		case i%11 == 3 || i%1000 < 150:
+			item = make([]byte, 4<<10)
+		}
+		copy(item, fmt.Sprint(i))
+		if !yield(item) {
+			return nil
+		}
+	}
+	return nil
+})
+
+func TestStreamMixed(t *testing.T) {
+	ctx, n := limited(shared(t).ctx, t), 0
+	for r, err := range mixedItems.Remote(ctx, 5000) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if i := number(get(ctx, t, r)); i == 0 {
-			eventually(t, "the window is used", func() bool { return exists(filepath.Join(dir, fmt.Sprint("yielded", window))) })
-			get(ctx, t, square.Options(gray.NumCPUs(2)).Remote(ctx, 1)) // the stream's CPU is lent out: it waits
-			if exists(filepath.Join(dir, fmt.Sprint("yielded", window+2))) {
-				t.Error("the task is further ahead than the window")
-			}
-		} else {
-			last = i
+		if got := number(get(ctx, t, r)); got != n {
+			t.Fatalf("item %d comes as the %d-th", got, n)
 		}
+		n++
 	}
-	if last != 199 {
-		t.Errorf("the last item is %d", last)
+	if n != 5000 {
+		t.Errorf("%d items", n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -324,5 +325,24 @@ func TestCurrent(t *testing.T) {
 	// The function is anonymous, so that its place names it.
 	if !regexp.MustCompile(`\.func@task_test\.go:\d+$`).MatchString(there.Function) {
 		t.Errorf("the function has no telling name: %s", there.Function)
+	}
+}
+
+func TestCurrentResources(t *testing.T) {
+	ctx := limited(shared(t).ctx, t)
+	got := get(ctx, t, where.Options(gray.NumCPUs(0.5), gray.Memory(1<<20)).Remote(ctx, gray.None{}))
+	if want := map[string]float64{"CPU": 0.5, "memory": 1 << 20}; !maps.Equal(got.Resources, want) {
+		t.Errorf("%v, want %v", got.Resources, want)
+	}
+	h := counters.Options(gray.NumCPUs(0.25)).Remote(ctx, countSpec{})
+	of := get(ctx, t, gray.Call(ctx, h, (*counter).Who, gray.None{}))
+	if of.Resources["CPU"] != 0.25 || of.Actor == "" {
+		t.Errorf("an actor: %+v", of)
+	}
+	if err := gray.Kill(ctx, h); err != nil {
+		t.Error(err)
+	}
+	if of := gray.Current(ctx); of.Resources != nil || of.Task != "" || of.Job == "" {
+		t.Errorf("the driver: %+v", of)
 	}
 }

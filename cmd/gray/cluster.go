@@ -30,6 +30,7 @@ type cluster interface {
 	// StopJob reports whether the job was running.
 	StopJob(ctx context.Context, id string) (bool, error)
 	Logs(ctx context.Context, id string) (string, error)
+	TaskLogs(ctx context.Context, id string) (string, error)
 	// FollowLogs writes what the job has written and writes, until it ends; lost
 	// is told when the head has gone away and is waited for.
 	FollowLogs(ctx context.Context, id string, w io.Writer, lost func(error)) error

@@ -148,6 +148,15 @@ func (c *Client) Logs(ctx context.Context, id string) (string, error) {
 	return out.Logs, nil
 }
 
+// TaskLogs returns what a task has written so far.
+func (c *Client) TaskLogs(ctx context.Context, id string) (string, error) {
+	out, err := get[LogsResponse](ctx, c, "/api/v0/tasks/"+url.PathEscape(id)+"/logs")
+	if err != nil {
+		return "", err
+	}
+	return out.Logs, nil
+}
+
 // Stop asks a job to end; false says that it was over. The job's status tells
 // when it has ended.
 func (c *Client) Stop(ctx context.Context, id string) (bool, error) {

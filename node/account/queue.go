@@ -25,6 +25,7 @@ type Demand struct {
 	Place     sched.Demand // as sched sees it
 	Strategy  any          // as its user does
 	InGroup   bool         // its room is in a placement group
+	Workers   any          // of what environment; its user's
 	Want      int
 	Pending   int // of Want: being started, or asked of another node
 	Backlog   int
@@ -73,7 +74,7 @@ func (q *Queue) Set(d Demand) *Demand {
 		q.enter(old) // a new arrival
 	}
 	if d.Want > 0 {
-		old.Resources, old.Shape, old.Place, old.Strategy, old.InGroup = d.Resources, d.Shape, d.Place, d.Strategy, d.InGroup
+		old.Resources, old.Shape, old.Place, old.Strategy, old.InGroup, old.Workers = d.Resources, d.Shape, d.Place, d.Strategy, d.InGroup, d.Workers
 		old.Reason, old.Never = "", false
 	}
 	old.Want, old.Backlog = max(0, d.Want), d.Backlog

@@ -11,5 +11,7 @@
 //     disk didn't take; past its limit
 //     it is renamed to NAME.1 once more and begun anew.
 //  2. Lines of one pipe reach the sink in order; a line longer than MaxLine is cut.
-//  3. When Output.Done is closed every line read was handed to the sink.
+//  3. Beside a file, NAME.tasks says from which offset on it is of which task, as far as
+//     can be told when the bytes are read from the pipe.
+//  4. When Output.Done is closed every line read was handed to the sink.
 package logs

@@ -23,6 +23,7 @@ type File struct {
 	lost    int   // bytes that the disk didn't take, not told of yet
 	closed  bool
 	changed chan struct{} // closed at the next write or at Close
+	marks   marks
 }
 
 // Open appends to the log file at path, made with mode 0600.
@@ -53,8 +54,18 @@ func (l *File) Rename(path string) error {
 	if err := os.Rename(l.path, path); err != nil {
 		return fmt.Errorf("rename log: %w", err)
 	}
+	l.marks.moved(l.path, path)
 	l.path = path
 	return nil
+}
+
+// WriteOf is Write of what a task has written, if one runs; it can be found by the task's
+// name then.
+func (l *File) WriteOf(task string, p []byte) (int, error) {
+	l.mu.Lock()
+	l.marks.task = task
+	l.mu.Unlock()
+	return l.Write(p)
 }
 
 // Write appends p. What the disk doesn't take is lost, and the file says so once
@@ -83,6 +94,7 @@ func (l *File) append(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+	l.marks.at(l.path, l.end-l.base)
 	n, err := l.f.Write(p)
 	l.end += int64(n)
 	close(l.changed)
@@ -103,6 +115,7 @@ func (l *File) rotate() error {
 	}
 	l.f.Close()
 	l.f, l.base = f, l.end
+	l.marks.rotated(l.path)
 	return nil
 }
 
@@ -168,5 +181,6 @@ func (l *File) Release() error {
 	l.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.marks.close()
 	return l.f.Close()
 }

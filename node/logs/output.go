@@ -34,6 +34,7 @@ type Batch struct {
 type Config struct {
 	File *File         // gets every byte; may be nil
 	Name func() string // what the process runs now
+	Task func() string // the task that it runs now, empty if none; may be nil
 	Sink func(Batch)   // gets the lines, one call at a time; may be nil
 }
 
@@ -99,7 +100,7 @@ func (o *Output) read(p *os.File, stderr bool) {
 		n, err := p.Read(buf)
 		if n > 0 {
 			if o.cfg.File != nil {
-				o.cfg.File.Write(buf[:n])
+				o.cfg.File.WriteOf(o.task(), buf[:n])
 			}
 			line, cut = o.split(buf[:n], line, cut, stderr)
 		}
@@ -110,6 +111,13 @@ func (o *Output) read(p *os.File, stderr bool) {
 			return
 		}
 	}
+}
+
+func (o *Output) task() string {
+	if o.cfg.Task == nil {
+		return ""
+	}
+	return o.cfg.Task()
 }
 
 // split adds chunk's whole lines, the first beginning with rest, and returns

@@ -178,13 +178,15 @@ type Creation struct {
 
 // newActor makes the object that stands for an actor that this process is about to create,
 // and has the node count who holds it.
-func (p *Process) newActor(spec *graypb.ActorSpec) *Object {
+func (p *Process) newActor(c Creation) *Object {
+	spec := c.Spec
 	o := &Object{p: p, id: ids.ObjectID(p.numbered(p.next.Add(1)).AsActor()), content: actorContent}
 	o.mu.Lock()
 	o.watch()
 	o.trace.escaped = true // the node knows it
 	o.mu.Unlock()
 	spec.Id, spec.Job, spec.CreatorNode = o.id.Bytes(), uint32(p.job), uint32(p.self.Node)
+	spec.Environment = p.environment(c.Submission.Options.EnvVars)
 	if !spec.GetDetached() {
 		p.node.send(&graypb.ToNode{Body: &graypb.ToNode_BorrowObjects{BorrowObjects: &graypb.BorrowObjects{Ids: [][]byte{spec.Id}}}})
 	}
@@ -194,7 +196,7 @@ func (p *Process) newActor(spec *graypb.ActorSpec) *Object {
 // CreateActor starts an actor and returns the object that stands for it at once.
 // What goes wrong is told to its callers.
 func (p *Process) CreateActor(c Creation) *Object {
-	o := p.newActor(c.Spec)
+	o := p.newActor(c)
 	a := p.actors.created(ids.ActorID(o.id), c.Spec)
 	if c.Submission.Err != nil {
 		a.die(c.Submission.Err)
@@ -224,7 +226,7 @@ func (p *Process) GetOrCreateActor(ctx context.Context, c Creation) (*Object, *g
 		if c.Submission.Err != nil {
 			return nil, nil, &RemoteError{c.Submission.Err}
 		}
-		o = p.newActor(c.Spec)
+		o = p.newActor(c)
 		a := p.actors.created(ids.ActorID(o.id), c.Spec)
 		err = a.create(ctx, c, true)
 		close(a.created)

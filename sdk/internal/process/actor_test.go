@@ -13,7 +13,7 @@ import (
 func TestActorLinesGo(t *testing.T) {
 	p := testProcess(t)
 	lines := func() int { return len(p.actors.m) }
-	own := p.newActor(&proto.ActorSpec{})
+	own := p.newActor(Creation{Spec: &proto.ActorSpec{}, Submission: Submission{Options: &TaskOptions{}}})
 	a := p.actors.created(ids.ActorID(own.id), &proto.ActorSpec{MaxPendingCalls: 1})
 	close(a.created)
 	a.connecting = true // there's no head to ask

@@ -5,9 +5,16 @@ import "context"
 // abort ends a running task before its time, and the tasks that it submitted; of
 // one that has just ended they may be its result. The worker's lock may be held.
 func (in *Invocation) abort(cause error) {
+	in.aborted.Store(true) // first: what is submitted from now on sees it, what was is found
 	if in.ctx.cancel(cause) {
 		in.w.p.spawn(func() { in.w.p.cancelChildren(in.serial) })
 	}
+}
+
+// taskOf returns the task that ctx belongs to, nil outside of tasks.
+func taskOf(ctx context.Context) *Invocation {
+	in, _ := ctx.Value(taskKey).(*Invocation)
+	return in
 }
 
 // parentOf returns the serial number of the task that ctx belongs to, 0 outside of
@@ -16,15 +23,24 @@ func (p *Process) parentOf(ctx context.Context) uint64 {
 	if p.worker == nil {
 		return 0
 	}
-	if in, ok := ctx.Value(taskKey).(*Invocation); ok {
+	if in := taskOf(ctx); in != nil {
 		return in.serial
 	}
 	return 0
 }
 
-// cancelChildren cancels the tasks, queued or in flight, that a task of this
-// process submitted. Those that wait for them fail with them; calls of actors are
-// the actors' own business.
+// adopted cancels a task that one has submitted which was cancelled, or timed out, before.
+func (p *Process) adopted(ctx context.Context, t *Task) {
+	if t.parent == 0 {
+		return
+	}
+	if in := taskOf(ctx); in.aborted.Load() && ctx.Err() != nil {
+		_ = p.Cancel(t.obj, false) // its own object: there is no error
+	}
+}
+
+// cancelChildren cancels the tasks that a task of this process submitted; calls of
+// actors are the actors' own business.
 func (p *Process) cancelChildren(parent uint64) {
 	var children []*Object
 	add := func(q *taskQueue) {
@@ -34,6 +50,12 @@ func (p *Process) cancelChildren(parent uint64) {
 			}
 		}
 	}
+	held := func(t *Task, _ heldFor) {
+		if t.parent == parent && t.actor == nil {
+			children = append(children, t.obj)
+		}
+	}
+	p.held.each(held)
 	for _, c := range p.leases.list() {
 		c.mu.Lock()
 		add(&c.queue)
@@ -42,8 +64,9 @@ func (p *Process) cancelChildren(parent uint64) {
 		}
 		c.mu.Unlock()
 	}
+	p.held.each(held) // again: what failed meanwhile may wait for another attempt
 	for _, o := range children {
-		_ = p.Cancel(o) // its own object: there is no error
+		_ = p.Cancel(o, false)
 	}
 }
 

@@ -32,6 +32,8 @@ type TaskInfo struct {
 	Function string
 	Attempt  int // 0 for the first
 	Actor    ids.ActorID
+	// Resources are what the task holds, or its actor, in units of 1/10,000.
+	Resources map[string]int64
 }
 
 // TaskFromContext returns the task that ctx belongs to; false outside of tasks.
@@ -40,9 +42,9 @@ func TaskFromContext(ctx context.Context) (TaskInfo, bool) {
 	if !ok {
 		return TaskInfo{}, false
 	}
-	t := TaskInfo{Function: in.fn.Name, Attempt: int(in.call.attempt)}
+	t := TaskInfo{Function: in.fn.Name, Attempt: int(in.call.attempt), Resources: in.resources()}
 	if in.peer != nil {
-		t.ID = ids.ObjectID{Cluster: in.w.p.cluster, Owner: in.peer.owner, Number: in.call.number}
+		t.ID = in.id()
 	}
 	if in.light != nil {
 		t.Actor = ids.ActorID(in.light.id.object(in.w.p.cluster))

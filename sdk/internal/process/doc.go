@@ -10,10 +10,11 @@
 // Invariants:
 //  1. An object completes once; what completes it later is dropped.
 //  2. A task is pushed only when every reference in its input is complete.
-//  3. A task is in one place: waiting for inputs, in a class's queue, or in
-//     flight on one lease.
+//  3. A task is in one place: waiting for inputs or for another attempt, in a class's queue,
+//     or in flight on one lease.
 //  4. References in a task's input are held until the task's reply, an actor's handle
 //     until the replies to its calls.
+//  5. Who submits waits, outside of every lock, while too much isn't done; what ends tasks never does.
 //
 // Lock order: the tables of actors and of hosts, then class or actor, then object; host, then
 // worker; wire.Conn's own lock is innermost.

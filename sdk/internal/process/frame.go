@@ -19,6 +19,8 @@ import (
 //	         base 8, n uv, n × place uv (of a further run only), order (of a lightweight actor's only),
 //	         n uv, n × dependency, argument
 //	  cancel number 8
+//	  grant  n uv, n × (length uv, name, amount uv)    what the lease's tasks hold
+//	  kill   number 8                    cancel, by ending the process if it runs
 //	  credit number 8, items uv          the stream may be so many items ahead in all
 //	  ack    number 8                    references inside that result are borrowed now
 //	worker to owner
@@ -49,6 +51,8 @@ const (
 	frameItemStored
 	frameEnd
 	frameAgain
+	frameKill
+	frameGrant
 )
 
 // Flags of a pushed task.

@@ -3,6 +3,7 @@ package process
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"testing"
@@ -85,6 +86,18 @@ func TestFramesReturn(t *testing.T) {
 	}
 }
 
+func TestGrant(t *testing.T) {
+	want := map[string]int64{"CPU": 5000, "a resource": 1 << 40}
+	r := reader{b: appendGrant(nil, want)[1:]}
+	if got := r.grant(); r.err != nil || !maps.Equal(got, want) {
+		t.Errorf("%v, %v", got, r.err)
+	}
+	r = reader{b: appendGrant(nil, want)[1:9]}
+	if r.grant(); r.err == nil {
+		t.Error("half a grant was read")
+	}
+}
+
 // TestHugeCounts: what a frame announces costs no memory before it's there.
 func TestHugeCounts(t *testing.T) {
 	c := appendCall(nil, &call{number: 1})
@@ -157,6 +170,8 @@ func FuzzHandle(f *testing.F) {
 	f.Add(binary.AppendUvarint(append([]byte{frameCredit}, number...), 99))
 	f.Add(append([]byte{frameAck}, number...))
 	f.Add([]byte{frameOpen})
+	f.Add(append([]byte{frameKill}, number...))
+	f.Add(appendGrant(nil, map[string]int64{"CPU": 1}))
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		w := testWorker()
 		p := &peer{holds: map[uint64][]*Object{}}

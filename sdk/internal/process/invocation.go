@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -26,8 +27,10 @@ type Invocation struct {
 	fn      *Function
 	credit  credit
 	yielded uint64
-	direct  *Object // the borrowed input, until the task has ended
-	value   reply   // set by Return
+	large   bool        // the last item
+	aborted atomic.Bool // cancelled, or over its time
+	direct  *Object     // the borrowed input, until the task has ended
+	value   reply       // set by Return
 	borrows chan *graypb.ToProcess
 	started func(*graypb.Error) // of a constructor
 	saved   []byte              // of a constructor: the state to go on from; nil: none
@@ -129,7 +132,7 @@ func (in *Invocation) Return(v Value) error {
 
 // Yield sends one item of a stream; false asks to stop.
 func (in *Invocation) Yield(v Value) (bool, error) {
-	if !in.credit.wait(in, in.yielded) {
+	if !in.credit.wait(in) {
 		return false, nil
 	}
 	in.yielded++
@@ -149,6 +152,7 @@ func (in *Invocation) Yield(v Value) (bool, error) {
 		return false, err
 	}
 	r.number = number
+	in.large = r.kind == frameItemStored || len(r.value) > smallItem
 	if len(refs) > 0 {
 		in.peer.hold(number, refs)
 	}
@@ -343,6 +347,8 @@ func (in *Invocation) describe(err error) *graypb.Error {
 	var remote *RemoteError
 	var result *ResultError
 	var input *InputError
+	var retry *RetryError
+	var got interface{ Remote() *graypb.Error }
 	switch cause := in.ctx.Err(); {
 	case cause != nil && errors.Is(cause, context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded):
 		e.Kind = graypb.Error_DEADLINE
@@ -354,7 +360,10 @@ func (in *Invocation) describe(err error) *graypb.Error {
 		if errors.As(err, &remote) {
 			e.Kind = remote.Detail.Kind
 		}
+	case errors.As(err, &got):
+		e.Cause = bounded(got.Remote())
 	}
+	e.Retry = errors.As(err, &retry) && (e.Kind == graypb.Error_TASK || e.Kind == graypb.Error_DEADLINE)
 	return e
 }
 
@@ -366,6 +375,9 @@ func (in *Invocation) fail(e *graypb.Error) {
 		e.Function = in.fn.Name
 	}
 	e.Node, e.Pid, e.Attempt = uint32(in.w.p.self.Node), int32(os.Getpid()), uint32(in.call.attempt)
+	if in.peer != nil {
+		e.Task = in.id().String()
+	}
 	if len(e.Message) > maxMessage {
 		e.Message = fmt.Sprintf("%s… (%d bytes)", e.Message[:maxMessage], len(e.Message))
 	}
@@ -399,10 +411,14 @@ func (c *credit) raise(limit uint64) {
 }
 
 // wait returns when another item may be sent; false when the task is to stop.
-func (c *credit) wait(in *Invocation, sent uint64) bool {
+func (c *credit) wait(in *Invocation) bool {
+	need := in.yielded
+	if in.large {
+		need += streamWindow - largeWindow
+	}
 	for {
 		c.mu.Lock()
-		if sent < c.limit {
+		if need < c.limit {
 			c.mu.Unlock()
 			return in.ctx.Err() == nil
 		}

@@ -48,6 +48,7 @@ type class struct {
 	number    uint32
 	resources map[string]int64
 	strategy  *proto.Strategy
+	env       *proto.Environment
 	near      ids.NodeID // that has most of the tasks' inputs; 0: none stands out
 	key       string
 
@@ -89,13 +90,14 @@ func (lt *leaseTable) classOf(o *TaskOptions) *class {
 	if c := o.class.Load(); c != nil && c.p == lt.p {
 		return c
 	}
-	key := classKey(o)
+	env := lt.p.environment(o.EnvVars)
+	key := classKey(o, env)
 	lt.mu.Lock()
 	defer lt.mu.Unlock()
 	c := lt.classes[key]
 	if c == nil {
 		lt.numbers++
-		c = &class{p: lt.p, number: lt.numbers, resources: o.Resources, strategy: o.Strategy, key: key, mu: new(sync.Mutex)}
+		c = &class{p: lt.p, number: lt.numbers, resources: o.Resources, strategy: o.Strategy, env: env, key: key, mu: new(sync.Mutex)}
 		lt.classes[key] = c
 	}
 	o.class.Store(c)
@@ -110,19 +112,20 @@ func (lt *leaseTable) nearClass(c *class, node ids.NodeID) *class {
 	near := lt.classes[key]
 	if near == nil {
 		lt.numbers++
-		near = &class{p: lt.p, number: lt.numbers, resources: c.resources, strategy: c.strategy, near: node, key: key, mu: c.mu}
+		near = &class{p: lt.p, number: lt.numbers, resources: c.resources, strategy: c.strategy, env: c.env, near: node, key: key, mu: c.mu}
 		lt.classes[key] = near
 	}
 	return near
 }
 
-func classKey(o *TaskOptions) string {
+func classKey(o *TaskOptions, env *proto.Environment) string {
 	names := make([]string, 0, len(o.Resources))
 	for n := range o.Resources {
 		names = append(names, n)
 	}
 	sort.Strings(names)
 	var b strings.Builder
+	b.WriteString(env.GetKey())
 	for _, n := range names {
 		fmt.Fprintf(&b, "%q:%d,", n, o.Resources[n])
 	}
@@ -282,6 +285,7 @@ func (c *class) announce() {
 	c.p.node.send(&proto.ToNode{Body: &proto.ToNode_LeaseDemand{LeaseDemand: &proto.LeaseDemand{
 		Class: c.number, Resources: &proto.Resources{Quantity: c.resources}, Strategy: c.strategy,
 		Want: uint32(want), Backlog: uint32(c.backlog()), Near: uint32(c.near),
+		Environment: c.env,
 	}}})
 }
 
@@ -336,6 +340,7 @@ func (lt *leaseTable) run(l *lease, address string) {
 		return
 	}
 	l.conn = conn
+	_ = conn.Append(func(b []byte) []byte { return appendGrant(b, c.resources) })
 	c.refill(l)
 	if l.inflight.len() == 0 {
 		l.idle = time.Now()
@@ -520,8 +525,8 @@ func (lt *leaseTable) close() {
 }
 
 // cancel takes t, of this class or one that differs in near, out of the queue's way or
-// tells its worker. What t makes is the caller's to complete.
-func (c *class) cancel(t *Task) {
+// tells its worker, which force ends. What t makes is the caller's to complete.
+func (c *class) cancel(t *Task, force bool) {
 	c.mu.Lock()
 	if t.class != nil {
 		c = t.class
@@ -536,7 +541,11 @@ func (c *class) cancel(t *Task) {
 		conn = l.conn
 	}
 	c.mu.Unlock()
-	if conn != nil {
+	switch {
+	case conn == nil:
+	case force:
+		l.kill(conn, t)
+	default:
 		sendCancel(conn, t)
 	}
 }

@@ -173,7 +173,7 @@ func TestBury(t *testing.T) {
 		t.Fatalf("%d in flight", l.inflight.len())
 	}
 	l.inflight.peek(0).attempt = 1 // its last
-	if err := p.Cancel(objects[4]); err != nil {
+	if err := p.Cancel(objects[4], false); err != nil {
 		t.Fatal(err)
 	}
 	l.ended = true

@@ -144,6 +144,9 @@ type RemoteError struct{ Detail *proto.Error }
 
 func (e *RemoteError) Error() string { return e.Detail.GetMessage() }
 
+// Remote returns the error as it travels.
+func (e *RemoteError) Remote() *proto.Error { return e.Detail }
+
 // asError makes of err what travels.
 func asError(err error) *proto.Error {
 	var remote *RemoteError

@@ -63,7 +63,7 @@ func TestNearClasses(t *testing.T) {
 	if base.queue.len() != 2 || two.queue.len() != 2 || two.near != 2 || two.number == base.number || len(p.leases.list()) != 3 {
 		t.Errorf("%d tasks here, %d near node %d, %d classes", base.queue.len(), two.queue.len(), two.near, len(p.leases.list()))
 	}
-	if err := p.Cancel(objects[1]); err != nil {
+	if err := p.Cancel(objects[1], false); err != nil {
 		t.Fatal(err)
 	}
 	if two.backlog() != 1 || base.backlog() != 2 {

@@ -147,6 +147,9 @@ func (p *Process) settle(conn *wire.Conn, o *outcome) {
 		if err := proto.Unmarshal(r.value, e); err != nil {
 			e = &graypb.Error{Message: fmt.Sprintf("the worker's error can't be read: %v", err)}
 		}
+		if e.Retry && p.retryLater(t) {
+			return
+		}
 		p.finish(t, &content{err: e})
 	case frameEnd:
 		if t.stream != nil {
@@ -250,7 +253,7 @@ func (lt *leaseTable) gone(g *graypb.LeaseGone) {
 	lt.mu.Unlock()
 	if l == nil {
 		if g.GetLease() == 0 {
-			lt.failDemand(g.GetClass(), g.GetDied().GetError())
+			lt.failDemand(g)
 		}
 		return
 	}
@@ -313,11 +316,11 @@ func (l *lease) bury() {
 		case removed:
 			failed = append(failed, t)
 		case starves && t.opts.MaxRetries != 0:
-			t.attempt++
+			t.spendAttempt()
 			t.spared++
 			starved = append(starved, t)
 		case t.mayRetry() || t.opts.MaxRetries != 0 && c.p.leases.leaves(l.node):
-			t.attempt++
+			t.spendAttempt()
 			if c.p.leases.leaves(l.node) {
 				t.spared++
 			}
@@ -349,19 +352,20 @@ func (l *lease) bury() {
 	}
 	for _, t := range failed {
 		e := proto.CloneOf(l.gone.GetError())
-		e.Function, e.Attempt = t.opts.Name, uint32(t.attempt)
+		e.Function, e.Attempt, e.Task = t.opts.Name, uint32(t.attempt), t.obj.id.String()
 		c.p.finish(t, &content{err: e})
 	}
 }
 
-// failDemand fails every queued task of a class, or of all if that is 0: the node
-// can't start workers for this job, or the class's placement group is gone.
-func (lt *leaseTable) failDemand(number uint32, e *graypb.Error) {
+// failDemand fails every queued task of a class or, without one, of an environment: the
+// class's placement group is gone, or the node can't start workers.
+func (lt *leaseTable) failDemand(g *graypb.LeaseGone) {
+	e := g.GetDied().GetError()
 	if e == nil {
 		e = &graypb.Error{Kind: graypb.Error_WORKER_CRASHED, Message: "the node can't start workers for this job"}
 	}
 	for _, c := range lt.list() {
-		if number != 0 && c.number != number {
+		if g.GetClass() != 0 && c.number != g.GetClass() || g.GetClass() == 0 && c.env.GetKey() != g.GetEnvironment() {
 			continue
 		}
 		var failed []*Task
@@ -373,7 +377,7 @@ func (lt *leaseTable) failDemand(number uint32, e *graypb.Error) {
 		c.mu.Unlock()
 		for _, t := range failed {
 			e := proto.CloneOf(e)
-			e.Function, e.Attempt = t.opts.Name, uint32(t.attempt)
+			e.Function, e.Attempt, e.Task = t.opts.Name, uint32(t.attempt), t.obj.id.String()
 			lt.p.finish(t, &content{err: e})
 		}
 	}

@@ -62,6 +62,8 @@ type Process struct {
 	ready   readyGroups
 	hosts   hostTable
 	waiting waitCount
+	held    heldTasks
+	pace    pacer
 	worker  *worker // nil in a driver
 	counts  taskCounts
 	failed  failures
@@ -89,6 +91,7 @@ func Connect(ctx context.Context, cfg Config) (*Process, error) {
 	}
 	p.ctx, p.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	p.done = p.ctx.Done()
+	p.pace.limit = paceLimit
 	p.reap.init(p.store.Size())
 	p.leases.init(p)
 	p.actors.init(p)

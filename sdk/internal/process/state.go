@@ -20,7 +20,7 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 	list := &proto.TaskList{Counts: []*proto.TaskCount{
 		{State: "FINISHED", Count: uint64(p.counts.finished.Load()), Job: uint32(p.job)},
 		{State: "FAILED", Count: uint64(p.counts.failed.Load()), Job: uint32(p.job)},
-		{State: "PENDING_ARGS", Count: uint64(max(p.counts.waiting.Load(), 0)), Job: uint32(p.job)},
+		{State: "PENDING_ARGS_AVAIL", Count: uint64(max(p.counts.waiting.Load(), 0)), Job: uint32(p.job)},
 	}}
 	limit := int(r.GetLimit())
 	if limit == 0 {
@@ -31,26 +31,13 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 		if len(list.Tasks) >= limit {
 			return
 		}
-		info := &proto.TaskInfo{
-			Id: t.obj.id.String(), Function: t.opts.Name, State: state, Job: uint32(p.job),
-			Attempt: uint32(t.attempt), OwnerNode: uint32(p.self.Node), OwnerProcess: p.self.Number,
-		}
-		if l != nil {
-			info.Node, info.Worker, info.Pid = uint32(l.node), l.process.Number, l.pid
-		}
-		if t.actor != nil {
-			info.Actor = t.actor.id.String()
-		}
-		if t.light != nil {
-			info.Actor = t.light.id.String()
-		}
-		list.Tasks = append(list.Tasks, info)
+		list.Tasks = append(list.Tasks, t.describeAt(state, l))
 	})
 	return list
 }
 
-// eachTask visits the tasks that are queued or with a worker, with their states and
-// leases, under the locks that guard them.
+// eachTask visits the tasks that aren't complete, with their states and leases, under the
+// locks that guard them.
 func (p *Process) eachTask(visit func(t *Task, state string, l *lease)) {
 	const pushed = "SUBMITTED_TO_WORKER"
 	each := func(q *taskQueue, state string, l *lease) {
@@ -70,6 +57,11 @@ func (p *Process) eachTask(visit func(t *Task, state string, l *lease)) {
 		each(&c.queue, "PENDING_NODE_ASSIGNMENT", nil)
 		c.mu.Unlock()
 	}
+	p.held.each(func(t *Task, why heldFor) {
+		if t.actor == nil { // calls keep their places in their actors' queues
+			visit(t, string(why), nil)
+		}
+	})
 	p.actors.mu.Lock()
 	clients := make([]*actorClient, 0, len(p.actors.m))
 	for _, a := range p.actors.m {
@@ -82,7 +74,7 @@ func (p *Process) eachTask(visit func(t *Task, state string, l *lease)) {
 		each(a.guests.slowOnes(), pushed, nil)
 		each(&a.queue, "PENDING_ACTOR", nil)
 		for _, lane := range a.guests.lanes {
-			each(lane, "PENDING_ARGS", nil)
+			each(lane, string(heldForInputs), nil)
 		}
 		a.mu.Unlock()
 	}

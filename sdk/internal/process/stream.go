@@ -12,18 +12,23 @@ import (
 
 const (
 	streamNumbers = 1 << 32 // object numbers that a stream reserves for itself and its items
-	streamWindow  = 64      // items that a stream's task may be ahead of its consumer
+	streamWindow  = 1024    // items that a stream's task may be ahead of its consumer
+	largeWindow   = 64      // and how many if the last was larger than this:
+	smallItem     = 1 << 10 // bytes
 )
 
-// Stream is the consumer's end of a streaming task.
+// Stream is the consumer's end of a streaming task, or the results of one that has several:
+// those are items, too, but their objects are there from the beginning.
 type Stream struct {
-	p    *Process
-	task *Task
+	p       *Process
+	task    *Task
+	results []*Object // by place, of a task with several; constant
 
 	mu       sync.Mutex
 	items    []*Object // arrived, not yet taken
 	arrived  uint64    // items seen, over all attempts
 	taken    uint64
+	told     uint64 // of taken, the task
 	total    uint64 // when complete
 	complete bool
 	closed   bool // what arrives now is garbage
@@ -33,14 +38,30 @@ type Stream struct {
 
 // SubmitStream submits a task that yields items.
 func (p *Process) SubmitStream(ctx context.Context, s Submission) *Stream {
+	return p.submitStream(ctx, s, 0)
+}
+
+// SubmitSeveral submits a task that yields n results.
+func (p *Process) SubmitSeveral(ctx context.Context, s Submission, n int) []*Object {
+	return p.submitStream(ctx, s, n).results
+}
+
+func (p *Process) submitStream(ctx context.Context, s Submission, results int) *Stream {
 	s.Options = p.captured(ctx, s.Options)
+	p.pace.await(ctx, p)
 	last := p.next.Add(streamNumbers)
 	t := &Task{
 		obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg,
-		parent: p.parentOf(ctx), site: s.Options.sites.here(1),
+		parent: p.parentOf(ctx), site: s.Options.sites.here(2),
 	}
+	p.pace.submitted(t)
 	t.stream = &Stream{p: p, task: t, wake: make(chan struct{}, 1)}
+	for i := range results {
+		o := &Object{p: p, id: p.numbered(t.obj.id.Number + 1 + uint64(i)), task: t}
+		t.stream.results = append(t.stream.results, o)
+	}
 	p.submit(t, s)
+	p.adopted(ctx, t)
 	return t.stream
 }
 
@@ -49,14 +70,17 @@ func (p *Process) SubmitStream(ctx context.Context, s Submission) *Stream {
 func (st *Stream) item(number uint64) *Object {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if number-st.task.obj.id.Number-1 != st.arrived {
+	if number-st.task.obj.id.Number-1 != st.arrived || st.results != nil && st.arrived == uint64(len(st.results)) {
 		return nil
+	}
+	st.arrived++
+	if st.results != nil {
+		return st.results[st.arrived-1]
 	}
 	o := &Object{p: st.p, id: st.p.numbered(number)}
 	if !st.closed {
 		st.items = append(st.items, o)
 	}
-	st.arrived++
 	st.signal()
 	return o
 }
@@ -103,8 +127,15 @@ func (st *Stream) finish(c *content) {
 	if c.err != nil && !st.complete {
 		st.err, st.complete, st.total = c.err, true, st.arrived
 	}
+	var failed []*Object
+	if c.err != nil && st.results != nil {
+		failed = st.results[st.arrived:]
+	}
 	st.mu.Unlock()
 	st.signal()
+	for _, o := range failed {
+		o.complete(c)
+	}
 }
 
 func (st *Stream) signal() {
@@ -129,13 +160,10 @@ func (st *Stream) Next(ctx context.Context) (*Object, error) {
 			o := st.items[0]
 			st.items = st.items[1:]
 			st.taken++
-			credit := st.taken%(streamWindow/2) == 0
-			taken := st.taken
 			st.mu.Unlock()
-			if credit {
-				st.credit(taken + streamWindow)
-			}
-			return o, st.p.Wait(ctx, o)
+			err := st.p.Wait(ctx, o)
+			st.credit(o)
+			return o, err
 		}
 		complete, err := st.complete && st.taken >= st.total, st.err
 		st.mu.Unlock()
@@ -158,8 +186,24 @@ func (st *Stream) Next(ctx context.Context) (*Object, error) {
 	}
 }
 
-// credit lets the task yield so many items in all.
-func (st *Stream) credit(items uint64) {
+// credit tells the task, now and then, how many items have been taken; o is the last.
+func (st *Stream) credit(o *Object) {
+	c := o.peek()
+	large := c == nil || c.stored || len(c.value) > smallItem
+	st.mu.Lock()
+	news := st.taken - st.told
+	if news < largeWindow/2 || news < streamWindow/2 && !large {
+		st.mu.Unlock()
+		return
+	}
+	st.told = st.taken
+	items := st.taken + streamWindow
+	st.mu.Unlock()
+	st.grant(items)
+}
+
+// grant lets the task yield so many items in all.
+func (st *Stream) grant(items uint64) {
 	c := st.p.leases.classOf(st.task.opts)
 	c.mu.Lock()
 	l := st.task.lease
@@ -181,7 +225,7 @@ func (st *Stream) Close() {
 	st.closed, st.items = true, nil
 	st.mu.Unlock()
 	if !complete {
-		_ = st.p.Cancel(st.task.obj)
+		_ = st.p.Cancel(st.task.obj, false)
 	}
 }
 

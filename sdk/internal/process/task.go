@@ -21,8 +21,9 @@ type TaskOptions struct {
 	Function   uint64
 	Resources  map[string]int64 // units of 1/10,000
 	Strategy   *proto.Strategy
-	MaxRetries int           // after a crash; -1: without bound
-	Timeout    time.Duration // of one attempt; 0: none
+	EnvVars    map[string]string // beyond the process's own environment
+	MaxRetries int               // after a crash; -1: without bound
+	Timeout    time.Duration     // of one attempt; 0: none
 	Streaming  bool
 
 	MaxConcurrency, MaxRestarts int // of a lightweight actor's constructor
@@ -55,6 +56,7 @@ type Task struct {
 	lease     *lease
 	class     *class // since it was enqueued, of a task
 	estimate  uint32 // ns, as added to the lease's load
+	weight    uint32 // bytes, as the pacer counts it; constant
 	attempt   uint16
 	spared    uint16 // of the attempts, those that don't count against MaxRetries
 	cancelled bool
@@ -62,6 +64,7 @@ type Task struct {
 	direct    bool // the argument is deps[0]'s value; constant
 	order     byte // what light is wanted for; constant
 	known     bool // light is known to the head
+	held      bool // waits for inputs, among Process.held; guarded by waiting
 }
 
 // input is a reference inside a task's input.
@@ -80,12 +83,16 @@ type Submission struct {
 	Err     *proto.Error // the input could not be encoded: the task fails with it
 }
 
-// Submit makes a task and returns its first result. It never waits.
-// When ctx is a task's that is cancelled or times out, the new task is cancelled too.
+// Submit makes a task and returns its result. It waits while too many tasks of this
+// process aren't done yet (pace.go). When ctx is a task's that is cancelled or times out, the new task is cancelled too.
 func (p *Process) Submit(ctx context.Context, s Submission) *Object {
 	s.Options = p.captured(ctx, s.Options)
+	p.pace.await(ctx, p)
 	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, parent: p.parentOf(ctx), site: s.Options.sites.here(1)}
-	return p.submit(t, s)
+	p.pace.submitted(t)
+	p.submit(t, s)
+	p.adopted(ctx, t)
+	return t.obj
 }
 
 func (p *Process) submit(t *Task, s Submission) *Object {
@@ -134,6 +141,10 @@ func (p *Process) awaitInputs(t *Task) {
 			}
 		}
 	}
+	if t.waiting.Load() > 1 {
+		t.held = true // until it's ready, which isn't before the next line
+		p.held.add(t, heldForInputs)
+	}
 	t.ready(nil)
 }
 
@@ -144,6 +155,10 @@ func (t *Task) ready(*Object) {
 	}
 	p := t.obj.p
 	p.counts.waiting.Add(-1)
+	if t.held {
+		t.held = false
+		p.held.remove(t)
+	}
 	rebuilt := false
 	for i := range t.deps {
 		in := &t.deps[i]
@@ -155,7 +170,7 @@ func (t *Task) ready(*Object) {
 		case c == nil:
 			rebuilt = true // lost since it completed
 		case c.err != nil:
-			p.failTask(t, c.err)
+			p.failTask(t, t.inputFailed(c.err))
 			return
 		case c.stored && p.allDead(c.nodes):
 			p.recover(in.obj, c)
@@ -210,6 +225,7 @@ func (p *Process) finish(t *Task, c *content) {
 	}
 	p.freeStrays(t, c)
 	if t.obj.completeMade(c, p.madeOf(t, c)) {
+		p.pace.done(t)
 		return
 	}
 	count.Add(-1)
@@ -224,9 +240,9 @@ func (p *Process) madeOf(t *Task, c *content) *lineage {
 }
 
 // Cancel ends the task that makes o: one that hasn't begun never will, one
-// that runs has its context cancelled. o fails with CANCELLED unless it is
-// already complete.
-func (p *Process) Cancel(o *Object) error {
+// that runs has its context cancelled, or with force its process killed. o fails with
+// CANCELLED unless it is already complete.
+func (p *Process) Cancel(o *Object, force bool) error {
 	if !o.owned() {
 		return fmt.Errorf("cancel %s: the task was submitted by %s, which alone can cancel it", o.id, o.id.Owner)
 	}
@@ -236,11 +252,15 @@ func (p *Process) Cancel(o *Object) error {
 	if done || t == nil {
 		return nil
 	}
-	e := &proto.Error{Kind: proto.Error_CANCELLED, Message: "the task was cancelled", Function: t.opts.Name}
+	if force && t.actor != nil {
+		return fmt.Errorf("cancel %s by force: it is a call of actor %s, whose process isn't the call's alone; gray.Kill ends an actor",
+			t.opts.Name, t.actor.id)
+	}
+	e := &proto.Error{Kind: proto.Error_CANCELLED, Message: "the task was cancelled", Function: t.opts.Name, Task: t.obj.id.String()}
 	if t.actor != nil {
 		t.actor.cancel(t)
 	} else {
-		p.leases.classOf(t.opts).cancel(t)
+		p.leases.classOf(t.opts).cancel(t, force)
 	}
 	p.finish(t, &content{err: e})
 	if t.actor != nil {

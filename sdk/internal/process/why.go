@@ -86,70 +86,38 @@ func (p *Process) explainTask(id string) *proto.TaskList {
 	return list
 }
 
-// findTask looks for a living task. Those that wait for inputs are known to these
-// alone: so it goes from the tasks in queues, and from what is borrowed, to those that
-// wait for them.
+// describeAt is describe of a task that eachTask visits.
+func (t *Task) describeAt(state string, l *lease) *proto.TaskInfo {
+	info := t.describe(state)
+	info.Attempt = uint32(t.attempt)
+	if l != nil {
+		info.Node, info.Worker, info.Pid = uint32(l.node), l.process.Number, l.pid
+	}
+	if t.actor != nil {
+		info.Actor = t.actor.id.String()
+	}
+	if t.light != nil {
+		info.Actor = t.light.id.String()
+	}
+	return info
+}
+
+// findTask looks for a living task.
 func (p *Process) findTask(id ids.ObjectID) *proto.TaskInfo {
 	var found *proto.TaskInfo
-	var heads []*Object
 	p.eachTask(func(t *Task, state string, l *lease) {
-		heads = append(heads, t.obj)
-		if t.obj.id != id {
-			return
-		}
-		found = t.describe(state)
-		found.Attempt = uint32(t.attempt)
-		if l != nil {
-			found.Node, found.Worker, found.Pid = uint32(l.node), l.process.Number, l.pid
-		}
-		if t.actor != nil {
-			found.Actor = t.actor.id.String()
+		if t.obj.id == id {
+			found = t.describeAt(state, l)
+			if state == string(heldForInputs) {
+				t.explainInputs(found)
+			}
 		}
 	})
-	if found != nil {
-		return found
-	}
-	p.borrowMu.Lock()
-	for _, b := range p.borrowed {
-		if o := b.weak.Value(); o != nil {
-			heads = append(heads, o)
-		}
-	}
-	p.borrowMu.Unlock()
-	seen := map[*Object]bool{}
-	for len(heads) > 0 {
-		o := heads[len(heads)-1]
-		heads = heads[:len(heads)-1]
-		if seen[o] {
-			continue
-		}
-		seen[o] = true
-		for _, t := range o.waitingTasks() {
-			if t.obj.id == id {
-				return t.explainInputs()
-			}
-			heads = append(heads, t.obj)
-		}
-	}
-	return nil
+	return found
 }
 
-// waitingTasks are those that o is an input of, and that it's not complete for.
-func (o *Object) waitingTasks() []*Task {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var tasks []*Task
-	for w := o.waiters; w != nil; w = w.next {
-		if t, ok := w.w.(*Task); ok {
-			tasks = append(tasks, t)
-		}
-	}
-	return tasks
-}
-
-// explainInputs describes a task that waits for inputs.
-func (t *Task) explainInputs() *proto.TaskInfo {
-	info := t.describe("PENDING_ARGS")
+// explainInputs tells what a task waits for.
+func (t *Task) explainInputs(info *proto.TaskInfo) {
 	for i := range t.deps {
 		in := &t.deps[i]
 		if in.lazy {
@@ -174,5 +142,4 @@ func (t *Task) explainInputs() *proto.TaskInfo {
 		}
 		info.WaitsFor = append(info.WaitsFor, name)
 	}
-	return info
 }

@@ -48,7 +48,8 @@ type worker struct {
 	flushed  time.Time
 	instance Instance
 	actorID  []byte
-	in       membership // of the actor; constant once it's called
+	in       membership       // of the actor; constant once it's called
+	held     map[string]int64 // of the actor
 	closed   bool
 
 	incarnation uint32  // of the actor
@@ -80,12 +81,13 @@ func clock() time.Duration { return time.Since(clockStart) }
 
 // peer is an owner connected to this worker.
 type peer struct {
-	conn  *wire.Conn
-	owner ids.ProcessID
-	cpus  int64 // of its lease, in units of 1/10,000
-	in    membership
-	gpus  []uint32
-	dirty bool // guarded by worker.mu
+	conn      *wire.Conn
+	owner     ids.ProcessID
+	cpus      int64 // of its lease, in units of 1/10,000
+	in        membership
+	gpus      []uint32
+	dirty     bool             // guarded by worker.mu
+	resources map[string]int64 // of its lease; guarded by worker.mu
 
 	mu    sync.Mutex
 	holds map[uint64][]*Object // references inside results that the owner has not taken over yet
@@ -134,7 +136,7 @@ func (w *worker) serve(conn *wire.Conn) {
 		w.gpus.show(p.gpus)
 	}
 	if w.instance == nil {
-		w.progress(0, 0) // a number of an earlier owner's must not be taken for one of this owner's
+		w.progress(ids.ProcessID{}, 0, 0) // a number of an earlier owner's must not be taken for one of this owner's
 	}
 	w.mu.Unlock()
 	defer w.forget(p)
@@ -176,6 +178,13 @@ func (w *worker) handle(p *peer, frame []byte) error {
 		if h := w.host.Load(); h == nil || !h.cancel(p, number) {
 			w.cancel(p, number)
 		}
+	case frameGrant:
+		resources := r.grant()
+		w.mu.Lock()
+		p.resources = resources
+		w.mu.Unlock()
+	case frameKill:
+		w.kill(p, r.u64())
 	case frameCredit:
 		number, items := r.u64(), r.uv()
 		w.mu.Lock()
@@ -292,15 +301,18 @@ func (w *worker) execute() {
 			w.wakeMonitor()
 		}
 		if in.call.flags&(flagActor|flagCreation) == 0 {
-			w.progress(in.call.number, in.call.function)
+			w.progress(in.peer.owner, in.call.number, in.call.function)
 			w.startedAt(now, in.call.flags&flagExact == 0)
 		} else {
-			w.progress(0, in.call.function)
+			w.progress(ids.ProcessID{}, 0, in.call.function)
 		}
 		if !w.run(in) {
 			return // the goroutine is ending (runtime.Goexit); another goes on
 		}
 		w.p.moves.Add(1) // what the task held may be garbage
+		if clock()-now > replyDelay {
+			w.awaitOutput()
+		}
 		w.mu.Lock()
 		w.done(in)
 		if exact || clock()-now > replyDelay || time.Since(w.flushed) > replyDelay {
@@ -322,7 +334,8 @@ func (w *worker) exact(in *Invocation) bool {
 }
 
 // progress tells the node what runs, in shared memory, which outlives this process.
-func (w *worker) progress(number, function uint64) {
+func (w *worker) progress(owner ids.ProcessID, number, function uint64) {
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[16])), uint64(owner.Node)<<32|uint64(owner.Number))
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[0])), number)
 	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[8])), function)
 }
@@ -333,7 +346,7 @@ func (w *worker) startedAt(at time.Duration, retriable bool) {
 	if retriable {
 		word |= 1
 	}
-	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[16])), word)
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&w.p.slot[24])), word)
 }
 
 // replyLocked queues a frame to in's owner.
@@ -450,6 +463,7 @@ func (w *worker) startActor(m *graypb.StartActor) {
 	w.mu.Lock()
 	w.actorID, w.incarnation, w.groups, w.in = spec.GetId(), m.GetIncarnation(), groups, membershipOf(spec.GetStrategy())
 	w.saving.every = int(spec.GetSaveEvery())
+	w.held = spec.GetResources().GetQuantity()
 	w.procs.fit(spec.GetResources().GetQuantity()["CPU"])
 	w.gpus.show(m.GetGpus())
 	w.mu.Unlock()

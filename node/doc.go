@@ -16,7 +16,8 @@
 // # Invariants
 //
 //  1. The resources in use are exactly those held by leases granted here, by
-//     living actors, and by submitted drivers; whatever way a process ends, its
+//     living actors, by submitted drivers and by bundles of placement groups, in
+//     which the first two may lie; whatever way a process ends, its
 //     hold is freed once.
 //  2. A process's end is handled once, in Node.ended, after its socket was read
 //     to the end and (if it was started here) it was reaped, its process group
@@ -38,10 +39,12 @@
 //  9. While the node's lease is over (fence.go), no actor and no submitted driver
 //     runs here, and no process's call goes to a head, unless there can be no leader.
 //  10. A process's request has one name, to whichever heads it's sent.
+//  11. A bundle is held from the head's order on until the head has it released, and
+//     nothing runs in it any more.
 //
 // # Locks
 //
-// Node.mu guards processes, jobs, leases, actors, the account, the queue and
+// Node.mu guards processes, jobs, leases, actors, bundles, the account, the queue and
 // the view. It is held for memory work only. Under it these leaves may be taken:
 // outbox.mu, child.mu, logs' own, Node.reportMu. headClient.mu, fence.mu and
 // requests.mu are leaves, too. The directory of references, the store and

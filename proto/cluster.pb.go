@@ -3885,27 +3885,27 @@ func (x *GroupInfo) GetRemovedUnixMs() int64 {
 	return 0
 }
 
-type CreateGroupRequest struct {
+type CreateGroupsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Spec          *GroupSpec             `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	Specs         []*GroupSpec           `protobuf:"bytes,1,rep,name=specs,proto3" json:"specs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *CreateGroupRequest) Reset() {
-	*x = CreateGroupRequest{}
+func (x *CreateGroupsRequest) Reset() {
+	*x = CreateGroupsRequest{}
 	mi := &file_cluster_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *CreateGroupRequest) String() string {
+func (x *CreateGroupsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*CreateGroupRequest) ProtoMessage() {}
+func (*CreateGroupsRequest) ProtoMessage() {}
 
-func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
+func (x *CreateGroupsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_cluster_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3917,14 +3917,111 @@ func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use CreateGroupRequest.ProtoReflect.Descriptor instead.
-func (*CreateGroupRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use CreateGroupsRequest.ProtoReflect.Descriptor instead.
+func (*CreateGroupsRequest) Descriptor() ([]byte, []int) {
 	return file_cluster_proto_rawDescGZIP(), []int{46}
 }
 
-func (x *CreateGroupRequest) GetSpec() *GroupSpec {
+func (x *CreateGroupsRequest) GetSpecs() []*GroupSpec {
 	if x != nil {
-		return x.Spec
+		return x.Specs
+	}
+	return nil
+}
+
+// GroupsReply has for each group asked for how it is, or the error.
+type GroupsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Groups        []*GroupOutcome        `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupsReply) Reset() {
+	*x = GroupsReply{}
+	mi := &file_cluster_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupsReply) ProtoMessage() {}
+
+func (x *GroupsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupsReply.ProtoReflect.Descriptor instead.
+func (*GroupsReply) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *GroupsReply) GetGroups() []*GroupOutcome {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+type GroupOutcome struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Info          *GroupInfo             `protobuf:"bytes,1,opt,name=info,proto3" json:"info,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupOutcome) Reset() {
+	*x = GroupOutcome{}
+	mi := &file_cluster_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupOutcome) ProtoMessage() {}
+
+func (x *GroupOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupOutcome.ProtoReflect.Descriptor instead.
+func (*GroupOutcome) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *GroupOutcome) GetInfo() *GroupInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *GroupOutcome) GetError() *Error {
+	if x != nil {
+		return x.Error
 	}
 	return nil
 }
@@ -3940,7 +4037,7 @@ type FindGroupRequest struct {
 
 func (x *FindGroupRequest) Reset() {
 	*x = FindGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3952,7 +4049,7 @@ func (x *FindGroupRequest) String() string {
 func (*FindGroupRequest) ProtoMessage() {}
 
 func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[47]
+	mi := &file_cluster_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3965,7 +4062,7 @@ func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindGroupRequest.ProtoReflect.Descriptor instead.
 func (*FindGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{47}
+	return file_cluster_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *FindGroupRequest) GetNamespace() string {
@@ -4000,7 +4097,7 @@ type WaitGroupRequest struct {
 
 func (x *WaitGroupRequest) Reset() {
 	*x = WaitGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4012,7 +4109,7 @@ func (x *WaitGroupRequest) String() string {
 func (*WaitGroupRequest) ProtoMessage() {}
 
 func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[48]
+	mi := &file_cluster_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4025,7 +4122,7 @@ func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitGroupRequest.ProtoReflect.Descriptor instead.
 func (*WaitGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{48}
+	return file_cluster_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *WaitGroupRequest) GetId() []byte {
@@ -4049,28 +4146,28 @@ func (x *WaitGroupRequest) GetLimitMs() int64 {
 	return 0
 }
 
-type RemoveGroupRequest struct {
+type RemoveGroupsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *RemoveGroupRequest) Reset() {
-	*x = RemoveGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[49]
+func (x *RemoveGroupsRequest) Reset() {
+	*x = RemoveGroupsRequest{}
+	mi := &file_cluster_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *RemoveGroupRequest) String() string {
+func (x *RemoveGroupsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*RemoveGroupRequest) ProtoMessage() {}
+func (*RemoveGroupsRequest) ProtoMessage() {}
 
-func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[49]
+func (x *RemoveGroupsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4081,14 +4178,14 @@ func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use RemoveGroupRequest.ProtoReflect.Descriptor instead.
-func (*RemoveGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{49}
+// Deprecated: Use RemoveGroupsRequest.ProtoReflect.Descriptor instead.
+func (*RemoveGroupsRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{51}
 }
 
-func (x *RemoveGroupRequest) GetId() []byte {
+func (x *RemoveGroupsRequest) GetIds() [][]byte {
 	if x != nil {
-		return x.Id
+		return x.Ids
 	}
 	return nil
 }
@@ -4105,7 +4202,7 @@ type PutKeyRequest struct {
 
 func (x *PutKeyRequest) Reset() {
 	*x = PutKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4117,7 +4214,7 @@ func (x *PutKeyRequest) String() string {
 func (*PutKeyRequest) ProtoMessage() {}
 
 func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[50]
+	mi := &file_cluster_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4130,7 +4227,7 @@ func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyRequest.ProtoReflect.Descriptor instead.
 func (*PutKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{50}
+	return file_cluster_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PutKeyRequest) GetNamespace() string {
@@ -4170,7 +4267,7 @@ type PutKeyReply struct {
 
 func (x *PutKeyReply) Reset() {
 	*x = PutKeyReply{}
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4182,7 +4279,7 @@ func (x *PutKeyReply) String() string {
 func (*PutKeyReply) ProtoMessage() {}
 
 func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[51]
+	mi := &file_cluster_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4195,7 +4292,7 @@ func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyReply.ProtoReflect.Descriptor instead.
 func (*PutKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{51}
+	return file_cluster_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PutKeyReply) GetExisted() bool {
@@ -4215,7 +4312,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4227,7 +4324,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4240,7 +4337,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{52}
+	return file_cluster_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GetKeyRequest) GetNamespace() string {
@@ -4267,7 +4364,7 @@ type GetKeyReply struct {
 
 func (x *GetKeyReply) Reset() {
 	*x = GetKeyReply{}
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4279,7 +4376,7 @@ func (x *GetKeyReply) String() string {
 func (*GetKeyReply) ProtoMessage() {}
 
 func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4292,7 +4389,7 @@ func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyReply.ProtoReflect.Descriptor instead.
 func (*GetKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{53}
+	return file_cluster_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetKeyReply) GetValue() []byte {
@@ -4319,7 +4416,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4331,7 +4428,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[54]
+	mi := &file_cluster_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4344,7 +4441,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{54}
+	return file_cluster_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DeleteKeyRequest) GetNamespace() string {
@@ -4370,7 +4467,7 @@ type DeleteKeyReply struct {
 
 func (x *DeleteKeyReply) Reset() {
 	*x = DeleteKeyReply{}
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4382,7 +4479,7 @@ func (x *DeleteKeyReply) String() string {
 func (*DeleteKeyReply) ProtoMessage() {}
 
 func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4395,7 +4492,7 @@ func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyReply.ProtoReflect.Descriptor instead.
 func (*DeleteKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{55}
+	return file_cluster_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DeleteKeyReply) GetExisted() bool {
@@ -4415,7 +4512,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4427,7 +4524,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4440,7 +4537,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{56}
+	return file_cluster_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListKeysRequest) GetNamespace() string {
@@ -4466,7 +4563,7 @@ type ListKeysReply struct {
 
 func (x *ListKeysReply) Reset() {
 	*x = ListKeysReply{}
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4478,7 +4575,7 @@ func (x *ListKeysReply) String() string {
 func (*ListKeysReply) ProtoMessage() {}
 
 func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4491,7 +4588,7 @@ func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysReply.ProtoReflect.Descriptor instead.
 func (*ListKeysReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{57}
+	return file_cluster_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ListKeysReply) GetKeys() []string {
@@ -4509,7 +4606,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4521,7 +4618,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4534,7 +4631,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{58}
+	return file_cluster_proto_rawDescGZIP(), []int{60}
 }
 
 type ListNodesReply struct {
@@ -4546,7 +4643,7 @@ type ListNodesReply struct {
 
 func (x *ListNodesReply) Reset() {
 	*x = ListNodesReply{}
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4558,7 +4655,7 @@ func (x *ListNodesReply) String() string {
 func (*ListNodesReply) ProtoMessage() {}
 
 func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4571,7 +4668,7 @@ func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesReply.ProtoReflect.Descriptor instead.
 func (*ListNodesReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{59}
+	return file_cluster_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ListNodesReply) GetNodes() []*NodeInfo {
@@ -4591,7 +4688,7 @@ type FetchPackageRequest struct {
 
 func (x *FetchPackageRequest) Reset() {
 	*x = FetchPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4603,7 +4700,7 @@ func (x *FetchPackageRequest) String() string {
 func (*FetchPackageRequest) ProtoMessage() {}
 
 func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4616,7 +4713,7 @@ func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPackageRequest.ProtoReflect.Descriptor instead.
 func (*FetchPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{60}
+	return file_cluster_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *FetchPackageRequest) GetName() string {
@@ -4645,7 +4742,7 @@ type AddHeadRequest struct {
 
 func (x *AddHeadRequest) Reset() {
 	*x = AddHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4657,7 +4754,7 @@ func (x *AddHeadRequest) String() string {
 func (*AddHeadRequest) ProtoMessage() {}
 
 func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4670,7 +4767,7 @@ func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddHeadRequest.ProtoReflect.Descriptor instead.
 func (*AddHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{61}
+	return file_cluster_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *AddHeadRequest) GetId() string {
@@ -4710,7 +4807,7 @@ type DescribeHeadRequest struct {
 
 func (x *DescribeHeadRequest) Reset() {
 	*x = DescribeHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4722,7 +4819,7 @@ func (x *DescribeHeadRequest) String() string {
 func (*DescribeHeadRequest) ProtoMessage() {}
 
 func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4735,7 +4832,7 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{62}
+	return file_cluster_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DescribeHeadRequest) GetDisk() bool {
@@ -4770,7 +4867,7 @@ type HeadInfo struct {
 
 func (x *HeadInfo) Reset() {
 	*x = HeadInfo{}
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4782,7 +4879,7 @@ func (x *HeadInfo) String() string {
 func (*HeadInfo) ProtoMessage() {}
 
 func (x *HeadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4795,7 +4892,7 @@ func (x *HeadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadInfo.ProtoReflect.Descriptor instead.
 func (*HeadInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{63}
+	return file_cluster_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *HeadInfo) GetId() string {
@@ -4927,7 +5024,7 @@ type PackageChunk struct {
 
 func (x *PackageChunk) Reset() {
 	*x = PackageChunk{}
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4939,7 +5036,7 @@ func (x *PackageChunk) String() string {
 func (*PackageChunk) ProtoMessage() {}
 
 func (x *PackageChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4952,7 +5049,7 @@ func (x *PackageChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageChunk.ProtoReflect.Descriptor instead.
 func (*PackageChunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{64}
+	return file_cluster_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *PackageChunk) GetSha256() string {
@@ -4978,7 +5075,7 @@ type ReadPackageRequest struct {
 
 func (x *ReadPackageRequest) Reset() {
 	*x = ReadPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4990,7 +5087,7 @@ func (x *ReadPackageRequest) String() string {
 func (*ReadPackageRequest) ProtoMessage() {}
 
 func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5003,7 +5100,7 @@ func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPackageRequest.ProtoReflect.Descriptor instead.
 func (*ReadPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{65}
+	return file_cluster_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ReadPackageRequest) GetSha256() string {
@@ -5028,7 +5125,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5040,7 +5137,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5053,7 +5150,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *LeaseRequest) GetJob() uint32 {
@@ -5119,7 +5216,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5131,7 +5228,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5144,7 +5241,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -5215,7 +5312,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5227,7 +5324,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5240,7 +5337,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -5282,7 +5379,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5294,7 +5391,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5307,7 +5404,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -5343,7 +5440,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5355,7 +5452,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5368,7 +5465,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -5397,7 +5494,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5409,7 +5506,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5422,7 +5519,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -5456,7 +5553,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5468,7 +5565,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5481,7 +5578,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -5515,7 +5612,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5527,7 +5624,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5540,7 +5637,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -5623,7 +5720,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5635,7 +5732,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5648,7 +5745,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -5675,7 +5772,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5687,7 +5784,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5700,7 +5797,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -5728,7 +5825,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5740,7 +5837,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5753,7 +5850,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -5793,7 +5890,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5805,7 +5902,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5818,7 +5915,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -5865,7 +5962,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5877,7 +5974,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5890,7 +5987,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -5911,7 +6008,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5923,7 +6020,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5936,7 +6033,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -5955,7 +6052,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5967,7 +6064,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5980,7 +6077,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -6001,7 +6098,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6013,7 +6110,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6026,7 +6123,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -6050,7 +6147,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6062,7 +6159,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6075,7 +6172,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -6131,7 +6228,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6143,7 +6240,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6156,7 +6253,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -6200,7 +6297,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6212,7 +6309,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6225,7 +6322,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -6324,7 +6421,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6336,7 +6433,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6349,7 +6446,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{85}
+	return file_cluster_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -6391,7 +6488,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6403,7 +6500,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6416,7 +6513,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{86}
+	return file_cluster_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -6461,7 +6558,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6473,7 +6570,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6486,7 +6583,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{87}
+	return file_cluster_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -6587,7 +6684,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6599,7 +6696,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6612,7 +6709,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{88}
+	return file_cluster_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -6669,7 +6766,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6681,7 +6778,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6694,7 +6791,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{89}
+	return file_cluster_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -6735,7 +6832,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6747,7 +6844,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6760,7 +6857,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{90}
+	return file_cluster_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -6835,7 +6932,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6847,7 +6944,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6860,7 +6957,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{91}
+	return file_cluster_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -6882,7 +6979,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6894,7 +6991,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6907,7 +7004,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{92}
+	return file_cluster_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -6955,7 +7052,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6967,7 +7064,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6980,7 +7077,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{93}
+	return file_cluster_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -7048,7 +7145,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7060,7 +7157,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7073,7 +7170,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{94}
+	return file_cluster_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -7137,7 +7234,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7149,7 +7246,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7162,7 +7259,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{95}
+	return file_cluster_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -7554,9 +7651,14 @@ const file_cluster_proto_rawDesc = "" +
 	"\aPENDING\x10\x00\x12\v\n" +
 	"\aCREATED\x10\x01\x12\x10\n" +
 	"\fRESCHEDULING\x10\x02\x12\v\n" +
-	"\aREMOVED\x10\x03\"<\n" +
-	"\x12CreateGroupRequest\x12&\n" +
-	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\"T\n" +
+	"\aREMOVED\x10\x03\"?\n" +
+	"\x13CreateGroupsRequest\x12(\n" +
+	"\x05specs\x18\x01 \x03(\v2\x12.gray.v1.GroupSpecR\x05specs\"<\n" +
+	"\vGroupsReply\x12-\n" +
+	"\x06groups\x18\x01 \x03(\v2\x15.gray.v1.GroupOutcomeR\x06groups\"\\\n" +
+	"\fGroupOutcome\x12&\n" +
+	"\x04info\x18\x01 \x01(\v2\x12.gray.v1.GroupInfoR\x04info\x12$\n" +
+	"\x05error\x18\x02 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"T\n" +
 	"\x10FindGroupRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
@@ -7564,9 +7666,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\x10WaitGroupRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\rR\x05after\x12\x19\n" +
-	"\blimit_ms\x18\x03 \x01(\x03R\alimitMs\"$\n" +
-	"\x12RemoveGroupRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\"i\n" +
+	"\blimit_ms\x18\x03 \x01(\x03R\alimitMs\"'\n" +
+	"\x13RemoveGroupsRequest\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\fR\x03ids\"i\n" +
 	"\rPutKeyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -7792,8 +7894,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\xf2\n" +
-	"\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index2\x80\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -7812,11 +7913,11 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06GetKey\x12\x16.gray.v1.GetKeyRequest\x1a\x14.gray.v1.GetKeyReply\x12?\n" +
 	"\tDeleteKey\x12\x19.gray.v1.DeleteKeyRequest\x1a\x17.gray.v1.DeleteKeyReply\x12<\n" +
 	"\bListKeys\x12\x18.gray.v1.ListKeysRequest\x1a\x16.gray.v1.ListKeysReply\x12?\n" +
-	"\tListNodes\x12\x19.gray.v1.ListNodesRequest\x1a\x17.gray.v1.ListNodesReply\x12>\n" +
-	"\vCreateGroup\x12\x1b.gray.v1.CreateGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
+	"\tListNodes\x12\x19.gray.v1.ListNodesRequest\x1a\x17.gray.v1.ListNodesReply\x12B\n" +
+	"\fCreateGroups\x12\x1c.gray.v1.CreateGroupsRequest\x1a\x14.gray.v1.GroupsReply\x12:\n" +
 	"\tFindGroup\x12\x19.gray.v1.FindGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
-	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x128\n" +
-	"\vRemoveGroup\x12\x1b.gray.v1.RemoveGroupRequest\x1a\f.gray.v1.Ack\x12>\n" +
+	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x12B\n" +
+	"\fRemoveGroups\x12\x1c.gray.v1.RemoveGroupsRequest\x1a\x14.gray.v1.GroupsReply\x12>\n" +
 	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xf4\x01\n" +
 	"\x05Heads\x125\n" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
@@ -7853,7 +7954,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 101)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 103)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -7909,71 +8010,73 @@ var file_cluster_proto_goTypes = []any{
 	(*GroupSpec)(nil),             // 51: gray.v1.GroupSpec
 	(*Bundle)(nil),                // 52: gray.v1.Bundle
 	(*GroupInfo)(nil),             // 53: gray.v1.GroupInfo
-	(*CreateGroupRequest)(nil),    // 54: gray.v1.CreateGroupRequest
-	(*FindGroupRequest)(nil),      // 55: gray.v1.FindGroupRequest
-	(*WaitGroupRequest)(nil),      // 56: gray.v1.WaitGroupRequest
-	(*RemoveGroupRequest)(nil),    // 57: gray.v1.RemoveGroupRequest
-	(*PutKeyRequest)(nil),         // 58: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 59: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 60: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 61: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 62: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 63: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 64: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 65: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 66: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 67: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 68: gray.v1.FetchPackageRequest
-	(*AddHeadRequest)(nil),        // 69: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 70: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 71: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 72: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 73: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 74: gray.v1.LeaseRequest
-	(*LeaseReply)(nil),            // 75: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 76: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 77: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 78: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 79: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 80: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 81: gray.v1.ObjectState
-	(*Stored)(nil),                // 82: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 83: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 84: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 85: gray.v1.ReplicateRequest
-	(*HeirsRequest)(nil),          // 86: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 87: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 88: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 89: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 90: gray.v1.LogLines
-	(*ListRequest)(nil),           // 91: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 92: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 93: gray.v1.TaskCount
-	(*TaskList)(nil),              // 94: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 95: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 96: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 97: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 98: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 99: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 100: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 101: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 102: gray.v1.Pull
-	(*StreamReply)(nil),           // 103: gray.v1.StreamReply
-	nil,                           // 104: gray.v1.Resources.QuantityEntry
-	nil,                           // 105: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 106: gray.v1.JobSpec.EnvEntry
-	nil,                           // 107: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 108: gray.v1.RegisterDriverRequest.EnvEntry
+	(*CreateGroupsRequest)(nil),   // 54: gray.v1.CreateGroupsRequest
+	(*GroupsReply)(nil),           // 55: gray.v1.GroupsReply
+	(*GroupOutcome)(nil),          // 56: gray.v1.GroupOutcome
+	(*FindGroupRequest)(nil),      // 57: gray.v1.FindGroupRequest
+	(*WaitGroupRequest)(nil),      // 58: gray.v1.WaitGroupRequest
+	(*RemoveGroupsRequest)(nil),   // 59: gray.v1.RemoveGroupsRequest
+	(*PutKeyRequest)(nil),         // 60: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 61: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 62: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 63: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 64: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 65: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 66: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 67: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 68: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 69: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 70: gray.v1.FetchPackageRequest
+	(*AddHeadRequest)(nil),        // 71: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 72: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 73: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 74: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 75: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 76: gray.v1.LeaseRequest
+	(*LeaseReply)(nil),            // 77: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 78: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 79: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 80: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 81: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 82: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 83: gray.v1.ObjectState
+	(*Stored)(nil),                // 84: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 85: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 86: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 87: gray.v1.ReplicateRequest
+	(*HeirsRequest)(nil),          // 88: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 89: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 90: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 91: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 92: gray.v1.LogLines
+	(*ListRequest)(nil),           // 93: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 94: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 95: gray.v1.TaskCount
+	(*TaskList)(nil),              // 96: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 97: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 98: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 99: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 100: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 101: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 102: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 103: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 104: gray.v1.Pull
+	(*StreamReply)(nil),           // 105: gray.v1.StreamReply
+	nil,                           // 106: gray.v1.Resources.QuantityEntry
+	nil,                           // 107: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 108: gray.v1.JobSpec.EnvEntry
+	nil,                           // 109: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 110: gray.v1.RegisterDriverRequest.EnvEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	104, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	106, // 1: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 2: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	11,  // 3: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	2,   // 4: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	9,   // 5: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	9,   // 6: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	105, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	107, // 7: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	13,  // 8: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	9,   // 9: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
 	9,   // 10: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
@@ -8002,11 +8105,11 @@ var file_cluster_proto_depIdxs = []int32{
 	44,  // 33: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	39,  // 34: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	40,  // 35: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	106, // 36: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	107, // 37: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	108, // 36: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	109, // 37: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	9,   // 38: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 39: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	108, // 40: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	110, // 40: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	9,   // 41: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	10,  // 42: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	44,  // 43: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
@@ -8022,117 +8125,120 @@ var file_cluster_proto_depIdxs = []int32{
 	51,  // 53: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
 	7,   // 54: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
 	8,   // 55: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
-	51,  // 56: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
-	12,  // 57: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	9,   // 58: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	10,  // 59: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	39,  // 60: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	76,  // 61: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	77,  // 62: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	78,  // 63: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	9,   // 64: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	8,   // 65: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	8,   // 66: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	82,  // 67: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	8,   // 68: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	88,  // 69: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	92,  // 70: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	93,  // 71: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	96,  // 72: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	95,  // 73: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	95,  // 74: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	98,  // 75: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	102, // 76: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	8,   // 77: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	16,  // 78: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	17,  // 79: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	19,  // 80: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	21,  // 81: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	24,  // 82: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	23,  // 83: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	41,  // 84: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	46,  // 85: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	42,  // 86: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	47,  // 87: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	48,  // 88: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	49,  // 89: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	50,  // 90: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	58,  // 91: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	60,  // 92: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	62,  // 93: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	64,  // 94: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	66,  // 95: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	54,  // 96: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
-	55,  // 97: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	56,  // 98: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	57,  // 99: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
-	68,  // 100: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	69,  // 101: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	70,  // 102: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	72,  // 103: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	73,  // 104: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	74,  // 105: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	79,  // 106: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	79,  // 107: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	80,  // 108: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	83,  // 109: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	84,  // 110: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	85,  // 111: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	86,  // 112: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	89,  // 113: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	90,  // 114: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	68,  // 115: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	91,  // 116: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	91,  // 117: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	91,  // 118: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	100, // 119: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	18,  // 120: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	18,  // 121: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	20,  // 122: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	22,  // 123: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	28,  // 124: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	14,  // 125: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	14,  // 126: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	14,  // 127: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	43,  // 128: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	14,  // 129: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	45,  // 130: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	45,  // 131: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	14,  // 132: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	59,  // 133: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	61,  // 134: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	63,  // 135: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	65,  // 136: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	67,  // 137: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	53,  // 138: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
-	53,  // 139: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	53,  // 140: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	14,  // 141: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
-	15,  // 142: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	71,  // 143: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	71,  // 144: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	14,  // 145: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	15,  // 146: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	75,  // 147: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	14,  // 148: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	14,  // 149: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	81,  // 150: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	14,  // 151: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	14,  // 152: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	14,  // 153: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	87,  // 154: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	14,  // 155: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	14,  // 156: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	15,  // 157: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	94,  // 158: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	97,  // 159: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	99,  // 160: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	15,  // 161: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	120, // [120:162] is the sub-list for method output_type
-	78,  // [78:120] is the sub-list for method input_type
-	78,  // [78:78] is the sub-list for extension type_name
-	78,  // [78:78] is the sub-list for extension extendee
-	0,   // [0:78] is the sub-list for field type_name
+	51,  // 56: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
+	56,  // 57: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
+	53,  // 58: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
+	8,   // 59: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
+	12,  // 60: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	9,   // 61: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	10,  // 62: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	39,  // 63: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	78,  // 64: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	79,  // 65: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	80,  // 66: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	9,   // 67: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	8,   // 68: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	8,   // 69: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	84,  // 70: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	8,   // 71: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	90,  // 72: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	94,  // 73: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	95,  // 74: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	98,  // 75: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	97,  // 76: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	97,  // 77: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	100, // 78: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	104, // 79: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	8,   // 80: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	16,  // 81: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	17,  // 82: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	19,  // 83: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	21,  // 84: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	24,  // 85: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	23,  // 86: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	41,  // 87: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	46,  // 88: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	42,  // 89: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	47,  // 90: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	48,  // 91: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	49,  // 92: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	50,  // 93: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	60,  // 94: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	62,  // 95: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	64,  // 96: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	66,  // 97: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	68,  // 98: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	54,  // 99: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
+	57,  // 100: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	58,  // 101: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	59,  // 102: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
+	70,  // 103: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	71,  // 104: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	72,  // 105: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	74,  // 106: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	75,  // 107: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	76,  // 108: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	81,  // 109: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	81,  // 110: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	82,  // 111: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	85,  // 112: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	86,  // 113: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	87,  // 114: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	88,  // 115: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	91,  // 116: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	92,  // 117: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	70,  // 118: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	93,  // 119: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	93,  // 120: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	93,  // 121: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	102, // 122: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	18,  // 123: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	18,  // 124: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	20,  // 125: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	22,  // 126: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	28,  // 127: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	14,  // 128: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	14,  // 129: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	14,  // 130: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	43,  // 131: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	14,  // 132: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	45,  // 133: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	45,  // 134: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	14,  // 135: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	61,  // 136: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	63,  // 137: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	65,  // 138: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	67,  // 139: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	69,  // 140: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	55,  // 141: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	53,  // 142: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	53,  // 143: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	55,  // 144: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	15,  // 145: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	73,  // 146: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	73,  // 147: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	14,  // 148: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	15,  // 149: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	77,  // 150: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	14,  // 151: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	14,  // 152: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	83,  // 153: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	14,  // 154: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	14,  // 155: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	14,  // 156: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	89,  // 157: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	14,  // 158: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	14,  // 159: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	15,  // 160: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	96,  // 161: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	99,  // 162: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	101, // 163: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	15,  // 164: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	123, // [123:165] is the sub-list for method output_type
+	81,  // [81:123] is the sub-list for method input_type
+	81,  // [81:81] is the sub-list for extension type_name
+	81,  // [81:81] is the sub-list for extension extendee
+	0,   // [0:81] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -8152,17 +8258,17 @@ func file_cluster_proto_init() {
 		(*NodeOrder_ReserveBundle)(nil),
 		(*NodeOrder_ReleaseBundle)(nil),
 	}
-	file_cluster_proto_msgTypes[67].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[69].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[73].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[75].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[93].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[95].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -8172,7 +8278,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   101,
+			NumMessages:   103,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

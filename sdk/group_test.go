@@ -212,7 +212,10 @@ func TestGroup(t *testing.T) {
 			tasks = append(tasks, standsAt.Options(gray.NumCPUs(1), gray.InGroup(g, i)).Remote(ctx, dir))
 		}
 		queued := nodeOf.Options(gray.NumCPUs(2), gray.InGroup(g, 1)).Remote(ctx, gray.None{})
-		eventually(t, "tasks run", func() bool { at, _ := filepath.Glob(filepath.Join(dir, "at*")); return len(at) == 2 && exists(filepath.Join(dir, "begun")) })
+		eventually(t, "tasks run", func() bool {
+			at, _ := filepath.Glob(filepath.Join(dir, "at*"))
+			return len(at) == 2 && exists(filepath.Join(dir, "begun"))
+		})
 		if err := g.Remove(ctx); err != nil {
 			t.Fatal(err)
 		}

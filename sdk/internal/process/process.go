@@ -57,12 +57,13 @@ type Process struct {
 	borrowMu sync.Mutex
 	borrowed map[ids.ObjectID]*borrowing
 
-	leases  leaseTable
-	actors  actorTable
-	ready   readyGroups
-	waiting waitCount
-	worker  *worker // nil in a driver
-	counts  taskCounts
+	leases              leaseTable
+	actors              actorTable
+	ready               readyGroups
+	creations, removals groupCalls
+	waiting             waitCount
+	worker              *worker // nil in a driver
+	counts              taskCounts
 }
 
 // helloTimeout bounds the handshake with the node.

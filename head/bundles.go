@@ -152,6 +152,18 @@ func (l *leader) createdLocked(g *fsm.Group) bool {
 	return true
 }
 
+// usableLocked reports whether nodes hold all bundles that were placed with one: it
+// won't be given up because another was refused.
+func (l *leader) usableLocked(g *fsm.Group, place fsm.Place) bool {
+	k := l.groups.known[string(g.Spec.Id)]
+	for i, p := range g.Bundles {
+		if p.Generation == place.Generation && (k == nil || p.Node == 0 || k.nodes[i] != p.Node || k.held[i] != p.Generation) {
+			return false
+		}
+	}
+	return true
+}
+
 // describeGroup adds what the state doesn't know.
 func (l *leader) describeGroup(g *fsm.Group) *proto.GroupInfo {
 	info := &proto.GroupInfo{
@@ -289,23 +301,32 @@ func groupShape(g *fsm.Group) string {
 	return string(b)
 }
 
-// chooseGroup finds nodes for a group that is about to be created, and holds their
-// resources; nil: it has to wait.
-func (l *leader) chooseGroup(spec *proto.GroupSpec) []uint32 {
+// chooseGroups finds nodes for groups that are about to be created, and holds their
+// resources; nil for one that has to wait.
+func (l *leader) chooseGroups(specs []*proto.GroupSpec) [][]uint32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	g := &fsm.Group{Spec: spec, Bundles: make([]fsm.Place, len(spec.Bundles))}
-	shape := groupShape(g)
-	if !l.leads || l.groups.known[string(spec.Id)] != nil || l.groupRecord(string(spec.Id)) != nil ||
-		slices.ContainsFunc(l.groups.waiting, func(w *waitingGroup) bool { return w.shape == shape }) { // others wait longer
-		return nil
+	out := make([][]uint32, len(specs))
+	board, full := l.newBoard(), map[string]bool{}
+	for _, w := range l.groups.waiting {
+		full[w.shape] = true // they have waited longer
 	}
-	p := l.newBoard().placeBundles(g, nil)
-	if p.nodes == nil {
-		return nil
+	for i, spec := range specs {
+		if !l.leads || fsm.CheckGroup(spec) != nil || l.groups.known[string(spec.Id)] != nil || l.groupRecord(string(spec.Id)) != nil {
+			continue
+		}
+		g := &fsm.Group{Spec: spec, Bundles: make([]fsm.Place, len(spec.Bundles))}
+		shape := groupShape(g)
+		if full[shape] {
+			continue
+		}
+		if out[i] = board.placeBundles(g, nil).nodes; out[i] == nil {
+			full[shape] = true
+			continue
+		}
+		l.holdBundlesLocked(spec, out[i])
 	}
-	l.holdBundlesLocked(spec, p.nodes)
-	return p.nodes
+	return out
 }
 
 // placeGroups tries to place all that wait, in order; those of one shape only until
@@ -324,13 +345,13 @@ func (l *leader) placeGroups() {
 	l.mu.Lock()
 	board, full := l.newBoard(), map[string]*waitingGroup{}
 	l.groups.waiting = slices.DeleteFunc(l.groups.waiting, func(w *waitingGroup) bool {
-		g := l.groupRecord(w.id)
-		if g == nil || g.Removed || g.Placed() {
-			return true
-		}
 		if same := full[w.shape]; same != nil && len(w.refused) == 0 {
 			w.reason, w.infeasible = same.reason, same.infeasible
 			return false
+		}
+		g := l.groupRecord(w.id)
+		if g == nil || g.Removed || g.Placed() {
+			return true
 		}
 		p := board.placeBundles(g, w.refused)
 		if p.nodes == nil {
@@ -474,22 +495,21 @@ func (l *leader) placeInGroupLocked(w wanted) decision {
 			actors = s.ActorsIn(string(w.strategy.Group))
 		}
 	})
-	if g == nil || g.Removed || !l.createdLocked(g) {
-		text := "its placement group"
-		if g != nil {
-			text = g.Text()
-		}
-		return decision{feasible: true, reason: "waits for " + text}
+	if g == nil || g.Removed {
+		return decision{reason: "its placement group isn't there any more"} // and so it ends
 	}
 	room := map[uint32]sched.Resources{} // by node, in the bundles that it may use
 	var nodes []uint32
 	for i, p := range g.Bundles {
-		if w.strategy.AnyBundle || int(w.strategy.Bundle) == i {
+		if (w.strategy.AnyBundle || int(w.strategy.Bundle) == i) && l.usableLocked(g, p) {
 			if _, seen := room[p.Node]; !seen {
 				nodes = append(nodes, p.Node)
 			}
 			room[p.Node] = room[p.Node].Add(sched.FromUnits(g.Spec.Bundles[i].Resources.GetQuantity()))
 		}
+	}
+	if len(nodes) == 0 {
+		return decision{feasible: true, reason: "waits for " + g.Text()}
 	}
 	for _, a := range actors {
 		if a.Node != 0 && (w.strategy.AnyBundle || !a.Spec.Strategy.AnyBundle && a.Spec.Strategy.Bundle == w.strategy.Bundle) {

@@ -31,13 +31,18 @@ func groupOf(n uint64, job uint32, s proto.GroupSpec_Strategy, amounts ...float6
 func (n *fakeNode) createGroup(spec *proto.GroupSpec) <-chan *proto.GroupInfo {
 	out := make(chan *proto.GroupInfo, 1)
 	go func() {
-		info, err := n.control.CreateGroup(n.t.Context(), &proto.CreateGroupRequest{Spec: spec})
+		info, err := n.createNow(spec)
 		if err != nil {
 			n.t.Error(err)
 		}
 		out <- info
 	}()
 	return out
+}
+
+func (n *fakeNode) createNow(spec *proto.GroupSpec) (*proto.GroupInfo, error) {
+	r, err := n.control.CreateGroups(n.t.Context(), &proto.CreateGroupsRequest{Specs: []*proto.GroupSpec{spec}})
+	return r.GetGroups()[0].GetInfo(), err
 }
 
 func (n *fakeNode) reserve() *proto.ReserveBundle {
@@ -70,8 +75,9 @@ func (n *fakeNode) findGroup(id uint64) *proto.GroupInfo {
 
 func (n *fakeNode) removeGroup(id uint64) {
 	n.t.Helper()
-	if _, err := n.control.RemoveGroup(n.t.Context(), &proto.RemoveGroupRequest{Id: groupID(id)}); err != nil {
-		n.t.Fatal(err)
+	r, err := n.control.RemoveGroups(n.t.Context(), &proto.RemoveGroupsRequest{Ids: [][]byte{groupID(id)}})
+	if err != nil || r.Groups[0].Error != nil {
+		n.t.Fatal(r, err)
 	}
 }
 
@@ -329,12 +335,12 @@ func BenchmarkGroups(b *testing.B) {
 	}()
 	b.ResetTimer()
 	one := func(i int64) error {
-		info, err := n.control.CreateGroup(b.Context(), &proto.CreateGroupRequest{Spec: groupOf(uint64(i), job, proto.GroupSpec_PACK, 0.01)})
+		info, err := n.createNow(groupOf(uint64(i), job, proto.GroupSpec_PACK, 0.01))
 		if err == nil && info.State != proto.GroupInfo_CREATED {
 			err = fmt.Errorf("group %v", info)
 		}
 		if err == nil {
-			_, err = n.control.RemoveGroup(b.Context(), &proto.RemoveGroupRequest{Id: groupID(uint64(i))})
+			n.removeGroup(uint64(i))
 		}
 		return err
 	}

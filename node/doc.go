@@ -16,7 +16,8 @@
 // # Invariants
 //
 //  1. The resources in use are exactly those held by leases granted here, by
-//     living actors, and by submitted drivers; whatever way a process ends, its
+//     living actors, by submitted drivers and by bundles of placement groups, in
+//     which the first two may lie; whatever way a process ends, its
 //     hold is freed once.
 //  2. A process's end is handled once, in Node.ended, after its socket was read
 //     to the end and (if it was started here) it was reaped, its process group
@@ -43,10 +44,12 @@
 //     tried to hand over what its store alone has of others' objects.
 //  12. Memory that runs out costs one process at a time: the next is killed when the
 //     last is gone and there's still too little.
+//  13. A bundle is held from the head's order on until the head has it released, and
+//     nothing runs in it any more.
 //
 // # Locks
 //
-// Node.mu guards processes, jobs, leases, actors, the account, the queue and
+// Node.mu guards processes, jobs, leases, actors, bundles, the account, the queue and
 // the view. It is held for memory work only. Under it these leaves may be taken:
 // outbox.mu, child.mu, logs' own, Node.reportMu. headClient.mu, fence.mu and
 // requests.mu are leaves, too. The directory of references, the store and

@@ -67,11 +67,15 @@ func (l lender) Bundle(d *account.Demand, refusing []sched.NodeID) (node ids.Nod
 	if !s.AnyBundle {
 		nodes = nodes[s.Bundle:][:1]
 	}
+	if !slices.ContainsFunc(nodes, func(to uint32) bool { return to != 0 }) {
+		n.askGroupLocked(id, n.groups[id])
+		return 0, 0, fmt.Sprintf("waits for placement group %s to be placed anew", id)
+	}
 	n.lastBundle++
 	for i := range nodes {
-		to := nodes[(i+n.lastBundle%len(nodes))%len(nodes)]
-		if ids.NodeID(to) != n.id && !slices.Contains(refusing, sched.NodeID(to)) {
-			return ids.NodeID(to), 0, ""
+		to := ids.NodeID(nodes[(i+n.lastBundle%len(nodes))%len(nodes)])
+		if to != 0 && to != n.id && !slices.Contains(refusing, sched.NodeID(to)) {
+			return to, 0, ""
 		}
 	}
 	if s.AnyBundle {
@@ -106,18 +110,19 @@ func (n *Node) groupLocked(id ids.GroupID) *group {
 		n.groups[id] = g
 	}
 	if g.info == nil {
-		n.askGroupLocked(id, g, g.after)
+		n.askGroupLocked(id, g)
 	}
 	return g
 }
 
 // askGroupLocked has the head say where a group is once it's created with a
-// generation above after.
-func (n *Node) askGroupLocked(id ids.GroupID, g *group, after uint32) {
+// generation above the one that is over.
+func (n *Node) askGroupLocked(id ids.GroupID, g *group) {
 	if g.asking {
 		return
 	}
-	g.asking, g.info = true, nil
+	g.asking = true
+	after := g.after
 	n.spawn(func() {
 		r := &proto.WaitGroupRequest{Id: id.Bytes(), After: after, LimitMs: groupPatience.Milliseconds()}
 		info, err := n.head.control.WaitGroup(n.ctx, r, grpc.WaitForReady(true))
@@ -132,9 +137,13 @@ func (n *Node) askGroupLocked(id ids.GroupID, g *group, after uint32) {
 		}
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		g.asking, g.after = false, after
-		if s := info.GetState(); s == proto.GroupInfo_REMOVED || s == proto.GroupInfo_CREATED && info.Generation > after {
+		g.asking = false
+		switch s := info.GetState(); {
+		case s == proto.GroupInfo_REMOVED, s == proto.GroupInfo_CREATED && info.Generation > g.after:
 			g.info = info
+		case s == proto.GroupInfo_RESCHEDULING && g.info == nil: // some of its bundles are there
+			g.info = info
+			g.info.Generation = max(1, info.Generation) - 1 // this one isn't over
 		}
 		n.scheduleLocked()
 	})
@@ -146,17 +155,30 @@ func (n *Node) staleGroupLocked(s *proto.Strategy, node ids.NodeID) {
 	if err != nil {
 		return
 	}
-	if g := n.groups[id]; g != nil && slices.Contains(g.info.GetNodes(), uint32(node)) {
-		n.askGroupLocked(id, g, g.info.Generation)
+	if g := n.groups[id]; g != nil {
+		n.leaveLocked(id, g, node)
 	}
+}
+
+// leaveLocked: a node has none of a group's bundles any more. Those on others are used
+// meanwhile.
+func (n *Node) leaveLocked(id ids.GroupID, g *group, node ids.NodeID) {
+	if !slices.Contains(g.info.GetNodes(), uint32(node)) {
+		return
+	}
+	for i, at := range g.info.Nodes {
+		if at == uint32(node) {
+			g.info.Nodes[i] = 0
+		}
+	}
+	g.after = max(g.after, g.info.Generation)
+	n.askGroupLocked(id, g)
 }
 
 // loseGroupsOnLocked: bundles on a dead node will be elsewhere.
 func (n *Node) loseGroupsOnLocked(node ids.NodeID) {
 	for id, g := range n.groups {
-		if slices.Contains(g.info.GetNodes(), uint32(node)) {
-			n.askGroupLocked(id, g, g.info.Generation)
-		}
+		n.leaveLocked(id, g, node)
 	}
 }
 

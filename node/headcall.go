@@ -18,22 +18,22 @@ import (
 // forwarded are the Control methods that processes may call.
 var forwarded = map[string]struct {
 	name    string
-	changes bool // it isn't only a read
+	changes bool // it isn't only a read, and has its effect each time
 }{
-	"CreateActor": {proto.Control_CreateActor_FullMethodName, true},
-	"FindActor":   {proto.Control_FindActor_FullMethodName, false},
-	"WaitActor":   {proto.Control_WaitActor_FullMethodName, false},
-	"KillActor":   {proto.Control_KillActor_FullMethodName, true},
-	"CreateGroup": {proto.Control_CreateGroup_FullMethodName, true},
-	"FindGroup":   {proto.Control_FindGroup_FullMethodName, false},
-	"WaitGroup":   {proto.Control_WaitGroup_FullMethodName, false},
-	"RemoveGroup": {proto.Control_RemoveGroup_FullMethodName, true},
-	"SaveActor":   {proto.Control_SaveActor_FullMethodName, true},
-	"PutKey":      {proto.Control_PutKey_FullMethodName, true},
-	"GetKey":      {proto.Control_GetKey_FullMethodName, false},
-	"DeleteKey":   {proto.Control_DeleteKey_FullMethodName, true},
-	"ListKeys":    {proto.Control_ListKeys_FullMethodName, false},
-	"ListNodes":   {proto.Control_ListNodes_FullMethodName, false},
+	"CreateActor":  {proto.Control_CreateActor_FullMethodName, true},
+	"FindActor":    {proto.Control_FindActor_FullMethodName, false},
+	"WaitActor":    {proto.Control_WaitActor_FullMethodName, false},
+	"KillActor":    {proto.Control_KillActor_FullMethodName, true},
+	"SaveActor":    {proto.Control_SaveActor_FullMethodName, true},
+	"CreateGroups": {proto.Control_CreateGroups_FullMethodName, false},
+	"FindGroup":    {proto.Control_FindGroup_FullMethodName, false},
+	"WaitGroup":    {proto.Control_WaitGroup_FullMethodName, false},
+	"RemoveGroups": {proto.Control_RemoveGroups_FullMethodName, false},
+	"PutKey":       {proto.Control_PutKey_FullMethodName, true},
+	"GetKey":       {proto.Control_GetKey_FullMethodName, false},
+	"DeleteKey":    {proto.Control_DeleteKey_FullMethodName, true},
+	"ListKeys":     {proto.Control_ListKeys_FullMethodName, false},
+	"ListNodes":    {proto.Control_ListNodes_FullMethodName, false},
 }
 
 // headCall forwards a process's call. It waits while the head is away, and while
@@ -48,8 +48,8 @@ func (n *Node) headCall(ctx context.Context, p *process, h *proto.HeadCall) *pro
 	switch h.Method {
 	case "CreateActor":
 		body, err = n.ownActor(p, body)
-	case "CreateGroup":
-		body, err = ownGroup(p, body)
+	case "CreateGroups":
+		body, err = ownGroups(p, body)
 	}
 	if err != nil {
 		return &proto.HeadResult{Error: problem(proto.Error_INVALID, "%s: %v", h.Method, err)}
@@ -93,16 +93,15 @@ func (n *Node) ownActor(p *process, body []byte) ([]byte, error) {
 	return protobuf.Marshal(&r)
 }
 
-// ownGroup sees to it that a process creates groups of its own job only.
-func ownGroup(p *process, body []byte) ([]byte, error) {
-	var r proto.CreateGroupRequest
+// ownGroups sees to it that a process creates groups of its own job only.
+func ownGroups(p *process, body []byte) ([]byte, error) {
+	var r proto.CreateGroupsRequest
 	if err := protobuf.Unmarshal(body, &r); err != nil {
 		return nil, err
 	}
-	if r.Spec == nil {
-		return nil, ErrBadFrame
+	for _, spec := range r.Specs {
+		spec.Job = uint32(p.job.id)
 	}
-	r.Spec.Job = uint32(p.job.id)
 	return protobuf.Marshal(&r)
 }
 

@@ -4384,27 +4384,27 @@ func (x *GroupInfo) GetRemovedUnixMs() int64 {
 	return 0
 }
 
-type CreateGroupRequest struct {
+type CreateGroupsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Spec          *GroupSpec             `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	Specs         []*GroupSpec           `protobuf:"bytes,1,rep,name=specs,proto3" json:"specs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *CreateGroupRequest) Reset() {
-	*x = CreateGroupRequest{}
+func (x *CreateGroupsRequest) Reset() {
+	*x = CreateGroupsRequest{}
 	mi := &file_cluster_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *CreateGroupRequest) String() string {
+func (x *CreateGroupsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*CreateGroupRequest) ProtoMessage() {}
+func (*CreateGroupsRequest) ProtoMessage() {}
 
-func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
+func (x *CreateGroupsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_cluster_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -4416,14 +4416,111 @@ func (x *CreateGroupRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use CreateGroupRequest.ProtoReflect.Descriptor instead.
-func (*CreateGroupRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use CreateGroupsRequest.ProtoReflect.Descriptor instead.
+func (*CreateGroupsRequest) Descriptor() ([]byte, []int) {
 	return file_cluster_proto_rawDescGZIP(), []int{51}
 }
 
-func (x *CreateGroupRequest) GetSpec() *GroupSpec {
+func (x *CreateGroupsRequest) GetSpecs() []*GroupSpec {
 	if x != nil {
-		return x.Spec
+		return x.Specs
+	}
+	return nil
+}
+
+// GroupsReply has for each group asked for how it is, or the error.
+type GroupsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Groups        []*GroupOutcome        `protobuf:"bytes,1,rep,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupsReply) Reset() {
+	*x = GroupsReply{}
+	mi := &file_cluster_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupsReply) ProtoMessage() {}
+
+func (x *GroupsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupsReply.ProtoReflect.Descriptor instead.
+func (*GroupsReply) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *GroupsReply) GetGroups() []*GroupOutcome {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+type GroupOutcome struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Info          *GroupInfo             `protobuf:"bytes,1,opt,name=info,proto3" json:"info,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GroupOutcome) Reset() {
+	*x = GroupOutcome{}
+	mi := &file_cluster_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GroupOutcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GroupOutcome) ProtoMessage() {}
+
+func (x *GroupOutcome) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GroupOutcome.ProtoReflect.Descriptor instead.
+func (*GroupOutcome) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *GroupOutcome) GetInfo() *GroupInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *GroupOutcome) GetError() *Error {
+	if x != nil {
+		return x.Error
 	}
 	return nil
 }
@@ -4439,7 +4536,7 @@ type FindGroupRequest struct {
 
 func (x *FindGroupRequest) Reset() {
 	*x = FindGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4451,7 +4548,7 @@ func (x *FindGroupRequest) String() string {
 func (*FindGroupRequest) ProtoMessage() {}
 
 func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[52]
+	mi := &file_cluster_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4464,7 +4561,7 @@ func (x *FindGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FindGroupRequest.ProtoReflect.Descriptor instead.
 func (*FindGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{52}
+	return file_cluster_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *FindGroupRequest) GetNamespace() string {
@@ -4499,7 +4596,7 @@ type WaitGroupRequest struct {
 
 func (x *WaitGroupRequest) Reset() {
 	*x = WaitGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4511,7 +4608,7 @@ func (x *WaitGroupRequest) String() string {
 func (*WaitGroupRequest) ProtoMessage() {}
 
 func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[53]
+	mi := &file_cluster_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4524,7 +4621,7 @@ func (x *WaitGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitGroupRequest.ProtoReflect.Descriptor instead.
 func (*WaitGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{53}
+	return file_cluster_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *WaitGroupRequest) GetId() []byte {
@@ -4548,28 +4645,28 @@ func (x *WaitGroupRequest) GetLimitMs() int64 {
 	return 0
 }
 
-type RemoveGroupRequest struct {
+type RemoveGroupsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Ids           [][]byte               `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *RemoveGroupRequest) Reset() {
-	*x = RemoveGroupRequest{}
-	mi := &file_cluster_proto_msgTypes[54]
+func (x *RemoveGroupsRequest) Reset() {
+	*x = RemoveGroupsRequest{}
+	mi := &file_cluster_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *RemoveGroupRequest) String() string {
+func (x *RemoveGroupsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*RemoveGroupRequest) ProtoMessage() {}
+func (*RemoveGroupsRequest) ProtoMessage() {}
 
-func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[54]
+func (x *RemoveGroupsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4580,14 +4677,14 @@ func (x *RemoveGroupRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use RemoveGroupRequest.ProtoReflect.Descriptor instead.
-func (*RemoveGroupRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{54}
+// Deprecated: Use RemoveGroupsRequest.ProtoReflect.Descriptor instead.
+func (*RemoveGroupsRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{56}
 }
 
-func (x *RemoveGroupRequest) GetId() []byte {
+func (x *RemoveGroupsRequest) GetIds() [][]byte {
 	if x != nil {
-		return x.Id
+		return x.Ids
 	}
 	return nil
 }
@@ -4604,7 +4701,7 @@ type PutKeyRequest struct {
 
 func (x *PutKeyRequest) Reset() {
 	*x = PutKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4616,7 +4713,7 @@ func (x *PutKeyRequest) String() string {
 func (*PutKeyRequest) ProtoMessage() {}
 
 func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[55]
+	mi := &file_cluster_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4629,7 +4726,7 @@ func (x *PutKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyRequest.ProtoReflect.Descriptor instead.
 func (*PutKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{55}
+	return file_cluster_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *PutKeyRequest) GetNamespace() string {
@@ -4669,7 +4766,7 @@ type PutKeyReply struct {
 
 func (x *PutKeyReply) Reset() {
 	*x = PutKeyReply{}
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4681,7 +4778,7 @@ func (x *PutKeyReply) String() string {
 func (*PutKeyReply) ProtoMessage() {}
 
 func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[56]
+	mi := &file_cluster_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4694,7 +4791,7 @@ func (x *PutKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKeyReply.ProtoReflect.Descriptor instead.
 func (*PutKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{56}
+	return file_cluster_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PutKeyReply) GetExisted() bool {
@@ -4714,7 +4811,7 @@ type GetKeyRequest struct {
 
 func (x *GetKeyRequest) Reset() {
 	*x = GetKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4726,7 +4823,7 @@ func (x *GetKeyRequest) String() string {
 func (*GetKeyRequest) ProtoMessage() {}
 
 func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[57]
+	mi := &file_cluster_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4739,7 +4836,7 @@ func (x *GetKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyRequest.ProtoReflect.Descriptor instead.
 func (*GetKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{57}
+	return file_cluster_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetKeyRequest) GetNamespace() string {
@@ -4766,7 +4863,7 @@ type GetKeyReply struct {
 
 func (x *GetKeyReply) Reset() {
 	*x = GetKeyReply{}
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4778,7 +4875,7 @@ func (x *GetKeyReply) String() string {
 func (*GetKeyReply) ProtoMessage() {}
 
 func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[58]
+	mi := &file_cluster_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4791,7 +4888,7 @@ func (x *GetKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeyReply.ProtoReflect.Descriptor instead.
 func (*GetKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{58}
+	return file_cluster_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GetKeyReply) GetValue() []byte {
@@ -4818,7 +4915,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4830,7 +4927,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[59]
+	mi := &file_cluster_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4843,7 +4940,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{59}
+	return file_cluster_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DeleteKeyRequest) GetNamespace() string {
@@ -4869,7 +4966,7 @@ type DeleteKeyReply struct {
 
 func (x *DeleteKeyReply) Reset() {
 	*x = DeleteKeyReply{}
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4881,7 +4978,7 @@ func (x *DeleteKeyReply) String() string {
 func (*DeleteKeyReply) ProtoMessage() {}
 
 func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[60]
+	mi := &file_cluster_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4894,7 +4991,7 @@ func (x *DeleteKeyReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyReply.ProtoReflect.Descriptor instead.
 func (*DeleteKeyReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{60}
+	return file_cluster_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DeleteKeyReply) GetExisted() bool {
@@ -4914,7 +5011,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4926,7 +5023,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[61]
+	mi := &file_cluster_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4939,7 +5036,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{61}
+	return file_cluster_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ListKeysRequest) GetNamespace() string {
@@ -4965,7 +5062,7 @@ type ListKeysReply struct {
 
 func (x *ListKeysReply) Reset() {
 	*x = ListKeysReply{}
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4977,7 +5074,7 @@ func (x *ListKeysReply) String() string {
 func (*ListKeysReply) ProtoMessage() {}
 
 func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[62]
+	mi := &file_cluster_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4990,7 +5087,7 @@ func (x *ListKeysReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysReply.ProtoReflect.Descriptor instead.
 func (*ListKeysReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{62}
+	return file_cluster_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ListKeysReply) GetKeys() []string {
@@ -5008,7 +5105,7 @@ type ListNodesRequest struct {
 
 func (x *ListNodesRequest) Reset() {
 	*x = ListNodesRequest{}
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5020,7 +5117,7 @@ func (x *ListNodesRequest) String() string {
 func (*ListNodesRequest) ProtoMessage() {}
 
 func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[63]
+	mi := &file_cluster_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5033,7 +5130,7 @@ func (x *ListNodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesRequest.ProtoReflect.Descriptor instead.
 func (*ListNodesRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{63}
+	return file_cluster_proto_rawDescGZIP(), []int{65}
 }
 
 type ListNodesReply struct {
@@ -5045,7 +5142,7 @@ type ListNodesReply struct {
 
 func (x *ListNodesReply) Reset() {
 	*x = ListNodesReply{}
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5057,7 +5154,7 @@ func (x *ListNodesReply) String() string {
 func (*ListNodesReply) ProtoMessage() {}
 
 func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[64]
+	mi := &file_cluster_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5070,7 +5167,7 @@ func (x *ListNodesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNodesReply.ProtoReflect.Descriptor instead.
 func (*ListNodesReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{64}
+	return file_cluster_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ListNodesReply) GetNodes() []*NodeInfo {
@@ -5090,7 +5187,7 @@ type FetchPackageRequest struct {
 
 func (x *FetchPackageRequest) Reset() {
 	*x = FetchPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5102,7 +5199,7 @@ func (x *FetchPackageRequest) String() string {
 func (*FetchPackageRequest) ProtoMessage() {}
 
 func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[65]
+	mi := &file_cluster_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5115,7 +5212,7 @@ func (x *FetchPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchPackageRequest.ProtoReflect.Descriptor instead.
 func (*FetchPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{65}
+	return file_cluster_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *FetchPackageRequest) GetName() string {
@@ -5144,7 +5241,7 @@ type AddHeadRequest struct {
 
 func (x *AddHeadRequest) Reset() {
 	*x = AddHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5156,7 +5253,7 @@ func (x *AddHeadRequest) String() string {
 func (*AddHeadRequest) ProtoMessage() {}
 
 func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[66]
+	mi := &file_cluster_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5169,7 +5266,7 @@ func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddHeadRequest.ProtoReflect.Descriptor instead.
 func (*AddHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{66}
+	return file_cluster_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *AddHeadRequest) GetId() string {
@@ -5209,7 +5306,7 @@ type DescribeHeadRequest struct {
 
 func (x *DescribeHeadRequest) Reset() {
 	*x = DescribeHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5221,7 +5318,7 @@ func (x *DescribeHeadRequest) String() string {
 func (*DescribeHeadRequest) ProtoMessage() {}
 
 func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[67]
+	mi := &file_cluster_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5234,7 +5331,7 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{67}
+	return file_cluster_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *DescribeHeadRequest) GetDisk() bool {
@@ -5269,7 +5366,7 @@ type HeadInfo struct {
 
 func (x *HeadInfo) Reset() {
 	*x = HeadInfo{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5281,7 +5378,7 @@ func (x *HeadInfo) String() string {
 func (*HeadInfo) ProtoMessage() {}
 
 func (x *HeadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5294,7 +5391,7 @@ func (x *HeadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadInfo.ProtoReflect.Descriptor instead.
 func (*HeadInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *HeadInfo) GetId() string {
@@ -5426,7 +5523,7 @@ type PackageChunk struct {
 
 func (x *PackageChunk) Reset() {
 	*x = PackageChunk{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5438,7 +5535,7 @@ func (x *PackageChunk) String() string {
 func (*PackageChunk) ProtoMessage() {}
 
 func (x *PackageChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5451,7 +5548,7 @@ func (x *PackageChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageChunk.ProtoReflect.Descriptor instead.
 func (*PackageChunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *PackageChunk) GetSha256() string {
@@ -5477,7 +5574,7 @@ type ReadPackageRequest struct {
 
 func (x *ReadPackageRequest) Reset() {
 	*x = ReadPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5489,7 +5586,7 @@ func (x *ReadPackageRequest) String() string {
 func (*ReadPackageRequest) ProtoMessage() {}
 
 func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5502,7 +5599,7 @@ func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPackageRequest.ProtoReflect.Descriptor instead.
 func (*ReadPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *ReadPackageRequest) GetSha256() string {
@@ -5528,7 +5625,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5540,7 +5637,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5553,7 +5650,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *LeaseRequest) GetJob() uint32 {
@@ -5624,7 +5721,7 @@ type Environment struct {
 
 func (x *Environment) Reset() {
 	*x = Environment{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5636,7 +5733,7 @@ func (x *Environment) String() string {
 func (*Environment) ProtoMessage() {}
 
 func (x *Environment) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5649,7 +5746,7 @@ func (x *Environment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Environment.ProtoReflect.Descriptor instead.
 func (*Environment) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *Environment) GetKey() string {
@@ -5680,7 +5777,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5692,7 +5789,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5705,7 +5802,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -5777,7 +5874,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5789,7 +5886,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5802,7 +5899,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -5851,7 +5948,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5863,7 +5960,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5876,7 +5973,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -5912,7 +6009,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5924,7 +6021,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5937,7 +6034,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -5966,7 +6063,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5978,7 +6075,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5991,7 +6088,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -6025,7 +6122,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6037,7 +6134,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6050,7 +6147,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -6084,7 +6181,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6096,7 +6193,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6109,7 +6206,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -6192,7 +6289,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6204,7 +6301,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6217,7 +6314,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -6244,7 +6341,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6256,7 +6353,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6269,7 +6366,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -6297,7 +6394,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6309,7 +6406,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6322,7 +6419,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -6362,7 +6459,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6374,7 +6471,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6387,7 +6484,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -6436,7 +6533,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6448,7 +6545,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6461,7 +6558,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *AdoptRequest) GetId() []byte {
@@ -6496,7 +6593,7 @@ type MovedRequest struct {
 
 func (x *MovedRequest) Reset() {
 	*x = MovedRequest{}
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6508,7 +6605,7 @@ func (x *MovedRequest) String() string {
 func (*MovedRequest) ProtoMessage() {}
 
 func (x *MovedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6521,7 +6618,7 @@ func (x *MovedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MovedRequest.ProtoReflect.Descriptor instead.
 func (*MovedRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{85}
+	return file_cluster_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *MovedRequest) GetId() []byte {
@@ -6554,7 +6651,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6566,7 +6663,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6579,7 +6676,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{86}
+	return file_cluster_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -6600,7 +6697,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6612,7 +6709,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6625,7 +6722,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{87}
+	return file_cluster_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -6644,7 +6741,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6656,7 +6753,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6669,7 +6766,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{88}
+	return file_cluster_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -6690,7 +6787,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6702,7 +6799,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6715,7 +6812,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{89}
+	return file_cluster_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -6739,7 +6836,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6751,7 +6848,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6764,7 +6861,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{90}
+	return file_cluster_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -6821,7 +6918,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6833,7 +6930,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6846,7 +6943,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{91}
+	return file_cluster_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -6881,7 +6978,7 @@ type TaskInfo struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Id           string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Function     string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
-	State        string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // PENDING_ARGS, PENDING_NODE_ASSIGNMENT, SUBMITTED_TO_WORKER, RUNNING, FINISHED, FAILED
+	State        string                 `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"` // PENDING_ARGS_AVAIL, PENDING_RETRY, PENDING_NODE_ASSIGNMENT, SUBMITTED_TO_WORKER, RUNNING, FINISHED, FAILED
 	Job          uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
 	Attempt      uint32                 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Node         uint32                 `protobuf:"varint,6,opt,name=node,proto3" json:"node,omitempty"` // where it runs, 0 when nowhere yet
@@ -6903,7 +7000,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6915,7 +7012,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6928,7 +7025,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{92}
+	return file_cluster_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -7062,7 +7159,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7074,7 +7171,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7087,7 +7184,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{93}
+	return file_cluster_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -7129,7 +7226,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7141,7 +7238,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7154,7 +7251,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{94}
+	return file_cluster_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -7199,7 +7296,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7211,7 +7308,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7224,7 +7321,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{95}
+	return file_cluster_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -7325,7 +7422,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7337,7 +7434,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7350,7 +7447,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{96}
+	return file_cluster_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -7407,7 +7504,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7419,7 +7516,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7432,7 +7529,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{97}
+	return file_cluster_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -7473,7 +7570,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7485,7 +7582,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7498,7 +7595,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{98}
+	return file_cluster_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -7573,7 +7670,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7585,7 +7682,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7598,7 +7695,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{99}
+	return file_cluster_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -7622,7 +7719,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7634,7 +7731,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7647,7 +7744,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{100}
+	return file_cluster_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -7702,7 +7799,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7714,7 +7811,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7727,7 +7824,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{101}
+	return file_cluster_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -7795,7 +7892,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7807,7 +7904,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7820,7 +7917,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{102}
+	return file_cluster_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -7884,7 +7981,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[103]
+	mi := &file_cluster_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7896,7 +7993,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[103]
+	mi := &file_cluster_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7909,7 +8006,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{103}
+	return file_cluster_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -8349,9 +8446,14 @@ const file_cluster_proto_rawDesc = "" +
 	"\aPENDING\x10\x00\x12\v\n" +
 	"\aCREATED\x10\x01\x12\x10\n" +
 	"\fRESCHEDULING\x10\x02\x12\v\n" +
-	"\aREMOVED\x10\x03\"<\n" +
-	"\x12CreateGroupRequest\x12&\n" +
-	"\x04spec\x18\x01 \x01(\v2\x12.gray.v1.GroupSpecR\x04spec\"T\n" +
+	"\aREMOVED\x10\x03\"?\n" +
+	"\x13CreateGroupsRequest\x12(\n" +
+	"\x05specs\x18\x01 \x03(\v2\x12.gray.v1.GroupSpecR\x05specs\"<\n" +
+	"\vGroupsReply\x12-\n" +
+	"\x06groups\x18\x01 \x03(\v2\x15.gray.v1.GroupOutcomeR\x06groups\"\\\n" +
+	"\fGroupOutcome\x12&\n" +
+	"\x04info\x18\x01 \x01(\v2\x12.gray.v1.GroupInfoR\x04info\x12$\n" +
+	"\x05error\x18\x02 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"T\n" +
 	"\x10FindGroupRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x0e\n" +
@@ -8359,9 +8461,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\x10WaitGroupRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\rR\x05after\x12\x19\n" +
-	"\blimit_ms\x18\x03 \x01(\x03R\alimitMs\"$\n" +
-	"\x12RemoveGroupRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\"i\n" +
+	"\blimit_ms\x18\x03 \x01(\x03R\alimitMs\"'\n" +
+	"\x13RemoveGroupsRequest\x12\x10\n" +
+	"\x03ids\x18\x01 \x03(\fR\x03ids\"i\n" +
 	"\rPutKeyRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x14\n" +
@@ -8610,7 +8712,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\xa8\v\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index2\xb6\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -8630,11 +8732,11 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06GetKey\x12\x16.gray.v1.GetKeyRequest\x1a\x14.gray.v1.GetKeyReply\x12?\n" +
 	"\tDeleteKey\x12\x19.gray.v1.DeleteKeyRequest\x1a\x17.gray.v1.DeleteKeyReply\x12<\n" +
 	"\bListKeys\x12\x18.gray.v1.ListKeysRequest\x1a\x16.gray.v1.ListKeysReply\x12?\n" +
-	"\tListNodes\x12\x19.gray.v1.ListNodesRequest\x1a\x17.gray.v1.ListNodesReply\x12>\n" +
-	"\vCreateGroup\x12\x1b.gray.v1.CreateGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
+	"\tListNodes\x12\x19.gray.v1.ListNodesRequest\x1a\x17.gray.v1.ListNodesReply\x12B\n" +
+	"\fCreateGroups\x12\x1c.gray.v1.CreateGroupsRequest\x1a\x14.gray.v1.GroupsReply\x12:\n" +
 	"\tFindGroup\x12\x19.gray.v1.FindGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
-	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x128\n" +
-	"\vRemoveGroup\x12\x1b.gray.v1.RemoveGroupRequest\x1a\f.gray.v1.Ack\x12>\n" +
+	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x12B\n" +
+	"\fRemoveGroups\x12\x1c.gray.v1.RemoveGroupsRequest\x1a\x14.gray.v1.GroupsReply\x12>\n" +
 	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xf4\x01\n" +
 	"\x05Heads\x125\n" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
@@ -8673,7 +8775,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 110)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 112)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -8734,77 +8836,79 @@ var file_cluster_proto_goTypes = []any{
 	(*GroupSpec)(nil),             // 56: gray.v1.GroupSpec
 	(*Bundle)(nil),                // 57: gray.v1.Bundle
 	(*GroupInfo)(nil),             // 58: gray.v1.GroupInfo
-	(*CreateGroupRequest)(nil),    // 59: gray.v1.CreateGroupRequest
-	(*FindGroupRequest)(nil),      // 60: gray.v1.FindGroupRequest
-	(*WaitGroupRequest)(nil),      // 61: gray.v1.WaitGroupRequest
-	(*RemoveGroupRequest)(nil),    // 62: gray.v1.RemoveGroupRequest
-	(*PutKeyRequest)(nil),         // 63: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 64: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 65: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 66: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 67: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 68: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 69: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 70: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 71: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 72: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 73: gray.v1.FetchPackageRequest
-	(*AddHeadRequest)(nil),        // 74: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 75: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 76: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 77: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 78: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 79: gray.v1.LeaseRequest
-	(*Environment)(nil),           // 80: gray.v1.Environment
-	(*LeaseReply)(nil),            // 81: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 82: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 83: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 84: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 85: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 86: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 87: gray.v1.ObjectState
-	(*Stored)(nil),                // 88: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 89: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 90: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 91: gray.v1.ReplicateRequest
-	(*AdoptRequest)(nil),          // 92: gray.v1.AdoptRequest
-	(*MovedRequest)(nil),          // 93: gray.v1.MovedRequest
-	(*HeirsRequest)(nil),          // 94: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 95: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 96: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 97: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 98: gray.v1.LogLines
-	(*ListRequest)(nil),           // 99: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 100: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 101: gray.v1.TaskCount
-	(*TaskList)(nil),              // 102: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 103: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 104: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 105: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 106: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 107: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 108: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 109: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 110: gray.v1.Pull
-	(*StreamReply)(nil),           // 111: gray.v1.StreamReply
-	nil,                           // 112: gray.v1.Resources.QuantityEntry
-	nil,                           // 113: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 114: gray.v1.JobSpec.EnvEntry
-	nil,                           // 115: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 116: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 117: gray.v1.Environment.VarsEntry
+	(*CreateGroupsRequest)(nil),   // 59: gray.v1.CreateGroupsRequest
+	(*GroupsReply)(nil),           // 60: gray.v1.GroupsReply
+	(*GroupOutcome)(nil),          // 61: gray.v1.GroupOutcome
+	(*FindGroupRequest)(nil),      // 62: gray.v1.FindGroupRequest
+	(*WaitGroupRequest)(nil),      // 63: gray.v1.WaitGroupRequest
+	(*RemoveGroupsRequest)(nil),   // 64: gray.v1.RemoveGroupsRequest
+	(*PutKeyRequest)(nil),         // 65: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 66: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 67: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 68: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 69: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 70: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 71: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 72: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 73: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 74: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 75: gray.v1.FetchPackageRequest
+	(*AddHeadRequest)(nil),        // 76: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 77: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 78: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 79: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 80: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 81: gray.v1.LeaseRequest
+	(*Environment)(nil),           // 82: gray.v1.Environment
+	(*LeaseReply)(nil),            // 83: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 84: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 85: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 86: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 87: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 88: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 89: gray.v1.ObjectState
+	(*Stored)(nil),                // 90: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 91: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 92: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 93: gray.v1.ReplicateRequest
+	(*AdoptRequest)(nil),          // 94: gray.v1.AdoptRequest
+	(*MovedRequest)(nil),          // 95: gray.v1.MovedRequest
+	(*HeirsRequest)(nil),          // 96: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 97: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 98: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 99: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 100: gray.v1.LogLines
+	(*ListRequest)(nil),           // 101: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 102: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 103: gray.v1.TaskCount
+	(*TaskList)(nil),              // 104: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 105: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 106: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 107: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 108: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 109: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 110: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 111: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 112: gray.v1.Pull
+	(*StreamReply)(nil),           // 113: gray.v1.StreamReply
+	nil,                           // 114: gray.v1.Resources.QuantityEntry
+	nil,                           // 115: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 116: gray.v1.JobSpec.EnvEntry
+	nil,                           // 117: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 118: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 119: gray.v1.Environment.VarsEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
 	8,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	112, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	114, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	11,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	10,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	9,   // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	9,   // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	113, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	115, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	15,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	14,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
 	9,   // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
@@ -8839,15 +8943,15 @@ var file_cluster_proto_depIdxs = []int32{
 	47,  // 41: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	42,  // 42: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	43,  // 43: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	114, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	115, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	116, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	117, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	9,   // 46: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 47: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	116, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	118, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	9,   // 49: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	10,  // 50: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	48,  // 51: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
-	80,  // 52: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
+	82,  // 52: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
 	47,  // 53: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
 	4,   // 54: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
 	8,   // 55: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
@@ -8861,128 +8965,131 @@ var file_cluster_proto_depIdxs = []int32{
 	56,  // 63: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
 	7,   // 64: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
 	8,   // 65: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
-	56,  // 66: gray.v1.CreateGroupRequest.spec:type_name -> gray.v1.GroupSpec
-	12,  // 67: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	9,   // 68: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	10,  // 69: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	42,  // 70: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	80,  // 71: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	117, // 72: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
-	82,  // 73: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	83,  // 74: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	84,  // 75: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	9,   // 76: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	8,   // 77: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	8,   // 78: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	88,  // 79: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	8,   // 80: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	96,  // 81: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	9,   // 82: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
-	10,  // 83: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
-	8,   // 84: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
-	100, // 85: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	101, // 86: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	104, // 87: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	103, // 88: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	103, // 89: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	106, // 90: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	110, // 91: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	8,   // 92: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	18,  // 93: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	19,  // 94: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	21,  // 95: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	23,  // 96: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	26,  // 97: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	25,  // 98: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	44,  // 99: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	50,  // 100: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	45,  // 101: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	51,  // 102: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	52,  // 103: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	53,  // 104: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	54,  // 105: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	55,  // 106: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
-	63,  // 107: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	65,  // 108: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	67,  // 109: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	69,  // 110: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	71,  // 111: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	59,  // 112: gray.v1.Control.CreateGroup:input_type -> gray.v1.CreateGroupRequest
-	60,  // 113: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	61,  // 114: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	62,  // 115: gray.v1.Control.RemoveGroup:input_type -> gray.v1.RemoveGroupRequest
-	73,  // 116: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	74,  // 117: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	75,  // 118: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	77,  // 119: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	78,  // 120: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	79,  // 121: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	85,  // 122: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	85,  // 123: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	86,  // 124: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	89,  // 125: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	90,  // 126: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	91,  // 127: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	94,  // 128: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	97,  // 129: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	92,  // 130: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	93,  // 131: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	98,  // 132: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	73,  // 133: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	99,  // 134: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	99,  // 135: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	99,  // 136: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	108, // 137: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	20,  // 138: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	20,  // 139: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	22,  // 140: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	24,  // 141: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	30,  // 142: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	16,  // 143: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	16,  // 144: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	16,  // 145: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	46,  // 146: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	16,  // 147: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	49,  // 148: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	49,  // 149: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	16,  // 150: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	16,  // 151: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	64,  // 152: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	66,  // 153: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	68,  // 154: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	70,  // 155: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	72,  // 156: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	58,  // 157: gray.v1.Control.CreateGroup:output_type -> gray.v1.GroupInfo
-	58,  // 158: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	58,  // 159: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	16,  // 160: gray.v1.Control.RemoveGroup:output_type -> gray.v1.Ack
-	17,  // 161: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	76,  // 162: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	76,  // 163: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	16,  // 164: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	17,  // 165: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	81,  // 166: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	16,  // 167: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	16,  // 168: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	87,  // 169: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	16,  // 170: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	16,  // 171: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	16,  // 172: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	95,  // 173: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	16,  // 174: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	16,  // 175: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	16,  // 176: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	16,  // 177: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	17,  // 178: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	102, // 179: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	105, // 180: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	107, // 181: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	17,  // 182: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	138, // [138:183] is the sub-list for method output_type
-	93,  // [93:138] is the sub-list for method input_type
-	93,  // [93:93] is the sub-list for extension type_name
-	93,  // [93:93] is the sub-list for extension extendee
-	0,   // [0:93] is the sub-list for field type_name
+	56,  // 66: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
+	61,  // 67: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
+	58,  // 68: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
+	8,   // 69: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
+	12,  // 70: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	9,   // 71: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	10,  // 72: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	42,  // 73: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	82,  // 74: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
+	119, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	84,  // 76: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	85,  // 77: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	86,  // 78: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	9,   // 79: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	8,   // 80: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	8,   // 81: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	90,  // 82: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	8,   // 83: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	98,  // 84: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	9,   // 85: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	10,  // 86: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	8,   // 87: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	102, // 88: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	103, // 89: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	106, // 90: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	105, // 91: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	105, // 92: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	108, // 93: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	112, // 94: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	8,   // 95: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	18,  // 96: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	19,  // 97: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	21,  // 98: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	23,  // 99: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	26,  // 100: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	25,  // 101: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	44,  // 102: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	50,  // 103: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	45,  // 104: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	51,  // 105: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	52,  // 106: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	53,  // 107: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	54,  // 108: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	55,  // 109: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	65,  // 110: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	67,  // 111: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	69,  // 112: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	71,  // 113: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	73,  // 114: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	59,  // 115: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
+	62,  // 116: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	63,  // 117: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	64,  // 118: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
+	75,  // 119: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	76,  // 120: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	77,  // 121: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	79,  // 122: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	80,  // 123: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	81,  // 124: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	87,  // 125: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	87,  // 126: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	88,  // 127: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	91,  // 128: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	92,  // 129: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	93,  // 130: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	96,  // 131: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	99,  // 132: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	94,  // 133: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	95,  // 134: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	100, // 135: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	75,  // 136: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	101, // 137: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	101, // 138: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	101, // 139: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	110, // 140: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	20,  // 141: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	20,  // 142: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	22,  // 143: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	24,  // 144: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	30,  // 145: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	16,  // 146: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	16,  // 147: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	16,  // 148: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	46,  // 149: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	16,  // 150: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	49,  // 151: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	49,  // 152: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	16,  // 153: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	16,  // 154: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	66,  // 155: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	68,  // 156: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	70,  // 157: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	72,  // 158: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	74,  // 159: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	60,  // 160: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	58,  // 161: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	58,  // 162: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	60,  // 163: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	17,  // 164: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	78,  // 165: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	78,  // 166: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	16,  // 167: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	17,  // 168: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	83,  // 169: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	16,  // 170: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	16,  // 171: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	89,  // 172: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	16,  // 173: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	16,  // 174: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	16,  // 175: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	97,  // 176: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	16,  // 177: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	16,  // 178: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	16,  // 179: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	16,  // 180: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	17,  // 181: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	104, // 182: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	107, // 183: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	109, // 184: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	17,  // 185: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	141, // [141:186] is the sub-list for method output_type
+	96,  // [96:141] is the sub-list for method input_type
+	96,  // [96:96] is the sub-list for extension type_name
+	96,  // [96:96] is the sub-list for extension extendee
+	0,   // [0:96] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -9005,17 +9112,17 @@ func file_cluster_proto_init() {
 		(*NodeOrder_Notice)(nil),
 	}
 	file_cluster_proto_msgTypes[30].OneofWrappers = []any{}
-	file_cluster_proto_msgTypes[73].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[75].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[79].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[81].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[101].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[103].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -9025,7 +9132,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   110,
+			NumMessages:   112,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

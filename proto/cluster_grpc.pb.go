@@ -41,10 +41,10 @@ const (
 	Control_DeleteKey_FullMethodName        = "/gray.v1.Control/DeleteKey"
 	Control_ListKeys_FullMethodName         = "/gray.v1.Control/ListKeys"
 	Control_ListNodes_FullMethodName        = "/gray.v1.Control/ListNodes"
-	Control_CreateGroup_FullMethodName      = "/gray.v1.Control/CreateGroup"
+	Control_CreateGroups_FullMethodName     = "/gray.v1.Control/CreateGroups"
 	Control_FindGroup_FullMethodName        = "/gray.v1.Control/FindGroup"
 	Control_WaitGroup_FullMethodName        = "/gray.v1.Control/WaitGroup"
-	Control_RemoveGroup_FullMethodName      = "/gray.v1.Control/RemoveGroup"
+	Control_RemoveGroups_FullMethodName     = "/gray.v1.Control/RemoveGroups"
 	Control_FetchPackage_FullMethodName     = "/gray.v1.Control/FetchPackage"
 )
 
@@ -81,12 +81,13 @@ type ControlClient interface {
 	DeleteKey(ctx context.Context, in *DeleteKeyRequest, opts ...grpc.CallOption) (*DeleteKeyReply, error)
 	ListKeys(ctx context.Context, in *ListKeysRequest, opts ...grpc.CallOption) (*ListKeysReply, error)
 	ListNodes(ctx context.Context, in *ListNodesRequest, opts ...grpc.CallOption) (*ListNodesReply, error)
-	// CreateGroup answers once the group is created, or known to have to wait.
-	CreateGroup(ctx context.Context, in *CreateGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error)
+	// CreateGroups answers once each group is created, or known to have to wait. It and
+	// RemoveGroups may be repeated: a group's id says which it is.
+	CreateGroups(ctx context.Context, in *CreateGroupsRequest, opts ...grpc.CallOption) (*GroupsReply, error)
 	FindGroup(ctx context.Context, in *FindGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error)
 	// WaitGroup answers when the group is CREATED with a generation above after, or REMOVED, or at the limit.
 	WaitGroup(ctx context.Context, in *WaitGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error)
-	RemoveGroup(ctx context.Context, in *RemoveGroupRequest, opts ...grpc.CallOption) (*Ack, error)
+	RemoveGroups(ctx context.Context, in *RemoveGroupsRequest, opts ...grpc.CallOption) (*GroupsReply, error)
 	// FetchPackage streams a stored package (a job's binary) by name.
 	FetchPackage(ctx context.Context, in *FetchPackageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
@@ -292,10 +293,10 @@ func (c *controlClient) ListNodes(ctx context.Context, in *ListNodesRequest, opt
 	return out, nil
 }
 
-func (c *controlClient) CreateGroup(ctx context.Context, in *CreateGroupRequest, opts ...grpc.CallOption) (*GroupInfo, error) {
+func (c *controlClient) CreateGroups(ctx context.Context, in *CreateGroupsRequest, opts ...grpc.CallOption) (*GroupsReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(GroupInfo)
-	err := c.cc.Invoke(ctx, Control_CreateGroup_FullMethodName, in, out, cOpts...)
+	out := new(GroupsReply)
+	err := c.cc.Invoke(ctx, Control_CreateGroups_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -322,10 +323,10 @@ func (c *controlClient) WaitGroup(ctx context.Context, in *WaitGroupRequest, opt
 	return out, nil
 }
 
-func (c *controlClient) RemoveGroup(ctx context.Context, in *RemoveGroupRequest, opts ...grpc.CallOption) (*Ack, error) {
+func (c *controlClient) RemoveGroups(ctx context.Context, in *RemoveGroupsRequest, opts ...grpc.CallOption) (*GroupsReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Ack)
-	err := c.cc.Invoke(ctx, Control_RemoveGroup_FullMethodName, in, out, cOpts...)
+	out := new(GroupsReply)
+	err := c.cc.Invoke(ctx, Control_RemoveGroups_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -384,12 +385,13 @@ type ControlServer interface {
 	DeleteKey(context.Context, *DeleteKeyRequest) (*DeleteKeyReply, error)
 	ListKeys(context.Context, *ListKeysRequest) (*ListKeysReply, error)
 	ListNodes(context.Context, *ListNodesRequest) (*ListNodesReply, error)
-	// CreateGroup answers once the group is created, or known to have to wait.
-	CreateGroup(context.Context, *CreateGroupRequest) (*GroupInfo, error)
+	// CreateGroups answers once each group is created, or known to have to wait. It and
+	// RemoveGroups may be repeated: a group's id says which it is.
+	CreateGroups(context.Context, *CreateGroupsRequest) (*GroupsReply, error)
 	FindGroup(context.Context, *FindGroupRequest) (*GroupInfo, error)
 	// WaitGroup answers when the group is CREATED with a generation above after, or REMOVED, or at the limit.
 	WaitGroup(context.Context, *WaitGroupRequest) (*GroupInfo, error)
-	RemoveGroup(context.Context, *RemoveGroupRequest) (*Ack, error)
+	RemoveGroups(context.Context, *RemoveGroupsRequest) (*GroupsReply, error)
 	// FetchPackage streams a stored package (a job's binary) by name.
 	FetchPackage(*FetchPackageRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedControlServer()
@@ -459,8 +461,8 @@ func (UnimplementedControlServer) ListKeys(context.Context, *ListKeysRequest) (*
 func (UnimplementedControlServer) ListNodes(context.Context, *ListNodesRequest) (*ListNodesReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNodes not implemented")
 }
-func (UnimplementedControlServer) CreateGroup(context.Context, *CreateGroupRequest) (*GroupInfo, error) {
-	return nil, status.Error(codes.Unimplemented, "method CreateGroup not implemented")
+func (UnimplementedControlServer) CreateGroups(context.Context, *CreateGroupsRequest) (*GroupsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateGroups not implemented")
 }
 func (UnimplementedControlServer) FindGroup(context.Context, *FindGroupRequest) (*GroupInfo, error) {
 	return nil, status.Error(codes.Unimplemented, "method FindGroup not implemented")
@@ -468,8 +470,8 @@ func (UnimplementedControlServer) FindGroup(context.Context, *FindGroupRequest) 
 func (UnimplementedControlServer) WaitGroup(context.Context, *WaitGroupRequest) (*GroupInfo, error) {
 	return nil, status.Error(codes.Unimplemented, "method WaitGroup not implemented")
 }
-func (UnimplementedControlServer) RemoveGroup(context.Context, *RemoveGroupRequest) (*Ack, error) {
-	return nil, status.Error(codes.Unimplemented, "method RemoveGroup not implemented")
+func (UnimplementedControlServer) RemoveGroups(context.Context, *RemoveGroupsRequest) (*GroupsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveGroups not implemented")
 }
 func (UnimplementedControlServer) FetchPackage(*FetchPackageRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method FetchPackage not implemented")
@@ -826,20 +828,20 @@ func _Control_ListNodes_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Control_CreateGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CreateGroupRequest)
+func _Control_CreateGroups_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateGroupsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ControlServer).CreateGroup(ctx, in)
+		return srv.(ControlServer).CreateGroups(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Control_CreateGroup_FullMethodName,
+		FullMethod: Control_CreateGroups_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ControlServer).CreateGroup(ctx, req.(*CreateGroupRequest))
+		return srv.(ControlServer).CreateGroups(ctx, req.(*CreateGroupsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -880,20 +882,20 @@ func _Control_WaitGroup_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Control_RemoveGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RemoveGroupRequest)
+func _Control_RemoveGroups_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RemoveGroupsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(ControlServer).RemoveGroup(ctx, in)
+		return srv.(ControlServer).RemoveGroups(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Control_RemoveGroup_FullMethodName,
+		FullMethod: Control_RemoveGroups_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ControlServer).RemoveGroup(ctx, req.(*RemoveGroupRequest))
+		return srv.(ControlServer).RemoveGroups(ctx, req.(*RemoveGroupsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -989,8 +991,8 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Control_ListNodes_Handler,
 		},
 		{
-			MethodName: "CreateGroup",
-			Handler:    _Control_CreateGroup_Handler,
+			MethodName: "CreateGroups",
+			Handler:    _Control_CreateGroups_Handler,
 		},
 		{
 			MethodName: "FindGroup",
@@ -1001,8 +1003,8 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Control_WaitGroup_Handler,
 		},
 		{
-			MethodName: "RemoveGroup",
-			Handler:    _Control_RemoveGroup_Handler,
+			MethodName: "RemoveGroups",
+			Handler:    _Control_RemoveGroups_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

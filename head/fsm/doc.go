@@ -1,7 +1,7 @@
 // Package fsm is the state that all heads agree on, and nothing else: commands
 // go in one after another, and a new state, an answer and events come out.
 //
-// It owns jobs, nodes, actors and their names, keys and values, the index of
+// It owns jobs, nodes, actors, placement groups and their names, keys and values, the index of
 // packages, and what makes the cluster itself (authority and token). It never
 // reads a clock, draws a random number, opens a file or a socket, starts a
 // goroutine, or lets the order of a map matter: time and random values are in
@@ -29,6 +29,8 @@
 //  8. The version never falls. A head that doesn't know it reads neither the log
 //     nor a snapshot.
 //  9. Since version 2, what a dead node's processes ask for has no effect.
+//  10. A placement group's bundle is on a living node or on none, and of a generation
+//     that no earlier placement of it had. An actor in a group doesn't outlive it.
 //
 // State has no lock: who shares it brings one (head.replica).
 package fsm

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	protobuf "google.golang.org/protobuf/proto"
+
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -135,12 +137,21 @@ func (c *class) returnSoon() {
 // known to have to wait. Spec lacks the id.
 func (p *Process) CreateGroup(ctx context.Context, spec *proto.GroupSpec) (*proto.GroupInfo, error) {
 	spec.Id = p.numbered(p.next.Add(1)).Bytes()
-	info := &proto.GroupInfo{}
-	err := p.HeadCall(ctx, "CreateGroup", &proto.CreateGroupRequest{Spec: spec}, info)
-	if err == nil && info.State == proto.GroupInfo_CREATED {
+	c := &groupCall{spec: spec, id: spec.Id}
+	info, err := p.creations.do(ctx, p, c)
+	if err != nil {
+		if ctx.Err() != nil { // nobody will know of it
+			p.spawn(func() {
+				<-c.done
+				_, _ = p.removals.do(p.ctx, p, &groupCall{id: spec.Id})
+			})
+		}
+		return nil, err
+	}
+	if info.State == proto.GroupInfo_CREATED {
 		p.ready.put(string(spec.Id))
 	}
-	return info, err
+	return info, nil
 }
 
 // readyGroups are placement groups that were created when CreateGroup returned, and
@@ -224,5 +235,103 @@ func (p *Process) whyGroupWaits(ctx context.Context, id ids.GroupID) string {
 // RemoveGroup ends a placement group, and what runs in it.
 func (p *Process) RemoveGroup(ctx context.Context, id ids.GroupID) error {
 	p.ready.take(string(id.Bytes()))
-	return p.HeadCall(ctx, "RemoveGroup", &proto.RemoveGroupRequest{Id: id.Bytes()}, &proto.Ack{})
+	_, err := p.removals.do(ctx, p, &groupCall{id: id.Bytes()})
+	return err
+}
+
+const (
+	groupFlights = 4         // calls about groups to the head at once
+	groupBatch   = 256       // groups in one call
+	groupBytes   = 256 << 10 // of their descriptions, or one
+)
+
+// groupCalls are calls of one kind about groups. Those that come while as many as may
+// are under way go together.
+type groupCalls struct {
+	mu      sync.Mutex
+	waiting []*groupCall
+	flying  int
+}
+
+// groupCall creates or, without spec, removes a group.
+type groupCall struct {
+	spec *proto.GroupSpec
+	id   []byte
+	done chan struct{}
+	info *proto.GroupInfo
+	err  error
+}
+
+func (g *groupCalls) do(ctx context.Context, p *Process, c *groupCall) (*proto.GroupInfo, error) {
+	c.done = make(chan struct{})
+	g.mu.Lock()
+	g.waiting = append(g.waiting, c)
+	if g.flying < groupFlights {
+		g.flying++
+		p.spawn(func() { g.fly(p) })
+	}
+	g.mu.Unlock()
+	select {
+	case <-c.done:
+		return c.info, c.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// fly makes calls until none wait.
+func (g *groupCalls) fly(p *Process) {
+	for {
+		g.mu.Lock()
+		n, size := 0, 0
+		for n < min(len(g.waiting), groupBatch) && (n == 0 || size < groupBytes) {
+			size += protobuf.Size(g.waiting[n].spec)
+			n++
+		}
+		batch := g.waiting[:n:n]
+		if g.waiting = g.waiting[n:]; n == 0 {
+			g.flying--
+			g.waiting = nil
+		}
+		g.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		callGroups(p, batch)
+		for _, c := range batch {
+			close(c.done)
+		}
+	}
+}
+
+// callGroups makes one call to the head, of one kind.
+func callGroups(p *Process, batch []*groupCall) {
+	creation, removal := &proto.CreateGroupsRequest{}, &proto.RemoveGroupsRequest{}
+	for _, c := range batch {
+		if c.spec != nil {
+			creation.Specs = append(creation.Specs, c.spec)
+		} else {
+			removal.Ids = append(removal.Ids, c.id)
+		}
+	}
+	reply := &proto.GroupsReply{}
+	var err error
+	if len(creation.Specs) > 0 {
+		err = p.HeadCall(p.ctx, "CreateGroups", creation, reply)
+	} else {
+		err = p.HeadCall(p.ctx, "RemoveGroups", removal, reply)
+	}
+	if err == nil && len(reply.Groups) != len(batch) {
+		err = fmt.Errorf("the head answers for %d placement groups, not %d", len(reply.Groups), len(batch))
+	}
+	for i, c := range batch {
+		switch {
+		case err != nil:
+			c.err = err
+		case reply.Groups[i].Error != nil:
+			c.err = &RemoteError{reply.Groups[i].Error}
+		default:
+			c.info = reply.Groups[i].GetInfo()
+		}
+	}
 }

@@ -59,7 +59,6 @@ type Process struct {
 
 	leases  leaseTable
 	actors  actorTable
-	ready   readyGroups
 	hosts   hostTable
 	waiting waitCount
 	held    heldTasks
@@ -68,6 +67,9 @@ type Process struct {
 	counts  taskCounts
 	failed  failures
 	resting sync.Map // number → resting: tasks that wait before they're run again
+
+	ready               readyGroups
+	creations, removals groupCalls
 }
 
 // helloTimeout bounds the handshake with the node.

@@ -104,6 +104,7 @@ func (a *ask) run(ctx context.Context) {
 	owner.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGrant{LeaseGrant: &proto.LeaseGrant{
 		Class: l.class, Lease: l.id, Node: granted.Node, Process: granted.Process, Address: granted.Address, Pid: granted.Pid,
 	}}})
+	n.scheduleLocked() // another may be asked for instead
 	n.mu.Unlock()
 	a.hold(stream, l)
 }

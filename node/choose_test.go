@@ -68,6 +68,36 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// TestViewOfJobs: what jobs have and wait for on other nodes counts here.
+func TestViewOfJobs(t *testing.T) {
+	n := lonely(t)
+	p := join(t, n, 1)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ledger.Force(1, amounts(2).Quantity)
+	info := n.infoLocked()
+	if len(info.Jobs) != 1 || info.Jobs[0].Job != 1 || info.Jobs[0].Used.Quantity["CPU"] != 2*account.Unit {
+		t.Fatalf("it reports %v", info.Jobs)
+	}
+	info.Alive = true
+	waits := other(2, 0, platform)
+	waits.Pending = []*proto.PendingDemand{{Resources: amounts(1), Count: 3, Job: 9, Weight: 2}}
+	waits.Jobs = []*proto.JobUse{{Job: 8, Used: amounts(4)}}
+	n.learnLocked(&proto.View{Version: 1, Nodes: []*proto.NodeInfo{info, waits}})
+	if !n.book.Contended(p.job.id) || !n.book.Yields(p.job.id, time.Now()) {
+		t.Error("a job that waits on another node with nothing doesn't count")
+	}
+	waits.Pending[0].Infeasible = true
+	n.learnLocked(&proto.View{Version: 2, Nodes: []*proto.NodeInfo{info, waits}})
+	if n.book.Contended(p.job.id) {
+		t.Error("a demand that can never be met counts")
+	}
+	n.learnLocked(&proto.View{Version: 3, Nodes: []*proto.NodeInfo{info}, Waiting: []*proto.PendingDemand{{Resources: amounts(1), Count: 1, Job: 9}}})
+	if !n.book.Yields(p.job.id, time.Now()) {
+		t.Error("an actor that waits at the leader doesn't count")
+	}
+}
+
 func TestRecentForgetsTheOldest(t *testing.T) {
 	var r recent[int, string]
 	for i := range maxRecent + 10 {

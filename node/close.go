@@ -181,7 +181,7 @@ func (n *Node) nodeDead(id ids.NodeID, cause string) {
 		}
 	}
 	n.scheduleLocked()
-	n.failLostLocked(false)
+	n.failLostLocked(0)
 	n.mu.Unlock()
 	except := n.refs.NodeDied(id)
 	n.dropNode(id, except)

@@ -178,7 +178,7 @@ func (n *Node) leaseDemand(p *process, d *proto.LeaseDemand) error {
 	})
 	n.scheduleLocked()
 	if d.GetStrategy().GetKind() == proto.Strategy_AFFINITY {
-		n.failLostLocked(false)
+		n.failLostLocked(0)
 	}
 	return nil
 }
@@ -224,21 +224,17 @@ func (n *Node) scheduleLocked() {
 }
 
 // failLostLocked fails demands that must be on a node that isn't in the cluster. One that no
-// view has shown yet may come with the next; unless shown says that it would have.
-func (n *Node) failLostLocked(shown bool) {
+// view has shown yet may come with the next; but not late, which would have.
+func (n *Node) failLostLocked(late ids.NodeID) {
 	for _, d := range n.queue.Waiting() {
 		at := ids.NodeID(d.Place.Node)
 		if !d.Never || d.Place.Strategy != sched.Affinity || d.Place.Soft || len(d.Place.Fallback) > 0 || n.view.nodes[at] != nil || at == n.id {
 			continue
 		}
-		if !shown && !n.peers.gone(at) {
-			time.AfterFunc(viewWait, func() {
-				n.mu.Lock()
-				defer n.mu.Unlock()
-				if w := n.queue.Get(d.Key); w != nil && w.Place.Node == d.Place.Node && !n.closing {
-					n.failLostLocked(true)
-				}
-			})
+		if at != late && !n.peers.gone(at) {
+			if late == 0 {
+				n.failLateLocked(at)
+			}
 			continue
 		}
 		n.failDemandLocked(d, problem(proto.Error_UNSCHEDULABLE, "it must run on node %s, which is not in the cluster", at))
@@ -251,6 +247,17 @@ func (n *Node) failDemandLocked(d *account.Demand, why *proto.Error) {
 	if p := n.processes[d.Process.Number]; p != nil {
 		p.push(&proto.ToProcess{Body: &proto.ToProcess_LeaseGone{LeaseGone: &proto.LeaseGone{Class: d.Class, Died: &proto.WorkerDied{Error: why}}}})
 	}
+}
+
+// failLateLocked fails those that must be on a node which no view has shown in time.
+func (n *Node) failLateLocked(node ids.NodeID) {
+	time.AfterFunc(viewWait, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if !n.closing {
+			n.failLostLocked(node)
+		}
+	})
 }
 
 // lender carries out what the book decides. Its methods are called under Node.mu.

@@ -107,6 +107,7 @@ func (a *ask) run(ctx context.Context) {
 		Class: l.class, Lease: l.id, Node: granted.Node, Process: granted.Process, Address: granted.Address, Pid: granted.Pid,
 		Gpus: granted.Gpus,
 	}}})
+	n.scheduleLocked() // another may be asked for instead
 	n.mu.Unlock()
 	a.hold(stream, l)
 }

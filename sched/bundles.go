@@ -115,7 +115,7 @@ func (w *work) pack() int {
 	for i := range w.shapes {
 		sh := &w.shapes[i]
 		left := sh.bundles
-		for _, c := range w.best(sh, len(left), w.packKey) {
+		for _, c := range w.best(sh, len(left), packed) {
 			for len(left) > 0 && w.fits(sh, c.at) {
 				w.put(sh, left[0], c.at)
 				left = left[1:]
@@ -134,7 +134,7 @@ func (w *work) spread() int {
 	for i := range w.shapes {
 		sh := &w.shapes[i]
 		for left := sh.bundles; len(left) > 0; {
-			found := w.best(sh, len(left), w.spreadKey)
+			found := w.best(sh, len(left), fewest)
 			if len(found) == 0 {
 				return left[0]
 			}
@@ -154,7 +154,7 @@ func (w *work) spreadStrictly() int {
 	for i := range w.shapes {
 		sh := &w.shapes[i]
 		left := sh.bundles
-		for _, c := range w.best(sh, len(left), w.emptyKey) {
+		for _, c := range w.best(sh, len(left), empty) {
 			w.claim(left[0], c.at, bundleOn)
 			left = left[1:]
 		}
@@ -170,7 +170,10 @@ func (w *work) spreadStrictly() int {
 func (w *work) claim(bundle int, at int32, bundleOn map[int32]int) {
 	bundleOn[at] = bundle
 	w.placed[bundle] = at
-	w.count[at] = 1
+	if w.count[at] == 0 {
+		w.count[at] = 1
+		w.used = append(w.used, at)
+	}
 }
 
 // augment finds a node for a bundle by moving others, each to a node where it

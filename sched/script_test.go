@@ -217,9 +217,7 @@ func (p *words) demandOf() (d Demand, seed uint64) {
 			f, _ := (&words{left: p.left, err: p.err}).demandOf()
 			p.left = nil
 			d.Fallback = append(d.Fallback, Fallback{f.Strategy, f.Node, f.Soft, f.Selector})
-			for _, more := range f.Fallback {
-				d.Fallback = append(d.Fallback, more)
-			}
+			d.Fallback = append(d.Fallback, f.Fallback...)
 		case "local":
 			d.Local = p.id()
 		case "iffits":

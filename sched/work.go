@@ -18,6 +18,8 @@ type work struct {
 	count  []int32 // bundles of the group on a node
 	shapes []shape
 	placed []int32 // node of a bundle, as index; -1 is none
+	used   []int32 // nodes with bundles of the group
+	first  []int32 // nodes as they were, best first; nil until it's needed
 }
 
 // shape is a group's bundles of the same resources and selectors.
@@ -56,9 +58,7 @@ func newWork(s *Snapshot, bundles []Bundle, seed uint64) *work {
 		w.shapes[at].bundles = append(w.shapes[at].bundles, i)
 	}
 	for i := range w.shapes {
-		for range w.able(&w.shapes[i]) {
-			w.shapes[i].able++
-		}
+		w.shapes[i].able = w.countAble(&w.shapes[i])
 	}
 	w.order()
 	return w
@@ -152,6 +152,22 @@ func (w *work) able(sh *shape) iter.Seq[int32] {
 	}
 }
 
+// countAble is how many nodes have room for one of a shape.
+func (w *work) countAble(sh *shape) (n int) {
+	if len(w.free) == 1 {
+		for _, free := range w.free[0] {
+			if free >= sh.want[0] {
+				n++
+			}
+		}
+		return n
+	}
+	for range w.able(sh) {
+		n++
+	}
+	return n
+}
+
 // copies is how many of a shape a node has room for, at most most.
 func (w *work) copies(sh *shape, at int32, most int) int {
 	if most == 1 {
@@ -171,7 +187,9 @@ func (w *work) put(sh *shape, bundle int, at int32) {
 		w.free[col][at] -= want
 		w.util[at] = max(w.util[at], share(w.free[col][at], w.total[col][at]))
 	}
-	w.count[at]++
+	if w.count[at]++; w.count[at] == 1 {
+		w.used = append(w.used, at)
+	}
 	w.placed[bundle] = at
 }
 
@@ -200,24 +218,28 @@ func (w *work) tieKey(at int32) uint64 {
 	return uint64(min(w.util[at], 1<<utilBits-1))<<32 | uint64(w.chance[at])
 }
 
-// spreadKey prefers nodes with few bundles of the group.
-func (w *work) spreadKey(_ *shape, at int32, _ int) uint64 {
-	const most = 1<<(63-32-utilBits) - 1
-	return uint64(min(w.count[at], most))<<(32+utilBits) | w.tieKey(at)
-}
+// preference is which nodes a bundle prefers.
+type preference int
 
-// emptyKey takes nodes without a bundle of the group only.
-func (w *work) emptyKey(_ *shape, at int32, _ int) uint64 {
-	if w.count[at] > 0 {
-		return never
+const (
+	fewest preference = iota // with few bundles of the group
+	empty                    // without one, no others
+	packed                   // with bundles of the group, then those that take most of the n left
+)
+
+// key says how good a node with room for one of a shape is, of which n are left.
+func (w *work) key(p preference, sh *shape, at int32, n int) uint64 {
+	const most = 1<<(63-32-utilBits) - 1
+	switch p {
+	case fewest:
+		return uint64(min(w.count[at], most))<<(32+utilBits) | w.tieKey(at)
+	case empty:
+		if w.count[at] > 0 {
+			return never
+		}
+		return w.tieKey(at)
+	case packed:
 	}
-	return w.tieKey(at)
-}
-
-// packKey prefers nodes with bundles of the group, then those that take most of
-// the n left.
-func (w *work) packKey(sh *shape, at int32, n int) uint64 {
-	const most = 1<<(63-32-utilBits) - 1
 	key := w.tieKey(at) | uint64(most-min(w.copies(sh, at, n), most))<<(32+utilBits)
 	if w.count[at] == 0 {
 		key |= 1 << 63
@@ -225,12 +247,51 @@ func (w *work) packKey(sh *shape, at int32, n int) uint64 {
 	return key
 }
 
+// oneEach is how many shapes make it worth to order the nodes once.
+const oneEach = 8
+
+// bestOne gives the best node for the only bundle of a shape, if it's one that's
+// found without looking at all of them.
+func (w *work) bestOne(sh *shape, p preference) (place, bool) {
+	if w.first == nil {
+		w.first = make([]int32, len(w.ids))
+		for i := range w.first {
+			w.first[i] = int32(i)
+		}
+		slices.SortFunc(w.first, func(a, b int32) int {
+			return cmp.Or(cmp.Compare(w.tieKey(a), w.tieKey(b)), cmp.Compare(a, b))
+		})
+	}
+	best := place{never, -1}
+	if p == packed {
+		for _, at := range w.used {
+			if key := w.key(p, sh, at, 1); key < best.key && w.fits(sh, at) {
+				best = place{key, at}
+			}
+		}
+	}
+	if best.at >= 0 {
+		return best, true
+	}
+	for _, at := range w.first { // those that are used have changed, and aren't in order
+		if w.count[at] == 0 && w.fits(sh, at) {
+			return place{w.key(p, sh, at, 1), at}, true
+		}
+	}
+	return best, false
+}
+
 // best gives at most n nodes with room for one of a shape, best first. It keeps
 // the best so far as a heap, the worst on top.
-func (w *work) best(sh *shape, n int, keyOf func(sh *shape, at int32, n int) uint64) []place {
+func (w *work) best(sh *shape, n int, p preference) []place {
+	if n == 1 && len(w.shapes) >= oneEach {
+		if one, ok := w.bestOne(sh, p); ok {
+			return []place{one}
+		}
+	}
 	heap := make([]place, 0, min(n, len(w.ids)))
 	for at := range w.able(sh) {
-		switch key := keyOf(sh, at, n); {
+		switch key := w.key(p, sh, at, n); {
 		case key == never:
 		case len(heap) < n:
 			heap = append(heap, place{key, at})

@@ -98,14 +98,16 @@ func (s *simulator) run(c *cobra.Command) error {
 }
 
 func (s *simulator) print(results []simulate.Result) {
-	t := newTable("WORKLOAD", "STRATEGY", "MAKESPAN", "USED", "FAIR", "WAIT P50", "WAIT P99", "SMALL JOBS' MAX", "DECISION P50", "P99", "DECISIONS", "REFUSED", "RETRIES")
+	t := newTable("WORKLOAD", "STRATEGY", "MAKESPAN", "USED", "FAIR", "WAIT P50", "P99", "SMALL JOBS' MAX",
+		"DECISION P50", "P99", "DECISIONS", "REFUSED", "RETRIES")
 	for _, r := range results {
 		t.row(r.Workload, r.Strategy, seconds(r.Makespan), fmt.Sprintf("%.1f%%", 100*r.Utilisation), fmt.Sprintf("%.3f", r.Jain),
 			seconds(r.WaitP50), seconds(r.WaitP99), seconds(r.SmallMax), micros(r.PlaceP50), micros(r.PlaceP99),
 			r.Decisions, r.Refusals, r.Retries)
 	}
 	t.print(s.out)
-	s.note("%d nodes, %d jobs, %d tasks each; FAIR is Jain's index of the CPU time that jobs got by their weight", s.config.Nodes, s.config.Jobs, s.config.Tasks)
+	s.note("%d nodes, %d jobs, %d tasks in all; FAIR is Jain's index of the CPU time that jobs got by their weight",
+		s.config.Nodes, s.config.Jobs, s.config.Tasks)
 }
 
 func seconds(x float64) string { return time.Duration(x * 1e9).Round(100 * time.Microsecond).String() }

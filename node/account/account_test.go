@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/sched"
 )
 
 func cpus(n float64) Amounts { return Amounts{CPU: int64(n * Unit)} }
@@ -247,5 +248,27 @@ func TestQueueRandom(t *testing.T) {
 				t.Fatalf("seed %d: left %+v", seed, d)
 			}
 		}
+	}
+}
+
+func TestOneOfWhatIsKeptApart(t *testing.T) {
+	l := NewLedger(Amounts{CPU: 4 * Unit})
+	apart := Amounts{sched.AvoidPrefix + "x": Unit}
+	id, ok := l.Take(1, apart)
+	if !ok {
+		t.Fatal("refused though there's none")
+	}
+	if _, ok := l.Take(2, apart); ok {
+		t.Fatal("a second one")
+	}
+	if got := l.Available()[sched.AvoidPrefix+"x"]; got != -Unit {
+		t.Errorf("%d are said to be left", got)
+	}
+	l.Free(id)
+	if _, ok := l.TakeForLife(2, apart); !ok {
+		t.Fatal("refused though the first is gone")
+	}
+	if err := l.Check(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,5 +1,5 @@
 // Package account is a node's bookkeeping of resources and of the demand for
-// them: which amounts are held by whom, and whose turn it is. It is pure: no
+// them: which amounts are held by which job, and who waits. It is pure: no
 // clock, no I/O, no goroutine, no lock; its user (package node) serialises calls.
 //
 // It never decides where a lease goes (sched does) and knows no process.
@@ -10,10 +10,11 @@
 //  2. For each resource: used is the sum over the holds, less what they lent.
 //  3. A ledger without holds has nothing used.
 //  4. Take never lets used pass total. Force and Reclaim may.
-//  5. A hold of GPUs that wasn't forced has devices that make up its amount.
-//  6. A demand's Pending is never negative, and the queue never offers a demand
+//  5. What jobs hold sums up to what is used.
+//  6. A hold of GPUs that wasn't forced has devices that make up its amount.
+//  7. A demand's Pending is never negative, and the queue never offers a demand
 //     whose Pending covers its Want.
-//  6. What a bundle holds of the node is the same whatever happens in it; it comes
+//  8. What a bundle holds of the node is the same whatever happens in it; it comes
 //     back once the bundle was freed and the last hold in it, too.
 //
 // Amounts are in units of 1/10,000 (proto.Resources).

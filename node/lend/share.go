@@ -66,7 +66,7 @@ type shares struct {
 	held       time.Time            // see Held
 }
 
-// Weigh sets the weight of a job, 1 unless set; 0 forgets it.
+// Weigh sets the weight of a job, 1 unless set.
 func (b *Book) Weigh(job ids.JobID, weight uint32) {
 	if delete(b.shares.weights, job); weight > 1 {
 		b.shares.weights[job] = float64(weight)

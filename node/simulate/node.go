@@ -171,6 +171,7 @@ func (n *node) answered(a *lend.Ask, l *lease, available *sched.Resources) {
 		return
 	}
 	l.of.granted(l)
+	n.schedule() // another may be asked for instead
 }
 
 // giveBack returns the worker to its node.

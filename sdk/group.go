@@ -86,7 +86,8 @@ func (o *groupOptions) checkGroup() {
 
 func (b Bundle) compile() *proto.Bundle {
 	o := actorDefaults().with(b)
-	if o.taskOnly != "" || o.actorOnly != "" || o.name != "" || o.capture || o.strategy.GetKind() != proto.Strategy_PACK || len(o.strategy.GetGroup()) > 0 {
+	if o.taskOnly != "" || o.actorOnly != "" || o.name != "" || o.capture || o.strategy.GetKind() != proto.Strategy_PACK ||
+		len(o.strategy.GetGroup())+len(o.strategy.GetFallback()) > 0 {
 		panic(fmt.Sprintf("gray: a Bundle at %s takes options for resources and labels only", callSite()))
 	}
 	return &proto.Bundle{Resources: &proto.Resources{Quantity: o.resources}, Labels: o.strategy.GetLabels()}

@@ -3,6 +3,7 @@ package machine
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -46,7 +47,12 @@ func TestUse(t *testing.T) {
 	if _, ok := useIn(t.TempDir()); ok {
 		t.Error("memory without anything to read")
 	}
-	if Resident(os.Getpid()) < 1<<20 {
-		t.Errorf("this process has %d bytes", Resident(os.Getpid()))
+	before, more := Resident(os.Getpid()), make([]byte, 32<<20)
+	for i := range more {
+		more[i] = 1
 	}
+	if grown := Resident(os.Getpid()) - before; grown < int64(len(more))/2 {
+		t.Errorf("it grew by %d bytes, not %d", grown, len(more))
+	}
+	runtime.KeepAlive(more)
 }

@@ -36,8 +36,8 @@ func TestP29Labels(t *testing.T) {
 		"not in the west":      gray.OnLabels(gray.LabelNotIn("zone", "west")),
 		"of any zone":          gray.OnLabels(gray.LabelExists("zone")),
 		"of no colour":         gray.OnLabels(gray.LabelNotExists("colour")),
-		"rather in the west":   gray.OnLabelsSoft(gray.LabelIn("zone", "west")),
-		"rather not in a zone": gray.OnLabelsSoft(gray.LabelNotExists("zone")),
+		"rather in the west":   gray.PreferLabels(gray.LabelIn("zone", "west")),
+		"rather not in a zone": gray.PreferLabels(gray.LabelNotExists("zone")),
 	} {
 		t.Log(what)
 		equal(t, "value", get(ctx, t, square.Options(option).Remote(ctx, 3)), 9)

@@ -106,7 +106,9 @@ func (n *Node) execDriver(j *job, p *process) (*child, error) {
 	n.mu.Lock()
 	j.submitted.file = file
 	n.mu.Unlock()
-	dir, err := n.workerDir(j)
+	ctx, cancel := context.WithTimeout(p.ctx, 5*time.Minute)
+	defer cancel()
+	dir, err := n.workerDir(ctx, j)
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +118,6 @@ func (n *Node) execDriver(j *job, p *process) (*child, error) {
 	if len(j.spec.GetBinaries()) == 0 {
 		spec.path, spec.argv = "/bin/sh", append([]string{"sh", "-c", j.spec.GetEntrypoint(), "sh"}, j.spec.GetArgs()...)
 	} else {
-		ctx, cancel := context.WithTimeout(p.ctx, 5*time.Minute)
-		defer cancel()
 		if spec.path, err = n.programOf(ctx, j); err != nil {
 			return nil, err
 		}

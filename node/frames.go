@@ -68,7 +68,16 @@ func (r *reader) frame(m *proto.ToNode) error {
 			return fmt.Errorf("%w: a worker's FinishDriver", ErrBadFrame)
 		}
 		return n.finishDriver(p, m.Call, b.FinishDriver)
-	case *proto.ToNode_TaskList, *proto.ToNode_ObjectList:
+	case *proto.ToNode_OfferArchive:
+		r.call(m.Call, func(ctx context.Context) *proto.ToProcess { return n.offered(ctx, p, b.OfferArchive) })
+	case *proto.ToNode_CancelTask:
+		r.call(m.Call, func(ctx context.Context) *proto.ToProcess {
+			if err := n.cancelTask(ctx, b.CancelTask); err != nil {
+				return errorFrame(asProblem(err))
+			}
+			return ackFrame()
+		})
+	case *proto.ToNode_TaskList, *proto.ToNode_ObjectList, *proto.ToNode_CancelResult:
 		n.answerList(p, m)
 	case nil, *proto.ToNode_Hello:
 		return fmt.Errorf("%w: %T", ErrBadFrame, m.Body)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	protobuf "google.golang.org/protobuf/proto"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/node/folders"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -36,7 +38,8 @@ type job struct {
 	waiting   []*ticket       // reservations that need a worker, in order
 	pools     map[string]pool // by the key of the environment; absent when zero
 	ended     bool
-	workDir   string // of workers, once known
+	workDir   string                   // of workers, once known
+	folders   map[string]*folders.Hold // archives that its processes named, by their sums
 }
 
 // jobLocked returns a job, made from spec if the node doesn't know it.
@@ -98,12 +101,22 @@ func (n *Node) specForLocked(j *job) *proto.JobSpec {
 	return spec
 }
 
-// workerDir is where the job's workers run: in the driver's directory if there
-// is such a one here, else in a fresh one.
-func (n *Node) workerDir(j *job) (string, error) {
+// workerDir is where the job's driver and workers run: in the folder that it was submitted with,
+// else in the driver's directory if there is such a one here, else in a fresh one.
+func (n *Node) workerDir(ctx context.Context, j *job) (string, error) {
 	n.mu.Lock()
-	dir, made := j.dir, j.workDir
+	dir, made, spec := j.dir, j.workDir, j.spec
 	n.mu.Unlock()
+	if name := spec.GetWorkingDir(); name != "" && made == "" {
+		path, err := n.jobFolder(ctx, j, name)
+		if err != nil {
+			return "", fmt.Errorf("the job's working directory: %w", err)
+		}
+		n.mu.Lock()
+		j.workDir = path
+		n.mu.Unlock()
+		return path, nil
+	}
 	if made != "" {
 		return made, nil
 	}
@@ -190,10 +203,13 @@ func (n *Node) forgetJob(id ids.JobID) {
 	if last {
 		delete(n.jobs, id)
 		n.book.Weigh(id, 1)
+		for _, hold := range j.folders {
+			hold.Release()
+		}
 	}
 	n.mu.Unlock()
 	if last {
-		if j.workDir != "" {
+		if j.workDir != "" && j.spec.GetWorkingDir() == "" {
 			_ = os.RemoveAll(j.workDir)
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/account"
 	"github.com/gray-runtime/gray/node/devices"
+	"github.com/gray-runtime/gray/node/folders"
 	"github.com/gray-runtime/gray/node/lend"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/transfer"
@@ -86,6 +87,7 @@ type Node struct {
 	head     *headClient
 	peers    *peers
 	packages *packages
+	folders  *folders.Cache
 	store    *objectstore.Store
 	spill    *spill.Engine
 	progress *progress
@@ -214,6 +216,9 @@ func (n *Node) start(ctx context.Context) error {
 		self: func() ids.NodeID { return n.id }, head: func(ctx context.Context, r *proto.FetchPackageRequest) (chunkStream, error) {
 			return n.head.control.FetchPackage(ctx, r, grpc.WaitForReady(true))
 		}}
+	if n.folders, err = folders.Open(filepath.Join(n.cfg.DataDir, "folders"), maxFolders); err != nil {
+		return err
+	}
 	n.head = newHeadClient(n.identity.HeadTLS(rpc.Protocol), n.cfg.HeadAddress, n.cfg.Heads...)
 	listen, err := net.Listen("tcp", net.JoinHostPort(n.cfg.IP, "0"))
 	if err != nil {

@@ -6,10 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -170,7 +170,7 @@ func (p *packages) fetch(ctx context.Context, sum string, req *proto.FetchPackag
 	}
 	defer os.Remove(f.Name()) // fails once it was renamed
 	h := sha256.New()
-	err = receive(stream, f, h)
+	err = receive(stream, io.MultiWriter(f, h))
 	if err == nil {
 		err = f.Chmod(0o700)
 	}
@@ -191,7 +191,7 @@ func (p *packages) fetch(ctx context.Context, sum string, req *proto.FetchPackag
 	return path, nil
 }
 
-func receive(stream grpc.ServerStreamingClient[proto.Chunk], w io.Writer, h hash.Hash) error {
+func receive(stream grpc.ServerStreamingClient[proto.Chunk], w io.Writer) error {
 	for {
 		chunk, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -200,16 +200,23 @@ func receive(stream grpc.ServerStreamingClient[proto.Chunk], w io.Writer, h hash
 		if err != nil {
 			return err
 		}
-		h.Write(chunk.Data)
 		if _, err := w.Write(chunk.Data); err != nil {
 			return err
 		}
 	}
 }
 
-// FetchPackage gives another node the binary of a driver that runs here.
+// FetchPackage gives another node the binary of a driver that runs here, or the archive of a
+// working directory.
 func (s *service) FetchPackage(r *proto.FetchPackageRequest, stream grpc.ServerStreamingServer[proto.Chunk]) error {
 	n := s.n
+	if sum, ok := strings.CutPrefix(r.Name, archivePrefix); ok {
+		f, has := n.folders.Archive(sum)
+		if !has {
+			return errcode.Status(problem(proto.Error_NOT_FOUND, "%s has no archive %s", n.id, sum))
+		}
+		return sendOpened(f, stream)
+	}
 	n.mu.Lock()
 	j := n.jobs[ids.JobID(r.Job)]
 	n.mu.Unlock()
@@ -224,6 +231,11 @@ func (s *service) FetchPackage(r *proto.FetchPackageRequest, stream grpc.ServerS
 	if err != nil {
 		return errcode.Status(asProblem(err))
 	}
+	return sendOpened(f, stream)
+}
+
+// sendOpened sends a file, and closes it.
+func sendOpened(f *os.File, stream grpc.ServerStreamingServer[proto.Chunk]) error {
 	defer f.Close()
 	if err := rpc.SendChunks(stream, f); err != nil {
 		return errcode.Status(asProblem(err))

@@ -9,6 +9,7 @@ import (
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/wire"
 	"github.com/gray-runtime/gray/node/account"
+	"github.com/gray-runtime/gray/node/folders"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -33,6 +34,7 @@ type process struct {
 	worker  bool
 	job     *job
 	env     *proto.Environment // a worker's; nil for its job's own
+	folder  *folders.Hold      // that a worker was started in; its own goroutine's
 	slot    int
 	listen  string        // a worker's socket
 	child   *child        // nil: a driver that was started by somebody else

@@ -162,6 +162,7 @@ func (n *Node) startWorkersLocked(j *job, env *proto.Environment, want int) {
 
 // runWorker starts a worker and stays with it to its end.
 func (n *Node) runWorker(p *process) {
+	defer func() { p.folder.Release() }()
 	c, err := n.execWorker(p)
 	n.mu.Lock()
 	p.child = c
@@ -203,7 +204,7 @@ func (n *Node) execWorker(p *process) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := n.workerDir(j)
+	dir, err := n.directoryOf(ctx, p)
 	if err != nil {
 		return nil, err
 	}

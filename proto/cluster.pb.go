@@ -5177,6 +5177,8 @@ func (x *ListNodesReply) GetNodes() []*NodeInfo {
 	return nil
 }
 
+// FetchPackageRequest, to a node: without a name, the binary of the job's driver, which runs
+// there; else the archive of a working directory, by gray_SHA256.
 type FetchPackageRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -5229,6 +5231,58 @@ func (x *FetchPackageRequest) GetJob() uint32 {
 	return 0
 }
 
+type CancelTaskRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Force         bool                   `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelTaskRequest) Reset() {
+	*x = CancelTaskRequest{}
+	mi := &file_cluster_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelTaskRequest) ProtoMessage() {}
+
+func (x *CancelTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelTaskRequest.ProtoReflect.Descriptor instead.
+func (*CancelTaskRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *CancelTaskRequest) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *CancelTaskRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
 type AddHeadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -5241,7 +5295,7 @@ type AddHeadRequest struct {
 
 func (x *AddHeadRequest) Reset() {
 	*x = AddHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5253,7 +5307,7 @@ func (x *AddHeadRequest) String() string {
 func (*AddHeadRequest) ProtoMessage() {}
 
 func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[68]
+	mi := &file_cluster_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5266,7 +5320,7 @@ func (x *AddHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddHeadRequest.ProtoReflect.Descriptor instead.
 func (*AddHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{68}
+	return file_cluster_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *AddHeadRequest) GetId() string {
@@ -5306,7 +5360,7 @@ type DescribeHeadRequest struct {
 
 func (x *DescribeHeadRequest) Reset() {
 	*x = DescribeHeadRequest{}
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5318,7 +5372,7 @@ func (x *DescribeHeadRequest) String() string {
 func (*DescribeHeadRequest) ProtoMessage() {}
 
 func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[69]
+	mi := &file_cluster_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5331,7 +5385,7 @@ func (x *DescribeHeadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeHeadRequest.ProtoReflect.Descriptor instead.
 func (*DescribeHeadRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{69}
+	return file_cluster_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DescribeHeadRequest) GetDisk() bool {
@@ -5366,7 +5420,7 @@ type HeadInfo struct {
 
 func (x *HeadInfo) Reset() {
 	*x = HeadInfo{}
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5378,7 +5432,7 @@ func (x *HeadInfo) String() string {
 func (*HeadInfo) ProtoMessage() {}
 
 func (x *HeadInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[70]
+	mi := &file_cluster_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5391,7 +5445,7 @@ func (x *HeadInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeadInfo.ProtoReflect.Descriptor instead.
 func (*HeadInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{70}
+	return file_cluster_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *HeadInfo) GetId() string {
@@ -5523,7 +5577,7 @@ type PackageChunk struct {
 
 func (x *PackageChunk) Reset() {
 	*x = PackageChunk{}
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5535,7 +5589,7 @@ func (x *PackageChunk) String() string {
 func (*PackageChunk) ProtoMessage() {}
 
 func (x *PackageChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[71]
+	mi := &file_cluster_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5548,7 +5602,7 @@ func (x *PackageChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageChunk.ProtoReflect.Descriptor instead.
 func (*PackageChunk) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{71}
+	return file_cluster_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *PackageChunk) GetSha256() string {
@@ -5574,7 +5628,7 @@ type ReadPackageRequest struct {
 
 func (x *ReadPackageRequest) Reset() {
 	*x = ReadPackageRequest{}
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5586,7 +5640,7 @@ func (x *ReadPackageRequest) String() string {
 func (*ReadPackageRequest) ProtoMessage() {}
 
 func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[72]
+	mi := &file_cluster_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5599,7 +5653,7 @@ func (x *ReadPackageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadPackageRequest.ProtoReflect.Descriptor instead.
 func (*ReadPackageRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{72}
+	return file_cluster_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ReadPackageRequest) GetSha256() string {
@@ -5625,7 +5679,7 @@ type LeaseRequest struct {
 
 func (x *LeaseRequest) Reset() {
 	*x = LeaseRequest{}
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5637,7 +5691,7 @@ func (x *LeaseRequest) String() string {
 func (*LeaseRequest) ProtoMessage() {}
 
 func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[73]
+	mi := &file_cluster_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5650,7 +5704,7 @@ func (x *LeaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRequest.ProtoReflect.Descriptor instead.
 func (*LeaseRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{73}
+	return file_cluster_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *LeaseRequest) GetJob() uint32 {
@@ -5715,13 +5769,14 @@ type Environment struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"` // sum of what follows
 	Vars          map[string]string      `protobuf:"bytes,2,rep,name=vars,proto3" json:"vars,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	WorkingDir    *WorkingDir            `protobuf:"bytes,140,opt,name=working_dir,json=workingDir,proto3" json:"working_dir,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Environment) Reset() {
 	*x = Environment{}
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5733,7 +5788,7 @@ func (x *Environment) String() string {
 func (*Environment) ProtoMessage() {}
 
 func (x *Environment) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[74]
+	mi := &file_cluster_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5746,7 +5801,7 @@ func (x *Environment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Environment.ProtoReflect.Descriptor instead.
 func (*Environment) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{74}
+	return file_cluster_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *Environment) GetKey() string {
@@ -5763,6 +5818,82 @@ func (x *Environment) GetVars() map[string]string {
 	return nil
 }
 
+func (x *Environment) GetWorkingDir() *WorkingDir {
+	if x != nil {
+		return x.WorkingDir
+	}
+	return nil
+}
+
+// WorkingDir is a folder with files, as an archive of it (internal/archive).
+type WorkingDir struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sha256        string                 `protobuf:"bytes,1,opt,name=sha256,proto3" json:"sha256,omitempty"`  // of the archive
+	Size          int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`     // of the archive
+	Origin        uint32                 `protobuf:"varint,3,opt,name=origin,proto3" json:"origin,omitempty"` // a node that has it
+	Source        string                 `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`  // the folder, as it was named where it was read
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WorkingDir) Reset() {
+	*x = WorkingDir{}
+	mi := &file_cluster_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WorkingDir) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WorkingDir) ProtoMessage() {}
+
+func (x *WorkingDir) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WorkingDir.ProtoReflect.Descriptor instead.
+func (*WorkingDir) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *WorkingDir) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
+func (x *WorkingDir) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *WorkingDir) GetOrigin() uint32 {
+	if x != nil {
+		return x.Origin
+	}
+	return 0
+}
+
+func (x *WorkingDir) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
 type LeaseReply struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -5777,7 +5908,7 @@ type LeaseReply struct {
 
 func (x *LeaseReply) Reset() {
 	*x = LeaseReply{}
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5789,7 +5920,7 @@ func (x *LeaseReply) String() string {
 func (*LeaseReply) ProtoMessage() {}
 
 func (x *LeaseReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[75]
+	mi := &file_cluster_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5802,7 +5933,7 @@ func (x *LeaseReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseReply.ProtoReflect.Descriptor instead.
 func (*LeaseReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{75}
+	return file_cluster_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *LeaseReply) GetBody() isLeaseReply_Body {
@@ -5874,7 +6005,7 @@ type LeaseGranted struct {
 
 func (x *LeaseGranted) Reset() {
 	*x = LeaseGranted{}
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5886,7 +6017,7 @@ func (x *LeaseGranted) String() string {
 func (*LeaseGranted) ProtoMessage() {}
 
 func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[76]
+	mi := &file_cluster_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5899,7 +6030,7 @@ func (x *LeaseGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseGranted.ProtoReflect.Descriptor instead.
 func (*LeaseGranted) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{76}
+	return file_cluster_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *LeaseGranted) GetNode() uint32 {
@@ -5948,7 +6079,7 @@ type LeaseRefused struct {
 
 func (x *LeaseRefused) Reset() {
 	*x = LeaseRefused{}
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5960,7 +6091,7 @@ func (x *LeaseRefused) String() string {
 func (*LeaseRefused) ProtoMessage() {}
 
 func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[77]
+	mi := &file_cluster_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5973,7 +6104,7 @@ func (x *LeaseRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseRefused.ProtoReflect.Descriptor instead.
 func (*LeaseRefused) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{77}
+	return file_cluster_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *LeaseRefused) GetAvailable() *Resources {
@@ -6009,7 +6140,7 @@ type WorkerDied struct {
 
 func (x *WorkerDied) Reset() {
 	*x = WorkerDied{}
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6021,7 +6152,7 @@ func (x *WorkerDied) String() string {
 func (*WorkerDied) ProtoMessage() {}
 
 func (x *WorkerDied) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[78]
+	mi := &file_cluster_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6034,7 +6165,7 @@ func (x *WorkerDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerDied.ProtoReflect.Descriptor instead.
 func (*WorkerDied) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{78}
+	return file_cluster_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *WorkerDied) GetError() *Error {
@@ -6063,7 +6194,7 @@ type BorrowRequest struct {
 
 func (x *BorrowRequest) Reset() {
 	*x = BorrowRequest{}
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6075,7 +6206,7 @@ func (x *BorrowRequest) String() string {
 func (*BorrowRequest) ProtoMessage() {}
 
 func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[79]
+	mi := &file_cluster_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6088,7 +6219,7 @@ func (x *BorrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BorrowRequest.ProtoReflect.Descriptor instead.
 func (*BorrowRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{79}
+	return file_cluster_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *BorrowRequest) GetNode() uint32 {
@@ -6122,7 +6253,7 @@ type ResolveRequest struct {
 
 func (x *ResolveRequest) Reset() {
 	*x = ResolveRequest{}
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6134,7 +6265,7 @@ func (x *ResolveRequest) String() string {
 func (*ResolveRequest) ProtoMessage() {}
 
 func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[80]
+	mi := &file_cluster_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6147,7 +6278,7 @@ func (x *ResolveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveRequest.ProtoReflect.Descriptor instead.
 func (*ResolveRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{80}
+	return file_cluster_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *ResolveRequest) GetId() []byte {
@@ -6181,7 +6312,7 @@ type ObjectState struct {
 
 func (x *ObjectState) Reset() {
 	*x = ObjectState{}
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6193,7 +6324,7 @@ func (x *ObjectState) String() string {
 func (*ObjectState) ProtoMessage() {}
 
 func (x *ObjectState) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[81]
+	mi := &file_cluster_proto_msgTypes[83]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6206,7 +6337,7 @@ func (x *ObjectState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectState.ProtoReflect.Descriptor instead.
 func (*ObjectState) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{81}
+	return file_cluster_proto_rawDescGZIP(), []int{83}
 }
 
 func (x *ObjectState) GetId() []byte {
@@ -6289,7 +6420,7 @@ type Stored struct {
 
 func (x *Stored) Reset() {
 	*x = Stored{}
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6301,7 +6432,7 @@ func (x *Stored) String() string {
 func (*Stored) ProtoMessage() {}
 
 func (x *Stored) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[82]
+	mi := &file_cluster_proto_msgTypes[84]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6314,7 +6445,7 @@ func (x *Stored) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stored.ProtoReflect.Descriptor instead.
 func (*Stored) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{82}
+	return file_cluster_proto_rawDescGZIP(), []int{84}
 }
 
 func (x *Stored) GetSize() int64 {
@@ -6341,7 +6472,7 @@ type DeleteObjectsRequest struct {
 
 func (x *DeleteObjectsRequest) Reset() {
 	*x = DeleteObjectsRequest{}
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6353,7 +6484,7 @@ func (x *DeleteObjectsRequest) String() string {
 func (*DeleteObjectsRequest) ProtoMessage() {}
 
 func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[83]
+	mi := &file_cluster_proto_msgTypes[85]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6366,7 +6497,7 @@ func (x *DeleteObjectsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteObjectsRequest.ProtoReflect.Descriptor instead.
 func (*DeleteObjectsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{83}
+	return file_cluster_proto_rawDescGZIP(), []int{85}
 }
 
 func (x *DeleteObjectsRequest) GetIds() [][]byte {
@@ -6394,7 +6525,7 @@ type DropProcessRequest struct {
 
 func (x *DropProcessRequest) Reset() {
 	*x = DropProcessRequest{}
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6406,7 +6537,7 @@ func (x *DropProcessRequest) String() string {
 func (*DropProcessRequest) ProtoMessage() {}
 
 func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[84]
+	mi := &file_cluster_proto_msgTypes[86]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6419,7 +6550,7 @@ func (x *DropProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropProcessRequest.ProtoReflect.Descriptor instead.
 func (*DropProcessRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{84}
+	return file_cluster_proto_rawDescGZIP(), []int{86}
 }
 
 func (x *DropProcessRequest) GetNode() uint32 {
@@ -6459,7 +6590,7 @@ type ReplicateRequest struct {
 
 func (x *ReplicateRequest) Reset() {
 	*x = ReplicateRequest{}
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[87]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6471,7 +6602,7 @@ func (x *ReplicateRequest) String() string {
 func (*ReplicateRequest) ProtoMessage() {}
 
 func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[85]
+	mi := &file_cluster_proto_msgTypes[87]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6484,7 +6615,7 @@ func (x *ReplicateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicateRequest.ProtoReflect.Descriptor instead.
 func (*ReplicateRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{85}
+	return file_cluster_proto_rawDescGZIP(), []int{87}
 }
 
 func (x *ReplicateRequest) GetId() []byte {
@@ -6533,7 +6664,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[88]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6545,7 +6676,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[86]
+	mi := &file_cluster_proto_msgTypes[88]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6558,7 +6689,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{86}
+	return file_cluster_proto_rawDescGZIP(), []int{88}
 }
 
 func (x *AdoptRequest) GetId() []byte {
@@ -6593,7 +6724,7 @@ type MovedRequest struct {
 
 func (x *MovedRequest) Reset() {
 	*x = MovedRequest{}
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[89]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6605,7 +6736,7 @@ func (x *MovedRequest) String() string {
 func (*MovedRequest) ProtoMessage() {}
 
 func (x *MovedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[87]
+	mi := &file_cluster_proto_msgTypes[89]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6618,7 +6749,7 @@ func (x *MovedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MovedRequest.ProtoReflect.Descriptor instead.
 func (*MovedRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{87}
+	return file_cluster_proto_rawDescGZIP(), []int{89}
 }
 
 func (x *MovedRequest) GetId() []byte {
@@ -6651,7 +6782,7 @@ type HeirsRequest struct {
 
 func (x *HeirsRequest) Reset() {
 	*x = HeirsRequest{}
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[90]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6663,7 +6794,7 @@ func (x *HeirsRequest) String() string {
 func (*HeirsRequest) ProtoMessage() {}
 
 func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[88]
+	mi := &file_cluster_proto_msgTypes[90]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6676,7 +6807,7 @@ func (x *HeirsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsRequest.ProtoReflect.Descriptor instead.
 func (*HeirsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{88}
+	return file_cluster_proto_rawDescGZIP(), []int{90}
 }
 
 func (x *HeirsRequest) GetIds() [][]byte {
@@ -6697,7 +6828,7 @@ type HeirsReply struct {
 
 func (x *HeirsReply) Reset() {
 	*x = HeirsReply{}
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[91]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6709,7 +6840,7 @@ func (x *HeirsReply) String() string {
 func (*HeirsReply) ProtoMessage() {}
 
 func (x *HeirsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[89]
+	mi := &file_cluster_proto_msgTypes[91]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6722,7 +6853,7 @@ func (x *HeirsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeirsReply.ProtoReflect.Descriptor instead.
 func (*HeirsReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{89}
+	return file_cluster_proto_rawDescGZIP(), []int{91}
 }
 
 func (x *HeirsReply) GetObjects() []*Heirs {
@@ -6741,7 +6872,7 @@ type Heirs struct {
 
 func (x *Heirs) Reset() {
 	*x = Heirs{}
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[92]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6753,7 +6884,7 @@ func (x *Heirs) String() string {
 func (*Heirs) ProtoMessage() {}
 
 func (x *Heirs) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[90]
+	mi := &file_cluster_proto_msgTypes[92]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6766,7 +6897,7 @@ func (x *Heirs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Heirs.ProtoReflect.Descriptor instead.
 func (*Heirs) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{90}
+	return file_cluster_proto_rawDescGZIP(), []int{92}
 }
 
 func (x *Heirs) GetNodes() []uint32 {
@@ -6787,7 +6918,7 @@ type SettledRequest struct {
 
 func (x *SettledRequest) Reset() {
 	*x = SettledRequest{}
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[93]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6799,7 +6930,7 @@ func (x *SettledRequest) String() string {
 func (*SettledRequest) ProtoMessage() {}
 
 func (x *SettledRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[91]
+	mi := &file_cluster_proto_msgTypes[93]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6812,7 +6943,7 @@ func (x *SettledRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettledRequest.ProtoReflect.Descriptor instead.
 func (*SettledRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{91}
+	return file_cluster_proto_rawDescGZIP(), []int{93}
 }
 
 func (x *SettledRequest) GetDead() []uint32 {
@@ -6836,7 +6967,7 @@ type LogLines struct {
 
 func (x *LogLines) Reset() {
 	*x = LogLines{}
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[94]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6848,7 +6979,7 @@ func (x *LogLines) String() string {
 func (*LogLines) ProtoMessage() {}
 
 func (x *LogLines) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[92]
+	mi := &file_cluster_proto_msgTypes[94]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6861,7 +6992,7 @@ func (x *LogLines) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogLines.ProtoReflect.Descriptor instead.
 func (*LogLines) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{92}
+	return file_cluster_proto_rawDescGZIP(), []int{94}
 }
 
 func (x *LogLines) GetJob() uint32 {
@@ -6918,7 +7049,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[95]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6930,7 +7061,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[93]
+	mi := &file_cluster_proto_msgTypes[95]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6943,7 +7074,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{93}
+	return file_cluster_proto_rawDescGZIP(), []int{95}
 }
 
 func (x *ListRequest) GetJob() uint32 {
@@ -7000,7 +7131,7 @@ type TaskInfo struct {
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[96]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7012,7 +7143,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[94]
+	mi := &file_cluster_proto_msgTypes[96]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7025,7 +7156,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{94}
+	return file_cluster_proto_rawDescGZIP(), []int{96}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -7159,7 +7290,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7171,7 +7302,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[95]
+	mi := &file_cluster_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7184,7 +7315,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{95}
+	return file_cluster_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -7226,7 +7357,7 @@ type TaskList struct {
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[98]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7238,7 +7369,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[98]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7251,7 +7382,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{96}
+	return file_cluster_proto_rawDescGZIP(), []int{98}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -7296,7 +7427,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[99]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7308,7 +7439,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[99]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7321,7 +7452,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{97}
+	return file_cluster_proto_rawDescGZIP(), []int{99}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -7422,7 +7553,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7434,7 +7565,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7447,7 +7578,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{98}
+	return file_cluster_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -7504,7 +7635,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7516,7 +7647,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7529,7 +7660,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{99}
+	return file_cluster_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -7570,7 +7701,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7582,7 +7713,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7595,7 +7726,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{100}
+	return file_cluster_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -7670,7 +7801,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7682,7 +7813,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7695,7 +7826,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{101}
+	return file_cluster_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -7719,7 +7850,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7731,7 +7862,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7744,7 +7875,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{102}
+	return file_cluster_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -7799,7 +7930,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[103]
+	mi := &file_cluster_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7811,7 +7942,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[103]
+	mi := &file_cluster_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7824,7 +7955,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{103}
+	return file_cluster_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -7892,7 +8023,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[104]
+	mi := &file_cluster_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7904,7 +8035,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[104]
+	mi := &file_cluster_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7917,7 +8048,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{104}
+	return file_cluster_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -7981,7 +8112,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[105]
+	mi := &file_cluster_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7993,7 +8124,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[105]
+	mi := &file_cluster_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8006,7 +8137,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{105}
+	return file_cluster_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -8492,7 +8623,10 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05nodes\x18\x01 \x03(\v2\x11.gray.v1.NodeInfoR\x05nodes\";\n" +
 	"\x13FetchPackageRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
-	"\x03job\x18\x02 \x01(\rR\x03job\"j\n" +
+	"\x03job\x18\x02 \x01(\rR\x03job\"9\n" +
+	"\x11CancelTaskRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"j\n" +
 	"\x0eAddHeadRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x18\n" +
@@ -8534,13 +8668,21 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04spec\x18\x06 \x01(\v2\x10.gray.v1.JobSpecR\x04spec\x12\x1d\n" +
 	"\n" +
 	"driver_dir\x18\a \x01(\tR\tdriverDir\x126\n" +
-	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\"\x8c\x01\n" +
+	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\"\xc3\x01\n" +
 	"\vEnvironment\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x122\n" +
-	"\x04vars\x18\x02 \x03(\v2\x1e.gray.v1.Environment.VarsEntryR\x04vars\x1a7\n" +
+	"\x04vars\x18\x02 \x03(\v2\x1e.gray.v1.Environment.VarsEntryR\x04vars\x125\n" +
+	"\vworking_dir\x18\x8c\x01 \x01(\v2\x13.gray.v1.WorkingDirR\n" +
+	"workingDir\x1a7\n" +
 	"\tVarsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xa5\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"h\n" +
+	"\n" +
+	"WorkingDir\x12\x16\n" +
+	"\x06sha256\x18\x01 \x01(\tR\x06sha256\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x16\n" +
+	"\x06origin\x18\x03 \x01(\rR\x06origin\x12\x16\n" +
+	"\x06source\x18\x04 \x01(\tR\x06source\"\xa5\x01\n" +
 	"\n" +
 	"LeaseReply\x121\n" +
 	"\agranted\x18\x01 \x01(\v2\x15.gray.v1.LeaseGrantedH\x00R\agranted\x121\n" +
@@ -8742,7 +8884,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
-	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\x9c\a\n" +
+	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xd4\a\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -8756,7 +8898,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05Adopt\x12\x15.gray.v1.AdoptRequest\x1a\f.gray.v1.Ack\x12,\n" +
 	"\x05Moved\x12\x15.gray.v1.MovedRequest\x1a\f.gray.v1.Ack\x12.\n" +
 	"\vDeliverLogs\x12\x11.gray.v1.LogLines\x1a\f.gray.v1.Ack\x12>\n" +
-	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
+	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x126\n" +
+	"\n" +
+	"CancelTask\x12\x1a.gray.v1.CancelTaskRequest\x1a\f.gray.v1.Ack\x124\n" +
 	"\tListTasks\x12\x14.gray.v1.ListRequest\x1a\x11.gray.v1.TaskList\x128\n" +
 	"\vListObjects\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.ObjectList\x128\n" +
 	"\vListWorkers\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.WorkerList\x124\n" +
@@ -8775,7 +8919,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 112)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 114)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -8853,62 +8997,64 @@ var file_cluster_proto_goTypes = []any{
 	(*ListNodesRequest)(nil),      // 73: gray.v1.ListNodesRequest
 	(*ListNodesReply)(nil),        // 74: gray.v1.ListNodesReply
 	(*FetchPackageRequest)(nil),   // 75: gray.v1.FetchPackageRequest
-	(*AddHeadRequest)(nil),        // 76: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 77: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 78: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 79: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 80: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 81: gray.v1.LeaseRequest
-	(*Environment)(nil),           // 82: gray.v1.Environment
-	(*LeaseReply)(nil),            // 83: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 84: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 85: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 86: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 87: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 88: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 89: gray.v1.ObjectState
-	(*Stored)(nil),                // 90: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 91: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 92: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 93: gray.v1.ReplicateRequest
-	(*AdoptRequest)(nil),          // 94: gray.v1.AdoptRequest
-	(*MovedRequest)(nil),          // 95: gray.v1.MovedRequest
-	(*HeirsRequest)(nil),          // 96: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 97: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 98: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 99: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 100: gray.v1.LogLines
-	(*ListRequest)(nil),           // 101: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 102: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 103: gray.v1.TaskCount
-	(*TaskList)(nil),              // 104: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 105: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 106: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 107: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 108: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 109: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 110: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 111: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 112: gray.v1.Pull
-	(*StreamReply)(nil),           // 113: gray.v1.StreamReply
-	nil,                           // 114: gray.v1.Resources.QuantityEntry
-	nil,                           // 115: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 116: gray.v1.JobSpec.EnvEntry
-	nil,                           // 117: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 118: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 119: gray.v1.Environment.VarsEntry
+	(*CancelTaskRequest)(nil),     // 76: gray.v1.CancelTaskRequest
+	(*AddHeadRequest)(nil),        // 77: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 78: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 79: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 80: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 81: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 82: gray.v1.LeaseRequest
+	(*Environment)(nil),           // 83: gray.v1.Environment
+	(*WorkingDir)(nil),            // 84: gray.v1.WorkingDir
+	(*LeaseReply)(nil),            // 85: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 86: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 87: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 88: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 89: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 90: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 91: gray.v1.ObjectState
+	(*Stored)(nil),                // 92: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 93: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 94: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 95: gray.v1.ReplicateRequest
+	(*AdoptRequest)(nil),          // 96: gray.v1.AdoptRequest
+	(*MovedRequest)(nil),          // 97: gray.v1.MovedRequest
+	(*HeirsRequest)(nil),          // 98: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 99: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 100: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 101: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 102: gray.v1.LogLines
+	(*ListRequest)(nil),           // 103: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 104: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 105: gray.v1.TaskCount
+	(*TaskList)(nil),              // 106: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 107: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 108: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 109: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 110: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 111: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 112: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 113: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 114: gray.v1.Pull
+	(*StreamReply)(nil),           // 115: gray.v1.StreamReply
+	nil,                           // 116: gray.v1.Resources.QuantityEntry
+	nil,                           // 117: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 118: gray.v1.JobSpec.EnvEntry
+	nil,                           // 119: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 120: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 121: gray.v1.Environment.VarsEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
 	8,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	114, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	116, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	11,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	10,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	9,   // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	9,   // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	115, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	117, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	15,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	14,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
 	9,   // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
@@ -8943,15 +9089,15 @@ var file_cluster_proto_depIdxs = []int32{
 	47,  // 41: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	42,  // 42: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	43,  // 43: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	116, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	117, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	118, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	119, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	9,   // 46: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 47: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	118, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	120, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	9,   // 49: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	10,  // 50: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	48,  // 51: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
-	82,  // 52: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
+	83,  // 52: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
 	47,  // 53: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
 	4,   // 54: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
 	8,   // 55: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
@@ -8973,123 +9119,126 @@ var file_cluster_proto_depIdxs = []int32{
 	9,   // 71: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
 	10,  // 72: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
 	42,  // 73: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	82,  // 74: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	119, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
-	84,  // 76: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	85,  // 77: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	86,  // 78: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	9,   // 79: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	8,   // 80: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	8,   // 81: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	90,  // 82: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	8,   // 83: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	98,  // 84: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	9,   // 85: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
-	10,  // 86: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
-	8,   // 87: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
-	102, // 88: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	103, // 89: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	106, // 90: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	105, // 91: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	105, // 92: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	108, // 93: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	112, // 94: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	8,   // 95: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	18,  // 96: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	19,  // 97: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	21,  // 98: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	23,  // 99: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	26,  // 100: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	25,  // 101: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	44,  // 102: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	50,  // 103: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	45,  // 104: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	51,  // 105: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	52,  // 106: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	53,  // 107: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	54,  // 108: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	55,  // 109: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
-	65,  // 110: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	67,  // 111: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	69,  // 112: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	71,  // 113: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	73,  // 114: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	59,  // 115: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
-	62,  // 116: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	63,  // 117: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	64,  // 118: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
-	75,  // 119: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	76,  // 120: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	77,  // 121: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	79,  // 122: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	80,  // 123: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	81,  // 124: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	87,  // 125: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	87,  // 126: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	88,  // 127: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	91,  // 128: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	92,  // 129: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	93,  // 130: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	96,  // 131: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	99,  // 132: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	94,  // 133: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	95,  // 134: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	100, // 135: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	75,  // 136: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	101, // 137: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	101, // 138: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	101, // 139: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	110, // 140: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	20,  // 141: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	20,  // 142: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	22,  // 143: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	24,  // 144: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	30,  // 145: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	16,  // 146: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	16,  // 147: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	16,  // 148: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	46,  // 149: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	16,  // 150: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	49,  // 151: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	49,  // 152: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	16,  // 153: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	16,  // 154: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	66,  // 155: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	68,  // 156: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	70,  // 157: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	72,  // 158: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	74,  // 159: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	60,  // 160: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	58,  // 161: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	58,  // 162: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	60,  // 163: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	17,  // 164: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	78,  // 165: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	78,  // 166: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	16,  // 167: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	17,  // 168: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	83,  // 169: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	16,  // 170: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	16,  // 171: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	89,  // 172: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	16,  // 173: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	16,  // 174: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	16,  // 175: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	97,  // 176: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	16,  // 177: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	16,  // 178: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	16,  // 179: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	16,  // 180: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	17,  // 181: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	104, // 182: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	107, // 183: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	109, // 184: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	17,  // 185: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	141, // [141:186] is the sub-list for method output_type
-	96,  // [96:141] is the sub-list for method input_type
-	96,  // [96:96] is the sub-list for extension type_name
-	96,  // [96:96] is the sub-list for extension extendee
-	0,   // [0:96] is the sub-list for field type_name
+	83,  // 74: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
+	121, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	84,  // 76: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
+	86,  // 77: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	87,  // 78: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	88,  // 79: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	9,   // 80: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	8,   // 81: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	8,   // 82: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	92,  // 83: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	8,   // 84: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	100, // 85: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	9,   // 86: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	10,  // 87: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	8,   // 88: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	104, // 89: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	105, // 90: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	108, // 91: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	107, // 92: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	107, // 93: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	110, // 94: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	114, // 95: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	8,   // 96: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	18,  // 97: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	19,  // 98: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	21,  // 99: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	23,  // 100: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	26,  // 101: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	25,  // 102: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	44,  // 103: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	50,  // 104: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	45,  // 105: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	51,  // 106: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	52,  // 107: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	53,  // 108: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	54,  // 109: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	55,  // 110: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	65,  // 111: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	67,  // 112: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	69,  // 113: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	71,  // 114: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	73,  // 115: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	59,  // 116: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
+	62,  // 117: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	63,  // 118: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	64,  // 119: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
+	75,  // 120: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	77,  // 121: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	78,  // 122: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	80,  // 123: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	81,  // 124: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	82,  // 125: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	89,  // 126: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	89,  // 127: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	90,  // 128: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	93,  // 129: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	94,  // 130: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	95,  // 131: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	98,  // 132: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	101, // 133: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	96,  // 134: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	97,  // 135: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	102, // 136: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	75,  // 137: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	76,  // 138: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	103, // 139: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	103, // 140: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	103, // 141: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	112, // 142: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	20,  // 143: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	20,  // 144: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	22,  // 145: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	24,  // 146: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	30,  // 147: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	16,  // 148: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	16,  // 149: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	16,  // 150: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	46,  // 151: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	16,  // 152: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	49,  // 153: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	49,  // 154: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	16,  // 155: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	16,  // 156: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	66,  // 157: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	68,  // 158: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	70,  // 159: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	72,  // 160: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	74,  // 161: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	60,  // 162: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	58,  // 163: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	58,  // 164: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	60,  // 165: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	17,  // 166: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	79,  // 167: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	79,  // 168: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	16,  // 169: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	17,  // 170: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	85,  // 171: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	16,  // 172: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	16,  // 173: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	91,  // 174: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	16,  // 175: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	16,  // 176: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	16,  // 177: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	99,  // 178: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	16,  // 179: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	16,  // 180: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	16,  // 181: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	16,  // 182: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	17,  // 183: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	16,  // 184: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	106, // 185: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	109, // 186: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	111, // 187: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	17,  // 188: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	143, // [143:189] is the sub-list for method output_type
+	97,  // [97:143] is the sub-list for method input_type
+	97,  // [97:97] is the sub-list for extension type_name
+	97,  // [97:97] is the sub-list for extension extendee
+	0,   // [0:97] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -9112,17 +9261,17 @@ func file_cluster_proto_init() {
 		(*NodeOrder_Notice)(nil),
 	}
 	file_cluster_proto_msgTypes[30].OneofWrappers = []any{}
-	file_cluster_proto_msgTypes[75].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[77].OneofWrappers = []any{
 		(*LeaseReply_Granted)(nil),
 		(*LeaseReply_Refused)(nil),
 		(*LeaseReply_Died)(nil),
 	}
-	file_cluster_proto_msgTypes[81].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[83].OneofWrappers = []any{
 		(*ObjectState_Value)(nil),
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[103].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[105].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -9132,7 +9281,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   112,
+			NumMessages:   114,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

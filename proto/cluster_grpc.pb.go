@@ -1262,6 +1262,7 @@ const (
 	Node_Moved_FullMethodName         = "/gray.v1.Node/Moved"
 	Node_DeliverLogs_FullMethodName   = "/gray.v1.Node/DeliverLogs"
 	Node_FetchPackage_FullMethodName  = "/gray.v1.Node/FetchPackage"
+	Node_CancelTask_FullMethodName    = "/gray.v1.Node/CancelTask"
 	Node_ListTasks_FullMethodName     = "/gray.v1.Node/ListTasks"
 	Node_ListObjects_FullMethodName   = "/gray.v1.Node/ListObjects"
 	Node_ListWorkers_FullMethodName   = "/gray.v1.Node/ListWorkers"
@@ -1291,6 +1292,8 @@ type NodeClient interface {
 	Moved(ctx context.Context, in *MovedRequest, opts ...grpc.CallOption) (*Ack, error)
 	DeliverLogs(ctx context.Context, in *LogLines, opts ...grpc.CallOption) (*Ack, error)
 	FetchPackage(ctx context.Context, in *FetchPackageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// CancelTask asks the process that submitted a task, which is the node's, to cancel it.
+	CancelTask(ctx context.Context, in *CancelTaskRequest, opts ...grpc.CallOption) (*Ack, error)
 	// For the state API.
 	ListTasks(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*TaskList, error)
 	ListObjects(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ObjectList, error)
@@ -1448,6 +1451,16 @@ func (c *nodeClient) FetchPackage(ctx context.Context, in *FetchPackageRequest, 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_FetchPackageClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *nodeClient) CancelTask(ctx context.Context, in *CancelTaskRequest, opts ...grpc.CallOption) (*Ack, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Ack)
+	err := c.cc.Invoke(ctx, Node_CancelTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *nodeClient) ListTasks(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*TaskList, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TaskList)
@@ -1520,6 +1533,8 @@ type NodeServer interface {
 	Moved(context.Context, *MovedRequest) (*Ack, error)
 	DeliverLogs(context.Context, *LogLines) (*Ack, error)
 	FetchPackage(*FetchPackageRequest, grpc.ServerStreamingServer[Chunk]) error
+	// CancelTask asks the process that submitted a task, which is the node's, to cancel it.
+	CancelTask(context.Context, *CancelTaskRequest) (*Ack, error)
 	// For the state API.
 	ListTasks(context.Context, *ListRequest) (*TaskList, error)
 	ListObjects(context.Context, *ListRequest) (*ObjectList, error)
@@ -1573,6 +1588,9 @@ func (UnimplementedNodeServer) DeliverLogs(context.Context, *LogLines) (*Ack, er
 }
 func (UnimplementedNodeServer) FetchPackage(*FetchPackageRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method FetchPackage not implemented")
+}
+func (UnimplementedNodeServer) CancelTask(context.Context, *CancelTaskRequest) (*Ack, error) {
+	return nil, status.Error(codes.Unimplemented, "method CancelTask not implemented")
 }
 func (UnimplementedNodeServer) ListTasks(context.Context, *ListRequest) (*TaskList, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTasks not implemented")
@@ -1823,6 +1841,24 @@ func _Node_FetchPackage_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_FetchPackageServer = grpc.ServerStreamingServer[Chunk]
 
+func _Node_CancelTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CancelTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).CancelTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_CancelTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).CancelTask(ctx, req.(*CancelTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Node_ListTasks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListRequest)
 	if err := dec(in); err != nil {
@@ -1938,6 +1974,10 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeliverLogs",
 			Handler:    _Node_DeliverLogs_Handler,
+		},
+		{
+			MethodName: "CancelTask",
+			Handler:    _Node_CancelTask_Handler,
 		},
 		{
 			MethodName: "ListTasks",

@@ -103,6 +103,9 @@ type ToNode struct {
 	//	*ToNode_ReplicateObject
 	//	*ToNode_ObjectList
 	//	*ToNode_ActorExit
+	//	*ToNode_OfferArchive
+	//	*ToNode_CancelTask
+	//	*ToNode_CancelResult
 	Body          isToNode_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -341,6 +344,33 @@ func (x *ToNode) GetActorExit() *ActorExit {
 	return nil
 }
 
+func (x *ToNode) GetOfferArchive() *OfferArchive {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_OfferArchive); ok {
+			return x.OfferArchive
+		}
+	}
+	return nil
+}
+
+func (x *ToNode) GetCancelTask() *CancelTaskRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_CancelTask); ok {
+			return x.CancelTask
+		}
+	}
+	return nil
+}
+
+func (x *ToNode) GetCancelResult() *CancelResult {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_CancelResult); ok {
+			return x.CancelResult
+		}
+	}
+	return nil
+}
+
 type isToNode_Body interface {
 	isToNode_Body()
 }
@@ -429,6 +459,18 @@ type ToNode_ActorExit struct {
 	ActorExit *ActorExit `protobuf:"bytes,70,opt,name=actor_exit,json=actorExit,proto3,oneof"` // the process's actor has ended itself: it can go
 }
 
+type ToNode_OfferArchive struct {
+	OfferArchive *OfferArchive `protobuf:"bytes,140,opt,name=offer_archive,json=offerArchive,proto3,oneof"` // answer: Ack once the node has it
+}
+
+type ToNode_CancelTask struct {
+	CancelTask *CancelTaskRequest `protobuf:"bytes,141,opt,name=cancel_task,json=cancelTask,proto3,oneof"` // of another process; answer: Ack once that knows
+}
+
+type ToNode_CancelResult struct {
+	CancelResult *CancelResult `protobuf:"bytes,142,opt,name=cancel_result,json=cancelResult,proto3,oneof"` // answers ToProcess.cancel_task
+}
+
 func (*ToNode_Hello) isToNode_Body() {}
 
 func (*ToNode_LeaseDemand) isToNode_Body() {}
@@ -471,10 +513,16 @@ func (*ToNode_ObjectList) isToNode_Body() {}
 
 func (*ToNode_ActorExit) isToNode_Body() {}
 
+func (*ToNode_OfferArchive) isToNode_Body() {}
+
+func (*ToNode_CancelTask) isToNode_Body() {}
+
+func (*ToNode_CancelResult) isToNode_Body() {}
+
 // ToProcess goes from a node to one of its processes.
 type ToProcess struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks and list_objects, the call to answer
+	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks, list_objects and cancel_task, the call to answer
 	// Types that are valid to be assigned to Body:
 	//
 	//	*ToProcess_Welcome
@@ -497,6 +545,7 @@ type ToProcess struct {
 	//	*ToProcess_ListObjects
 	//	*ToProcess_NodeDraining
 	//	*ToProcess_ObjectMoved
+	//	*ToProcess_CancelTask
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -726,6 +775,15 @@ func (x *ToProcess) GetObjectMoved() *MovedRequest {
 	return nil
 }
 
+func (x *ToProcess) GetCancelTask() *CancelTaskRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_CancelTask); ok {
+			return x.CancelTask
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -810,6 +868,10 @@ type ToProcess_ObjectMoved struct {
 	ObjectMoved *MovedRequest `protobuf:"bytes,101,opt,name=object_moved,json=objectMoved,proto3,oneof"` // an own object; one that isn't known any more is freed
 }
 
+type ToProcess_CancelTask struct {
+	CancelTask *CancelTaskRequest `protobuf:"bytes,140,opt,name=cancel_task,json=cancelTask,proto3,oneof"` // an own one
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -849,6 +911,8 @@ func (*ToProcess_ListObjects) isToProcess_Body() {}
 func (*ToProcess_NodeDraining) isToProcess_Body() {}
 
 func (*ToProcess_ObjectMoved) isToProcess_Body() {}
+
+func (*ToProcess_CancelTask) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2554,6 +2618,103 @@ func (x *ActorExit) GetIncarnation() uint32 {
 	return 0
 }
 
+type CancelResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CancelResult) Reset() {
+	*x = CancelResult{}
+	mi := &file_local_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CancelResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CancelResult) ProtoMessage() {}
+
+func (x *CancelResult) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CancelResult.ProtoReflect.Descriptor instead.
+func (*CancelResult) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *CancelResult) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// OfferArchive gives the node the archive of a working directory: a file of the process's.
+type OfferArchive struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	WorkingDir    *WorkingDir            `protobuf:"bytes,2,opt,name=working_dir,json=workingDir,proto3" json:"working_dir,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfferArchive) Reset() {
+	*x = OfferArchive{}
+	mi := &file_local_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfferArchive) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfferArchive) ProtoMessage() {}
+
+func (x *OfferArchive) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfferArchive.ProtoReflect.Descriptor instead.
+func (*OfferArchive) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *OfferArchive) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *OfferArchive) GetWorkingDir() *WorkingDir {
+	if x != nil {
+		return x.WorkingDir
+	}
+	return nil
+}
+
 type FinishDriver struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ExitCode      int32                  `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
@@ -2564,7 +2725,7 @@ type FinishDriver struct {
 
 func (x *FinishDriver) Reset() {
 	*x = FinishDriver{}
-	mi := &file_local_proto_msgTypes[32]
+	mi := &file_local_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +2737,7 @@ func (x *FinishDriver) String() string {
 func (*FinishDriver) ProtoMessage() {}
 
 func (x *FinishDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[32]
+	mi := &file_local_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +2750,7 @@ func (x *FinishDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishDriver.ProtoReflect.Descriptor instead.
 func (*FinishDriver) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{32}
+	return file_local_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *FinishDriver) GetExitCode() int32 {
@@ -2610,7 +2771,7 @@ var File_local_proto protoreflect.FileDescriptor
 
 const file_local_proto_rawDesc = "" +
 	"\n" +
-	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xea\t\n" +
+	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xa8\v\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.gray.v1.HelloH\x00R\x05hello\x129\n" +
@@ -2638,8 +2799,12 @@ const file_local_proto_rawDesc = "" +
 	"\vobject_list\x18\x1e \x01(\v2\x13.gray.v1.ObjectListH\x00R\n" +
 	"objectList\x123\n" +
 	"\n" +
-	"actor_exit\x18F \x01(\v2\x12.gray.v1.ActorExitH\x00R\tactorExitB\x06\n" +
-	"\x04body\"\xef\b\n" +
+	"actor_exit\x18F \x01(\v2\x12.gray.v1.ActorExitH\x00R\tactorExit\x12=\n" +
+	"\roffer_archive\x18\x8c\x01 \x01(\v2\x15.gray.v1.OfferArchiveH\x00R\fofferArchive\x12>\n" +
+	"\vcancel_task\x18\x8d\x01 \x01(\v2\x1a.gray.v1.CancelTaskRequestH\x00R\n" +
+	"cancelTask\x12=\n" +
+	"\rcancel_result\x18\x8e\x01 \x01(\v2\x15.gray.v1.CancelResultH\x00R\fcancelResultB\x06\n" +
+	"\x04body\"\xaf\t\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
 	"\awelcome\x18\x02 \x01(\v2\x10.gray.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -2667,7 +2832,9 @@ const file_local_proto_rawDesc = "" +
 	"\x0estore_pressure\x18\x15 \x01(\v2\x16.gray.v1.StorePressureH\x00R\rstorePressure\x129\n" +
 	"\flist_objects\x18\x1e \x01(\v2\x14.gray.v1.ListRequestH\x00R\vlistObjects\x12<\n" +
 	"\rnode_draining\x18d \x01(\v2\x15.gray.v1.NodeDrainingH\x00R\fnodeDraining\x12:\n" +
-	"\fobject_moved\x18e \x01(\v2\x15.gray.v1.MovedRequestH\x00R\vobjectMovedB\x06\n" +
+	"\fobject_moved\x18e \x01(\v2\x15.gray.v1.MovedRequestH\x00R\vobjectMoved\x12>\n" +
+	"\vcancel_task\x18\x8c\x01 \x01(\v2\x1a.gray.v1.CancelTaskRequestH\x00R\n" +
+	"cancelTaskB\x06\n" +
 	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -2785,7 +2952,13 @@ const file_local_proto_rawDesc = "" +
 	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"=\n" +
 	"\tActorExit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"E\n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"4\n" +
+	"\fCancelResult\x12$\n" +
+	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"X\n" +
+	"\fOfferArchive\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x124\n" +
+	"\vworking_dir\x18\x02 \x01(\v2\x13.gray.v1.WorkingDirR\n" +
+	"workingDir\"E\n" +
 	"\fFinishDriver\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessageB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
@@ -2803,57 +2976,61 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_local_proto_goTypes = []any{
-	(Hello_Kind)(0),         // 0: gray.v1.Hello.Kind
-	(*ToNode)(nil),          // 1: gray.v1.ToNode
-	(*ToProcess)(nil),       // 2: gray.v1.ToProcess
-	(*Hello)(nil),           // 3: gray.v1.Hello
-	(*Function)(nil),        // 4: gray.v1.Function
-	(*Welcome)(nil),         // 5: gray.v1.Welcome
-	(*LeaseDemand)(nil),     // 6: gray.v1.LeaseDemand
-	(*LeaseGrant)(nil),      // 7: gray.v1.LeaseGrant
-	(*NodeDraining)(nil),    // 8: gray.v1.NodeDraining
-	(*LeaseReturn)(nil),     // 9: gray.v1.LeaseReturn
-	(*LeaseGone)(nil),       // 10: gray.v1.LeaseGone
-	(*ReclaimLeases)(nil),   // 11: gray.v1.ReclaimLeases
-	(*Blocked)(nil),         // 12: gray.v1.Blocked
-	(*CreateObject)(nil),    // 13: gray.v1.CreateObject
-	(*SealObject)(nil),      // 14: gray.v1.SealObject
-	(*AbortObject)(nil),     // 15: gray.v1.AbortObject
-	(*FetchObject)(nil),     // 16: gray.v1.FetchObject
-	(*UnpinObject)(nil),     // 17: gray.v1.UnpinObject
-	(*ObjectPlace)(nil),     // 18: gray.v1.ObjectPlace
-	(*FreeObject)(nil),      // 19: gray.v1.FreeObject
-	(*Location)(nil),        // 20: gray.v1.Location
-	(*BorrowObjects)(nil),   // 21: gray.v1.BorrowObjects
-	(*ReleaseObjects)(nil),  // 22: gray.v1.ReleaseObjects
-	(*PublishObject)(nil),   // 23: gray.v1.PublishObject
-	(*WantedObject)(nil),    // 24: gray.v1.WantedObject
-	(*DropObjects)(nil),     // 25: gray.v1.DropObjects
-	(*StorePressure)(nil),   // 26: gray.v1.StorePressure
-	(*ReplicateObject)(nil), // 27: gray.v1.ReplicateObject
-	(*ResolveObject)(nil),   // 28: gray.v1.ResolveObject
-	(*HeadCall)(nil),        // 29: gray.v1.HeadCall
-	(*HeadResult)(nil),      // 30: gray.v1.HeadResult
-	(*ActorStarted)(nil),    // 31: gray.v1.ActorStarted
-	(*ActorExit)(nil),       // 32: gray.v1.ActorExit
-	(*FinishDriver)(nil),    // 33: gray.v1.FinishDriver
-	(*TaskList)(nil),        // 34: gray.v1.TaskList
-	(*ObjectList)(nil),      // 35: gray.v1.ObjectList
-	(*Ack)(nil),             // 36: gray.v1.Ack
-	(*Error)(nil),           // 37: gray.v1.Error
-	(*ObjectState)(nil),     // 38: gray.v1.ObjectState
-	(*StartActor)(nil),      // 39: gray.v1.StartActor
-	(*LogLines)(nil),        // 40: gray.v1.LogLines
-	(*JobEnded)(nil),        // 41: gray.v1.JobEnded
-	(*NodeDead)(nil),        // 42: gray.v1.NodeDead
-	(*ListRequest)(nil),     // 43: gray.v1.ListRequest
-	(*MovedRequest)(nil),    // 44: gray.v1.MovedRequest
-	(*Environment)(nil),     // 45: gray.v1.Environment
-	(*Resources)(nil),       // 46: gray.v1.Resources
-	(*Strategy)(nil),        // 47: gray.v1.Strategy
-	(*WorkerDied)(nil),      // 48: gray.v1.WorkerDied
+	(Hello_Kind)(0),           // 0: gray.v1.Hello.Kind
+	(*ToNode)(nil),            // 1: gray.v1.ToNode
+	(*ToProcess)(nil),         // 2: gray.v1.ToProcess
+	(*Hello)(nil),             // 3: gray.v1.Hello
+	(*Function)(nil),          // 4: gray.v1.Function
+	(*Welcome)(nil),           // 5: gray.v1.Welcome
+	(*LeaseDemand)(nil),       // 6: gray.v1.LeaseDemand
+	(*LeaseGrant)(nil),        // 7: gray.v1.LeaseGrant
+	(*NodeDraining)(nil),      // 8: gray.v1.NodeDraining
+	(*LeaseReturn)(nil),       // 9: gray.v1.LeaseReturn
+	(*LeaseGone)(nil),         // 10: gray.v1.LeaseGone
+	(*ReclaimLeases)(nil),     // 11: gray.v1.ReclaimLeases
+	(*Blocked)(nil),           // 12: gray.v1.Blocked
+	(*CreateObject)(nil),      // 13: gray.v1.CreateObject
+	(*SealObject)(nil),        // 14: gray.v1.SealObject
+	(*AbortObject)(nil),       // 15: gray.v1.AbortObject
+	(*FetchObject)(nil),       // 16: gray.v1.FetchObject
+	(*UnpinObject)(nil),       // 17: gray.v1.UnpinObject
+	(*ObjectPlace)(nil),       // 18: gray.v1.ObjectPlace
+	(*FreeObject)(nil),        // 19: gray.v1.FreeObject
+	(*Location)(nil),          // 20: gray.v1.Location
+	(*BorrowObjects)(nil),     // 21: gray.v1.BorrowObjects
+	(*ReleaseObjects)(nil),    // 22: gray.v1.ReleaseObjects
+	(*PublishObject)(nil),     // 23: gray.v1.PublishObject
+	(*WantedObject)(nil),      // 24: gray.v1.WantedObject
+	(*DropObjects)(nil),       // 25: gray.v1.DropObjects
+	(*StorePressure)(nil),     // 26: gray.v1.StorePressure
+	(*ReplicateObject)(nil),   // 27: gray.v1.ReplicateObject
+	(*ResolveObject)(nil),     // 28: gray.v1.ResolveObject
+	(*HeadCall)(nil),          // 29: gray.v1.HeadCall
+	(*HeadResult)(nil),        // 30: gray.v1.HeadResult
+	(*ActorStarted)(nil),      // 31: gray.v1.ActorStarted
+	(*ActorExit)(nil),         // 32: gray.v1.ActorExit
+	(*CancelResult)(nil),      // 33: gray.v1.CancelResult
+	(*OfferArchive)(nil),      // 34: gray.v1.OfferArchive
+	(*FinishDriver)(nil),      // 35: gray.v1.FinishDriver
+	(*TaskList)(nil),          // 36: gray.v1.TaskList
+	(*ObjectList)(nil),        // 37: gray.v1.ObjectList
+	(*CancelTaskRequest)(nil), // 38: gray.v1.CancelTaskRequest
+	(*Ack)(nil),               // 39: gray.v1.Ack
+	(*Error)(nil),             // 40: gray.v1.Error
+	(*ObjectState)(nil),       // 41: gray.v1.ObjectState
+	(*StartActor)(nil),        // 42: gray.v1.StartActor
+	(*LogLines)(nil),          // 43: gray.v1.LogLines
+	(*JobEnded)(nil),          // 44: gray.v1.JobEnded
+	(*NodeDead)(nil),          // 45: gray.v1.NodeDead
+	(*ListRequest)(nil),       // 46: gray.v1.ListRequest
+	(*MovedRequest)(nil),      // 47: gray.v1.MovedRequest
+	(*Environment)(nil),       // 48: gray.v1.Environment
+	(*Resources)(nil),         // 49: gray.v1.Resources
+	(*Strategy)(nil),          // 50: gray.v1.Strategy
+	(*WorkerDied)(nil),        // 51: gray.v1.WorkerDied
+	(*WorkingDir)(nil),        // 52: gray.v1.WorkingDir
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -2872,48 +3049,54 @@ var file_local_proto_depIdxs = []int32{
 	28, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
 	29, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
 	31, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
-	33, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	34, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	35, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
+	36, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
 	27, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	35, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	37, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
 	32, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
-	5,  // 21: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	36, // 22: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	37, // 23: gray.v1.ToProcess.error:type_name -> gray.v1.Error
-	7,  // 24: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
-	10, // 25: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
-	11, // 26: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
-	18, // 27: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	38, // 28: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
-	24, // 29: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
-	25, // 30: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	30, // 31: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	39, // 32: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	40, // 33: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	41, // 34: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	42, // 35: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	43, // 36: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	26, // 37: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	43, // 38: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
-	8,  // 39: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
-	44, // 40: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
-	0,  // 41: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 42: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	45, // 43: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
-	46, // 44: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	47, // 45: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	45, // 46: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
-	48, // 47: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	20, // 48: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	38, // 49: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	38, // 50: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	37, // 51: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	37, // 52: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	53, // [53:53] is the sub-list for method output_type
-	53, // [53:53] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	34, // 21: gray.v1.ToNode.offer_archive:type_name -> gray.v1.OfferArchive
+	38, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	33, // 23: gray.v1.ToNode.cancel_result:type_name -> gray.v1.CancelResult
+	5,  // 24: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
+	39, // 25: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	40, // 26: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	7,  // 27: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
+	10, // 28: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
+	11, // 29: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
+	18, // 30: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
+	41, // 31: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	24, // 32: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
+	25, // 33: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
+	30, // 34: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	42, // 35: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	43, // 36: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	44, // 37: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	45, // 38: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	46, // 39: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	26, // 40: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
+	46, // 41: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	8,  // 42: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
+	47, // 43: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	38, // 44: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	0,  // 45: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 46: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	48, // 47: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	49, // 48: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	50, // 49: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	48, // 50: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	51, // 51: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	20, // 52: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	41, // 53: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	41, // 54: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	40, // 55: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	40, // 56: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	40, // 57: gray.v1.CancelResult.error:type_name -> gray.v1.Error
+	52, // 58: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
+	59, // [59:59] is the sub-list for method output_type
+	59, // [59:59] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -2944,6 +3127,9 @@ func file_local_proto_init() {
 		(*ToNode_ReplicateObject)(nil),
 		(*ToNode_ObjectList)(nil),
 		(*ToNode_ActorExit)(nil),
+		(*ToNode_OfferArchive)(nil),
+		(*ToNode_CancelTask)(nil),
+		(*ToNode_CancelResult)(nil),
 	}
 	file_local_proto_msgTypes[1].OneofWrappers = []any{
 		(*ToProcess_Welcome)(nil),
@@ -2966,6 +3152,7 @@ func file_local_proto_init() {
 		(*ToProcess_ListObjects)(nil),
 		(*ToProcess_NodeDraining)(nil),
 		(*ToProcess_ObjectMoved)(nil),
+		(*ToProcess_CancelTask)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2973,7 +3160,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

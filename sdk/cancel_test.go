@@ -164,3 +164,42 @@ func TestCancelLate(t *testing.T) {
 	}
 	eventually(t, "its late task is cancelled", func() bool { return exists(filepath.Join(dir, "told")) })
 }
+
+var (
+	cancelsLent = gray.Task(func(ctx context.Context, r gray.Lazy[int]) (gray.None, error) {
+		return gray.None{}, gray.Cancel(ctx, r.Ref)
+	})
+	forces = gray.Task(func(ctx context.Context, r gray.Lazy[int]) (string, error) {
+		if err := gray.Cancel(ctx, r.Ref, gray.Force()); err != nil {
+			return err.Error(), nil
+		}
+		return "", nil
+	})
+	waitsFor = gray.Task(func(ctx context.Context, dir string) (int, error) {
+		if err := os.WriteFile(filepath.Join(dir, "begun"), nil, 0o600); err != nil {
+			return 0, err
+		}
+		<-ctx.Done()
+		return 0, ctx.Err()
+	})
+)
+
+// TestCancelLent: a process on any node that has borrowed a reference cancels its task, also by force,
+// and hears why it couldn't.
+func TestCancelLent(t *testing.T) {
+	c := ownCluster(t, embed.Options{Nodes: 2, CPUs: 2})
+	ctx := limited(c.ctx, t)
+	for _, node := range []uint32{1, 2} {
+		on, dir := gray.OnNode(node, false), t.TempDir()
+		r := waitsFor.Remote(ctx, dir)
+		eventually(t, "the task begins", func() bool { return exists(filepath.Join(dir, "begun")) })
+		get(ctx, t, cancelsLent.Options(on).Remote(ctx, gray.Lazy[int]{Ref: r}))
+		if _, err := gray.Get(ctx, r); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled on n%d: %v", node, err)
+		}
+		get(ctx, t, cancelsLent.Options(on).Remote(ctx, gray.Lazy[int]{Ref: r})) // again: it's over
+		h := counters.Remote(ctx, countSpec{})
+		call := gray.Call(ctx, h, (*counter).Wait, t.TempDir())
+		contains(t, get(ctx, t, forces.Options(on).Remote(ctx, gray.Lazy[int]{Ref: call})), "gray.Kill")
+	}
+}

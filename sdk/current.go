@@ -17,12 +17,20 @@ type Info struct {
 	Actor    string // id; empty outside of actors
 	// Resources are what the task holds, or the actor while it lives: "CPU", "memory" in bytes, …
 	Resources map[string]float64
+	// Environment is the sum of what the process was started with beyond its job's (EnvVars, WorkingDir); empty if nothing.
+	Environment string
+	Group       string // id of the placement group that the task or actor is in; empty if none
+	Bundle      int    // of the group, the bundle that was asked for; AnyBundle if any
 }
 
 // Current describes the task, or the driver, that ctx belongs to.
 func Current(ctx context.Context) Info {
 	p := processOf(ctx)
-	info := Info{Job: p.Welcome().GetSubmissionId(), Node: p.Welcome().GetNode(), Process: p.ID().String()}
+	info := Info{Job: p.Welcome().GetSubmissionId(), Node: p.Welcome().GetNode(), Process: p.ID().String(),
+		Environment: p.Welcome().GetEnvironment().GetKey(), Bundle: AnyBundle}
+	if id, bundle, ok := p.GroupOf(ctx); ok {
+		info.Group, info.Bundle = id.String(), bundle
+	}
 	if t, ok := process.TaskFromContext(ctx); ok {
 		info.Task, info.Function, info.Attempt = t.ID.String(), t.Function, t.Attempt
 		info.Resources = make(map[string]float64, len(t.Resources))

@@ -2,7 +2,9 @@ package gray_test
 
 import (
 	"context"
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -82,6 +84,111 @@ func TestBrokenEnvironment(t *testing.T) {
 	contains(t, e.Error(), "3 workers", "broken on purpose")
 	if n := get(ctx, t, refs[1]); n != 9 {
 		t.Error(n)
+	}
+}
+
+// inFolder is what a task sees of the folder that it's in.
+type inFolder struct {
+	Dir, Content, Inner, Sum string
+	PID                      int
+}
+
+func readFile(ctx context.Context, name string) (inFolder, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return inFolder{}, err
+	}
+	b, err := os.ReadFile(name)
+	return inFolder{Dir: dir, Content: string(b), PID: os.Getpid(), Sum: gray.Current(ctx).Environment}, err
+}
+
+var (
+	readsIn = gray.Task(readFile)
+	nestsIn = gray.Task(func(ctx context.Context, dir string) (inFolder, error) {
+		out, err := readFile(ctx, "file")
+		if err != nil {
+			return out, err
+		}
+		inner, err := gray.Get(ctx, readsIn.Options(gray.WorkingDir(dir)).Remote(ctx, "sub/file"))
+		out.Inner = inner.Content
+		return out, err
+	})
+	readers = gray.Actor(func(context.Context, gray.None) (*folderReader, error) { return &folderReader{}, nil })
+)
+
+type folderReader struct{}
+
+func (*folderReader) Look(ctx context.Context, name string) (inFolder, error) {
+	return readFile(ctx, name)
+}
+
+func folder(t *testing.T, content string) string {
+	t.Helper()
+	dir := t.TempDir()
+	err := os.Mkdir(filepath.Join(dir, "sub"), 0o700)
+	for _, name := range []string{"file", "sub/file"} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(content+" "+name), 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestWorkingDir: a task, what it submits with the same or no folder, and an actor are in a copy of the
+// folder, on both nodes; the same contents share a process, others don't.
+func TestWorkingDir(t *testing.T) {
+	c := ownCluster(t, embed.Options{Nodes: 2, CPUs: 2})
+	ctx := limited(c.ctx, t)
+	dir := folder(t, "first")
+	in, same := gray.WorkingDir(dir), gray.WorkingDir(folder(t, "first"))
+	first := get(ctx, t, nestsIn.Options(in, gray.OnNode(2, false)).Remote(ctx, dir)) // before it's removed
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err) // it was read: nobody looks at it again
+	}
+	for _, node := range []uint32{1, 2} {
+		on := gray.OnNode(node, false)
+		got := get(ctx, t, nestsIn.Options(in, on).Remote(ctx, dir))
+		if got.Content != "first file" || got.Inner != "first sub/file" || got.Dir == dir || got.Sum == "" {
+			t.Errorf("on n%d: %+v", node, got)
+		}
+		again := get(ctx, t, readsIn.Options(same, on).Remote(ctx, "file"))
+		if again.Dir != got.Dir || again.Sum != got.Sum {
+			t.Errorf("on n%d, the same contents: %+v, after %+v", node, again, got)
+		}
+		other := get(ctx, t, readsIn.Options(gray.WorkingDir(folder(t, "other")), on).Remote(ctx, "file"))
+		if other.Content != "other file" || other.PID == got.PID {
+			t.Errorf("on n%d, others: %+v", node, other)
+		}
+		h := readers.Options(in, on).Remote(ctx, gray.None{})
+		if got := get(ctx, t, gray.Call(ctx, h, (*folderReader).Look, "file")); got.Content != "first file" {
+			t.Errorf("an actor on n%d: %+v", node, got)
+		}
+	}
+	if first.Content != "first file" {
+		t.Errorf("%+v", first)
+	}
+}
+
+// TestNoWorkingDir: what is wrong with a folder fails what was to run in it, and says what.
+func TestNoWorkingDir(t *testing.T) {
+	ctx := limited(shared(t).ctx, t)
+	dir := folder(t, "x")
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "out")); err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{dir: `"out" is a link that leads out`, filepath.Join(dir, "missing"): "no such file"} {
+		_, err := gray.Get(ctx, readsIn.Options(gray.WorkingDir(in)).Remote(ctx, "file"))
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), in) {
+			t.Errorf("%s: %v", in, err)
+		}
+		h := readers.Options(gray.WorkingDir(in)).Remote(ctx, gray.None{})
+		if _, err := gray.Get(ctx, gray.Call(ctx, h, (*folderReader).Look, "file")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("an actor in %s: %v", in, err)
+		}
+	}
+	if s := panicOf(func() { gray.WorkingDir("") }); !strings.Contains(s, "environment_test.go") {
+		t.Error(s)
 	}
 }
 

@@ -109,7 +109,7 @@ func GetGroup(ctx context.Context, name string, opts ...Option) (PlacementGroup,
 // CurrentGroup returns the placement group that the task or actor of ctx runs in; false
 // if it runs in none. Its Name is empty.
 func CurrentGroup(ctx context.Context) (PlacementGroup, bool) {
-	id, ok := processOf(ctx).GroupOf(ctx)
+	id, _, ok := processOf(ctx).GroupOf(ctx)
 	if !ok {
 		return PlacementGroup{}, false
 	}

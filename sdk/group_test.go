@@ -19,8 +19,8 @@ import (
 var (
 	// spots says where it runs, and where a child without options of its own does.
 	spots = gray.Task(func(ctx context.Context, depth int) ([]groupSpot, error) {
-		g, _ := gray.CurrentGroup(ctx)
-		own := []groupSpot{{gray.Current(ctx).Node, g.ID}}
+		at := gray.Current(ctx)
+		own := []groupSpot{{at.Node, at.Group, at.Bundle}}
 		if depth == 0 {
 			return own, nil
 		}
@@ -43,8 +43,9 @@ var deeper *gray.TaskFunc[int, []groupSpot]
 func init() { deeper = spots }
 
 type groupSpot struct {
-	Node  uint32
-	Group string
+	Node   uint32
+	Group  string
+	Bundle int
 }
 
 // idle waits until nothing of the cluster is in use.
@@ -157,7 +158,10 @@ func TestGroup(t *testing.T) {
 		ctx := limited(c.ctx, t)
 		g := group(ctx, t, cpuBundles(1, 2), gray.StrictPack)
 		info := ready(ctx, t, g)
-		for _, s := range get(ctx, t, spots.Options(gray.InGroup(g, 0), gray.CaptureChildren()).Remote(ctx, 2)) {
+		for depth, s := range get(ctx, t, spots.Options(gray.InGroup(g, 0), gray.CaptureChildren()).Remote(ctx, 2)) {
+			if bundle := map[bool]int{true: 0, false: gray.AnyBundle}[depth == 0]; s.Bundle != bundle {
+				t.Errorf("at depth %d: in bundle %d, not %d", depth, s.Bundle, bundle)
+			}
 			if s.Group != g.ID || s.Node != info.Nodes[0] {
 				t.Errorf("captured: ran in group %q on n%d, not in %q on n%d", s.Group, s.Node, g.ID, info.Nodes[0])
 			}

@@ -22,6 +22,9 @@ func (o *options) checkLightweight() {
 	if !o.lightweight {
 		return
 	}
+	if o.workingDir != nil {
+		panic(fmt.Sprintf("gray: a lightweight actor at %s can't have a WorkingDir of its own: it shares its process with others", callSite()))
+	}
 	for name := range o.resources {
 		panic(fmt.Sprintf("gray: a lightweight actor at %s can't have %s of its own: it shares its process with others", callSite(), name))
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/proto"
+	"github.com/gray-runtime/gray/sdk/internal/process"
 )
 
 const (
@@ -38,9 +39,10 @@ type options struct {
 	lightweight     bool
 
 	// TASKS
-	retryIf func(error) bool
-	envVars map[string]string
-	chain   []Option // that made these of the kind's defaults
+	retryIf    func(error) bool
+	envVars    map[string]string
+	workingDir *process.WorkingDir // ENV
+	chain      []Option            // that made these of the kind's defaults
 
 	taskOnly, actorOnly string // the option that applies to one of them only
 }

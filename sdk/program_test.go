@@ -42,9 +42,10 @@ var programs = map[string]func(){
 			_, err := gray.Get(ctx, crashes.Remote(ctx, 1))
 			n, err2 := gray.Get(ctx, crashes.Options(gray.MaxRetries(1)).Remote(ctx, 1))
 			s, err3 := gray.Get(ctx, nestedGreeting.Remote(ctx, gray.None{}))
+			_, err4 := gray.Get(ctx, readsIn.Remote(ctx, "graytest.go"))
 			fmt.Fprintln(os.Stdout, err != nil, n, s)
-			return errors.Join(err2, err3)
-		}, gray.TaskDefaults(gray.MaxRetries(0), gray.EnvVars(map[string]string{"GREETING": "all"})))
+			return errors.Join(err2, err3, err4)
+		}, gray.TaskDefaults(gray.MaxRetries(0), gray.EnvVars(map[string]string{"GREETING": "all"}), gray.WorkingDir("graytest")))
 	},
 	"prints": func() {
 		gray.Main(func(ctx context.Context) error {

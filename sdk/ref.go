@@ -269,8 +269,8 @@ func Wait[T any](ctx context.Context, refs []Ref[T], n int) (ready, pending []Re
 // begun never will; one that runs has its context cancelled. Its reference then
 // fails with an error that is context.Canceled, unless the task was already
 // complete. The tasks that it submitted and that aren't complete are cancelled with it,
-// and those that they submitted, at any depth. Only the process that submitted a task can
-// cancel it.
+// and those that they submitted, at any depth. Any process that has a reference can cancel
+// its task: through the one that submitted it, if that is another.
 func Cancel[T any](ctx context.Context, r Ref[T], opts ...CancelOption) error {
 	if r.o == nil {
 		return fmt.Errorf("cancel: %w", errZeroRef)
@@ -279,7 +279,7 @@ func Cancel[T any](ctx context.Context, r Ref[T], opts ...CancelOption) error {
 	for _, f := range opts {
 		f(&o)
 	}
-	return typed(processOf(ctx).Cancel(r.o, o.force))
+	return typed(processOf(ctx).CancelTask(ctx, r.o, o.force))
 }
 
 // CancelOption changes how Cancel ends a task.

@@ -68,7 +68,7 @@ func (o *options) compile(name string, hash uint64) *process.TaskOptions {
 	}
 	return &process.TaskOptions{
 		Name: name, Function: hash, Resources: o.resources, Strategy: o.strategy,
-		MaxRetries: o.maxRetries, Timeout: o.timeout, EnvVars: o.envVars,
+		MaxRetries: o.maxRetries, Timeout: o.timeout, EnvVars: o.envVars, WorkingDir: o.workingDir,
 		MaxConcurrency: o.maxConcurrency, MaxRestarts: o.maxRestarts,
 	}
 }
@@ -91,6 +91,9 @@ func (t *TaskFunc[In, Out]) RemoteRef(ctx context.Context, in Ref[In]) Ref[Out] 
 // submission encodes an input; one too large for a frame becomes an object.
 func submission[In any](ctx context.Context, p *process.Process, opts *process.TaskOptions, c *codec.Codec[In], in *In) process.Submission {
 	s := process.Submission{Options: opts}
+	if s.Err = workingDirError(p, opts); s.Err != nil {
+		return s
+	}
 	arg, refs, stored, err := p.Encode(ctx, boxed[In]{c, in})
 	switch {
 	case err != nil:
@@ -104,7 +107,10 @@ func submission[In any](ctx context.Context, p *process.Process, opts *process.T
 }
 
 func submissionOf(p *process.Process, opts *process.TaskOptions, in *process.Object) process.Submission {
-	s := process.Submission{Options: opts, Direct: in}
+	s := process.Submission{Options: opts, Direct: in, Err: workingDirError(p, opts)}
+	if s.Err != nil {
+		return s
+	}
 	if in == nil {
 		s.Err = encodingError(opts.Name, "input", errZeroRef)
 	} else if in.Process() != p {

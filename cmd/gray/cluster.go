@@ -168,6 +168,7 @@ type submission struct {
 	Env        map[string]string
 	Binaries   []binary
 	Weight     uint32
+	WorkingDir string // a package; empty: none
 }
 
 type binary struct {

@@ -176,8 +176,12 @@ func (r *remote) Submit(ctx context.Context, s submission) (string, error) {
 	for _, b := range s.Binaries {
 		env.Binaries = append(env.Binaries, api.Binary{Platform: b.Platform, Package: b.Package, SHA256: b.SHA256, Size: b.Size})
 	}
+	runtimeEnv := api.RuntimeEnv{EnvVars: s.Env, Gray: env}
+	if s.WorkingDir != "" {
+		runtimeEnv.WorkingDir = "gcs://" + s.WorkingDir
+	}
 	out, err := r.Client.Submit(ctx, api.JobSubmitRequest{
-		Entrypoint: s.Entrypoint, SubmissionID: s.Name, RuntimeEnv: api.RuntimeEnv{EnvVars: s.Env, Gray: env}, Weight: s.Weight,
+		Entrypoint: s.Entrypoint, SubmissionID: s.Name, Weight: s.Weight, RuntimeEnv: runtimeEnv,
 	})
 	if err != nil {
 		return "", r.explain(err)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gray-runtime/gray/internal/archive"
 	"github.com/gray-runtime/gray/internal/jobbuild"
 )
 
@@ -51,6 +52,7 @@ func newSubmit(t *terminal) *cobra.Command {
 	c.Flags().Uint32Var(&s.weight, "weight", 1, "how much more of the cluster than a job of weight 1 it's to get, while both wait, `N`")
 	c.Flags().BoolVar(&s.noWait, "no-wait", false, "print the job's name on standard output and don't wait for its end")
 	c.Flags().StringArrayVar(&s.env, "env", nil, "environment variable of the job's processes, `K=V`; may be given several times")
+	c.Flags().StringVar(&s.dir, "working-dir", "", "folder `DIR` of which the job's processes have a read-only copy as their working directory")
 	c.Flags().StringVar(&s.name, "name", "", "`ID` of the job, one that no other has had (default: a random one)")
 	return c
 }
@@ -63,6 +65,7 @@ type submitter struct {
 	env    []string
 	name   string
 	weight uint32
+	dir    string // the job's working directory; empty: none
 	path   string
 	args   []string
 }
@@ -117,14 +120,15 @@ func (s *submitter) run(ctx context.Context) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, caught()...)
 	defer signal.Stop(signals)
-	binaries, err := s.ready(ctx, cluster, signals)
+	uploaded, err := s.ready(ctx, cluster, signals)
 	if err != nil {
 		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, submitLimit)
 	defer cancel()
 	id, err := cluster.Submit(limited, submission{Weight: s.weight,
-		Name: s.name, Entrypoint: shellLine(append([]string{s.path}, s.args...)), Args: s.args, Env: env, Binaries: binaries,
+		Name: s.name, Entrypoint: shellLine(append([]string{s.path}, s.args...)), Args: s.args, Env: env,
+		Binaries: uploaded.binaries, WorkingDir: uploaded.dir,
 	})
 	if err != nil {
 		return fmt.Errorf("submit %s: %w", s.path, err)
@@ -139,56 +143,80 @@ func (s *submitter) run(ctx context.Context) error {
 	return f.run(ctx)
 }
 
+// uploaded are the packages that a job needs.
+type uploaded struct {
+	binaries []binary
+	dir      string // of its working directory; empty: it has none
+}
+
 // ready compiles the job and uploads it. A signal ends that, with nothing submitted.
-func (s *submitter) ready(ctx context.Context, c cluster, signals <-chan os.Signal) ([]binary, error) {
+func (s *submitter) ready(ctx context.Context, c cluster, signals <-chan os.Signal) (uploaded, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
-		binaries []binary
-		err      error
+		uploaded
+		err error
 	}
 	done := make(chan result, 1)
 	go func() {
-		binaries, err := s.prepare(ctx, c)
-		done <- result{binaries, err}
+		u, err := s.prepare(ctx, c)
+		done <- result{u, err}
 	}()
 	select {
 	case r := <-done:
-		return r.binaries, r.err
+		return r.uploaded, r.err
 	case sig := <-signals:
 		cancel()
 		<-done
 		s.note("nothing was submitted")
-		return nil, signalStatus(sig)
+		return uploaded{}, signalStatus(sig)
 	}
 }
 
-func (s *submitter) prepare(ctx context.Context, c cluster) ([]binary, error) {
+func (s *submitter) prepare(ctx context.Context, c cluster) (u uploaded, err error) {
 	platforms, err := s.platforms(ctx, c)
 	if err != nil {
-		return nil, err
+		return u, err
 	}
 	if err := s.checkFree(ctx, c); err != nil {
-		return nil, err
+		return u, err
+	}
+	if s.dir != "" {
+		if u.dir, err = uploadDir(ctx, c, s.dir); err != nil {
+			return u, err
+		}
 	}
 	artifacts, err := jobbuild.Build(ctx, s.path, platforms)
 	var failed *jobbuild.CompileError
 	if errors.As(err, &failed) {
 		fmt.Fprint(s.err, failed.Output)
-		return nil, statusError(exitFailure)
+		return u, statusError(exitFailure)
 	}
 	if err != nil {
-		return nil, err
+		return u, err
 	}
-	var binaries []binary
 	for _, a := range artifacts {
 		b := binary{Platform: a.Platform.String(), Package: "gray_" + a.SHA256, SHA256: a.SHA256, Size: a.Size}
 		if err := upload(ctx, c, b, a.Path); err != nil {
-			return nil, fmt.Errorf("upload %s: %w", s.path, err)
+			return u, fmt.Errorf("upload %s: %w", s.path, err)
 		}
-		binaries = append(binaries, b)
+		u.binaries = append(u.binaries, b)
 	}
-	return binaries, nil
+	return u, nil
+}
+
+// uploadDir uploads the archive of a folder, and returns the package's name.
+func uploadDir(ctx context.Context, c cluster, dir string) (string, error) {
+	f, err := archive.Create(dir, "")
+	if err != nil {
+		return "", fmt.Errorf("--working-dir: %w", err)
+	}
+	defer os.Remove(f.Path)
+	b := binary{Package: "gray_" + f.SHA256, SHA256: f.SHA256, Size: f.Size}
+	if err := upload(ctx, c, b, f.Path); err != nil {
+		return "", fmt.Errorf("upload --working-dir %s: %w", dir, err)
+	}
+	return b.Package, nil
 }
 
 // platforms are those of the nodes that live, in order.

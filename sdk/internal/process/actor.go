@@ -186,7 +186,7 @@ func (p *Process) newActor(c Creation) *Object {
 	o.trace.escaped = true // the node knows it
 	o.mu.Unlock()
 	spec.Id, spec.Job, spec.CreatorNode = o.id.Bytes(), uint32(p.job), uint32(p.self.Node)
-	spec.Environment = p.environment(c.Submission.Options.EnvVars)
+	spec.Environment = p.environment(c.Submission.Options)
 	if !spec.GetDetached() {
 		p.node.send(&graypb.ToNode{Body: &graypb.ToNode_BorrowObjects{BorrowObjects: &graypb.BorrowObjects{Ids: [][]byte{spec.Id}}}})
 	}

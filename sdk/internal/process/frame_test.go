@@ -77,7 +77,7 @@ func TestFramesReturn(t *testing.T) {
 		}
 	}
 	owner := ids.ProcessID{Node: 1 << 30, Number: 3}
-	want := opening{owner, 77, 15_000, []uint32{3, 1}, membership{ids.GroupID{Cluster: 7, Owner: owner, Number: 9}, true}}
+	want := opening{owner, 77, 15_000, []uint32{3, 1}, membership{ids.GroupID{Cluster: 7, Owner: owner, Number: 9}, 2, true}}
 	if o, err := parseOpen(appendOpen(nil, want)); err != nil || !reflect.DeepEqual(o, want) {
 		t.Errorf("%+v, %v", o, err)
 	}
@@ -147,7 +147,7 @@ func FuzzParseReply(f *testing.F) {
 
 func FuzzParseOpen(f *testing.F) {
 	f.Add(appendOpen(nil, opening{owner: ids.ProcessID{Node: 1, Number: 2}, cluster: 3, cpus: 10_000, gpus: []uint32{1}}))
-	f.Add(appendOpen(nil, opening{owner: ids.ProcessID{Node: 1, Number: 2}, in: membership{ids.GroupID{Cluster: 3, Number: 1}, true}}))
+	f.Add(appendOpen(nil, opening{owner: ids.ProcessID{Node: 1, Number: 2}, in: membership{ids.GroupID{Cluster: 3, Number: 1}, anyBundle, true}}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		o, err := parseOpen(b)

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"sync"
 	"time"
@@ -16,15 +17,23 @@ import (
 // is none.
 type membership struct {
 	group   ids.GroupID
+	bundle  int  // that was asked for; anyBundle: any
 	capture bool // children without a strategy of their own are in it, too
 }
+
+// anyBundle is no bundle in particular.
+const anyBundle = -1
 
 func membershipOf(s *proto.Strategy) membership {
 	id, err := ids.GroupIDFrom(s.GetGroup())
 	if err != nil {
 		return membership{}
 	}
-	return membership{id, s.GetCapture()}
+	m := membership{group: id, bundle: int(s.GetBundle()), capture: s.GetCapture()}
+	if s.GetAnyBundle() {
+		m.bundle = anyBundle
+	}
+	return m
 }
 
 func (m membership) append(b []byte) []byte {
@@ -32,6 +41,7 @@ func (m membership) append(b []byte) []byte {
 		return b
 	}
 	b = ids.ObjectID(m.group).Append(b)
+	b = binary.LittleEndian.AppendUint32(b, uint32(int32(m.bundle)))
 	if m.capture {
 		return append(b, 1)
 	}
@@ -42,9 +52,9 @@ func (r *reader) membership() membership {
 	if len(r.b) == 0 {
 		return membership{}
 	}
-	m := membership{group: ids.GroupID(r.id())}
+	m := membership{group: ids.GroupID(r.id()), bundle: int(int32(r.u32()))}
 	switch capture := r.u8(); {
-	case capture > 1 || len(r.b) > 0 || m.group.IsZero():
+	case capture > 1 || len(r.b) > 0 || m.group.IsZero() || m.bundle < anyBundle:
 		r.fail(fmt.Errorf("no placement group"))
 	default:
 		m.capture = capture == 1
@@ -73,10 +83,11 @@ func (p *Process) membership(ctx context.Context) membership {
 	return in.w.in
 }
 
-// GroupOf returns the placement group that ctx's task or actor is in.
-func (p *Process) GroupOf(ctx context.Context) (ids.GroupID, bool) {
+// GroupOf returns the placement group that ctx's task or actor is in, and the bundle that
+// was asked for, -1 if it may be in any.
+func (p *Process) GroupOf(ctx context.Context) (group ids.GroupID, bundle int, ok bool) {
 	m := p.membership(ctx)
-	return m.group, !m.group.IsZero()
+	return m.group, m.bundle, !m.group.IsZero()
 }
 
 // StrategyIn returns a strategy as it is for what is submitted in ctx: without one,
@@ -97,12 +108,12 @@ func (p *Process) captured(ctx context.Context, o *TaskOptions) *TaskOptions {
 	if !m.capture {
 		return o
 	}
-	if c := o.captured.Load(); c != nil && membershipOf(c.Strategy) == m {
+	if c := o.captured.Load(); c != nil && membershipOf(c.Strategy).group == m.group {
 		return c
 	}
 	c := &TaskOptions{
 		Name: o.Name, Function: o.Function, Resources: o.Resources, Strategy: m.childStrategy(), MaxRetries: o.MaxRetries,
-		Timeout: o.Timeout, Streaming: o.Streaming,
+		Timeout: o.Timeout, Streaming: o.Streaming, EnvVars: o.EnvVars, WorkingDir: o.WorkingDir,
 	}
 	o.captured.Store(c)
 	return c

@@ -90,7 +90,7 @@ func (lt *leaseTable) classOf(o *TaskOptions) *class {
 	if c := o.class.Load(); c != nil && c.p == lt.p {
 		return c
 	}
-	env := lt.p.environment(o.EnvVars)
+	env := lt.p.environment(o)
 	key := classKey(o, env)
 	lt.mu.Lock()
 	defer lt.mu.Unlock()

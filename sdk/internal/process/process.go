@@ -284,6 +284,10 @@ func (p *Process) dispatch(m *proto.ToProcess) {
 		p.leases.nodeDrains(ids.NodeID(b.NodeDraining.GetNode()))
 	case *proto.ToProcess_NodeDead:
 		p.nodeDied(ids.NodeID(b.NodeDead.GetNode()))
+	case *proto.ToProcess_CancelTask:
+		p.spawn(func() {
+			p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_CancelResult{CancelResult: p.cancelled(b.CancelTask)}})
+		})
 	case *proto.ToProcess_ListTasks:
 		if id := b.ListTasks.GetTask(); id != "" {
 			p.spawn(func() {

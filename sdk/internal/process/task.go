@@ -22,6 +22,7 @@ type TaskOptions struct {
 	Resources  map[string]int64 // units of 1/10,000
 	Strategy   *proto.Strategy
 	EnvVars    map[string]string // beyond the process's own environment
+	WorkingDir *WorkingDir       // nil: the process's own environment's
 	MaxRetries int               // after a crash; -1: without bound
 	Timeout    time.Duration     // of one attempt; 0: none
 	Streaming  bool
@@ -239,13 +240,10 @@ func (p *Process) madeOf(t *Task, c *content) *lineage {
 	return p.made(t)
 }
 
-// Cancel ends the task that makes o: one that hasn't begun never will, one
-// that runs has its context cancelled, or with force its process killed. o fails with
+// Cancel ends the task that makes o, an object of this process's: one that hasn't begun never
+// will, one that runs has its context cancelled, or with force its process killed. o fails with
 // CANCELLED unless it is already complete.
 func (p *Process) Cancel(o *Object, force bool) error {
-	if !o.owned() {
-		return fmt.Errorf("cancel %s: the task was submitted by %s, which alone can cancel it", o.id, o.id.Owner)
-	}
 	o.mu.Lock()
 	t, done := o.task, o.content != nil
 	o.mu.Unlock()

@@ -497,6 +497,7 @@ type ToProcess struct {
 	//	*ToProcess_ListObjects
 	//	*ToProcess_NodeDraining
 	//	*ToProcess_ObjectMoved
+	//	*ToProcess_LeaveActor
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -726,6 +727,15 @@ func (x *ToProcess) GetObjectMoved() *MovedRequest {
 	return nil
 }
 
+func (x *ToProcess) GetLeaveActor() *LeaveActor {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_LeaveActor); ok {
+			return x.LeaveActor
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -810,6 +820,10 @@ type ToProcess_ObjectMoved struct {
 	ObjectMoved *MovedRequest `protobuf:"bytes,101,opt,name=object_moved,json=objectMoved,proto3,oneof"` // an own object; one that isn't known any more is freed
 }
 
+type ToProcess_LeaveActor struct {
+	LeaveActor *LeaveActor `protobuf:"bytes,120,opt,name=leave_actor,json=leaveActor,proto3,oneof"`
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -849,6 +863,8 @@ func (*ToProcess_ListObjects) isToProcess_Body() {}
 func (*ToProcess_NodeDraining) isToProcess_Body() {}
 
 func (*ToProcess_ObjectMoved) isToProcess_Body() {}
+
+func (*ToProcess_LeaveActor) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2506,6 +2522,7 @@ type ActorExit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Leaves        bool                   `protobuf:"varint,120,opt,name=leaves,proto3" json:"leaves,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2554,6 +2571,67 @@ func (x *ActorExit) GetIncarnation() uint32 {
 	return 0
 }
 
+func (x *ActorExit) GetLeaves() bool {
+	if x != nil {
+		return x.Leaves
+	}
+	return false
+}
+
+// LeaveActor has an actor end that goes on elsewhere: its calls end, its state is saved, and
+// then it says ActorExit.
+type LeaveActor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveActor) Reset() {
+	*x = LeaveActor{}
+	mi := &file_local_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveActor) ProtoMessage() {}
+
+func (x *LeaveActor) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveActor.ProtoReflect.Descriptor instead.
+func (*LeaveActor) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *LeaveActor) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *LeaveActor) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
 type FinishDriver struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ExitCode      int32                  `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
@@ -2564,7 +2642,7 @@ type FinishDriver struct {
 
 func (x *FinishDriver) Reset() {
 	*x = FinishDriver{}
-	mi := &file_local_proto_msgTypes[32]
+	mi := &file_local_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +2654,7 @@ func (x *FinishDriver) String() string {
 func (*FinishDriver) ProtoMessage() {}
 
 func (x *FinishDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[32]
+	mi := &file_local_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +2667,7 @@ func (x *FinishDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishDriver.ProtoReflect.Descriptor instead.
 func (*FinishDriver) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{32}
+	return file_local_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *FinishDriver) GetExitCode() int32 {
@@ -2639,7 +2717,7 @@ const file_local_proto_rawDesc = "" +
 	"objectList\x123\n" +
 	"\n" +
 	"actor_exit\x18F \x01(\v2\x12.gray.v1.ActorExitH\x00R\tactorExitB\x06\n" +
-	"\x04body\"\xef\b\n" +
+	"\x04body\"\xa7\t\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
 	"\awelcome\x18\x02 \x01(\v2\x10.gray.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -2667,7 +2745,9 @@ const file_local_proto_rawDesc = "" +
 	"\x0estore_pressure\x18\x15 \x01(\v2\x16.gray.v1.StorePressureH\x00R\rstorePressure\x129\n" +
 	"\flist_objects\x18\x1e \x01(\v2\x14.gray.v1.ListRequestH\x00R\vlistObjects\x12<\n" +
 	"\rnode_draining\x18d \x01(\v2\x15.gray.v1.NodeDrainingH\x00R\fnodeDraining\x12:\n" +
-	"\fobject_moved\x18e \x01(\v2\x15.gray.v1.MovedRequestH\x00R\vobjectMovedB\x06\n" +
+	"\fobject_moved\x18e \x01(\v2\x15.gray.v1.MovedRequestH\x00R\vobjectMoved\x126\n" +
+	"\vleave_actor\x18x \x01(\v2\x13.gray.v1.LeaveActorH\x00R\n" +
+	"leaveActorB\x06\n" +
 	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -2782,8 +2862,13 @@ const file_local_proto_rawDesc = "" +
 	"\fActorStarted\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12$\n" +
-	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"=\n" +
+	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"U\n" +
 	"\tActorExit\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x16\n" +
+	"\x06leaves\x18x \x01(\bR\x06leaves\">\n" +
+	"\n" +
+	"LeaveActor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"E\n" +
 	"\fFinishDriver\x12\x1b\n" +
@@ -2803,7 +2888,7 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),         // 0: gray.v1.Hello.Kind
 	(*ToNode)(nil),          // 1: gray.v1.ToNode
@@ -2838,22 +2923,23 @@ var file_local_proto_goTypes = []any{
 	(*HeadResult)(nil),      // 30: gray.v1.HeadResult
 	(*ActorStarted)(nil),    // 31: gray.v1.ActorStarted
 	(*ActorExit)(nil),       // 32: gray.v1.ActorExit
-	(*FinishDriver)(nil),    // 33: gray.v1.FinishDriver
-	(*TaskList)(nil),        // 34: gray.v1.TaskList
-	(*ObjectList)(nil),      // 35: gray.v1.ObjectList
-	(*Ack)(nil),             // 36: gray.v1.Ack
-	(*Error)(nil),           // 37: gray.v1.Error
-	(*ObjectState)(nil),     // 38: gray.v1.ObjectState
-	(*StartActor)(nil),      // 39: gray.v1.StartActor
-	(*LogLines)(nil),        // 40: gray.v1.LogLines
-	(*JobEnded)(nil),        // 41: gray.v1.JobEnded
-	(*NodeDead)(nil),        // 42: gray.v1.NodeDead
-	(*ListRequest)(nil),     // 43: gray.v1.ListRequest
-	(*MovedRequest)(nil),    // 44: gray.v1.MovedRequest
-	(*Environment)(nil),     // 45: gray.v1.Environment
-	(*Resources)(nil),       // 46: gray.v1.Resources
-	(*Strategy)(nil),        // 47: gray.v1.Strategy
-	(*WorkerDied)(nil),      // 48: gray.v1.WorkerDied
+	(*LeaveActor)(nil),      // 33: gray.v1.LeaveActor
+	(*FinishDriver)(nil),    // 34: gray.v1.FinishDriver
+	(*TaskList)(nil),        // 35: gray.v1.TaskList
+	(*ObjectList)(nil),      // 36: gray.v1.ObjectList
+	(*Ack)(nil),             // 37: gray.v1.Ack
+	(*Error)(nil),           // 38: gray.v1.Error
+	(*ObjectState)(nil),     // 39: gray.v1.ObjectState
+	(*StartActor)(nil),      // 40: gray.v1.StartActor
+	(*LogLines)(nil),        // 41: gray.v1.LogLines
+	(*JobEnded)(nil),        // 42: gray.v1.JobEnded
+	(*NodeDead)(nil),        // 43: gray.v1.NodeDead
+	(*ListRequest)(nil),     // 44: gray.v1.ListRequest
+	(*MovedRequest)(nil),    // 45: gray.v1.MovedRequest
+	(*Environment)(nil),     // 46: gray.v1.Environment
+	(*Resources)(nil),       // 47: gray.v1.Resources
+	(*Strategy)(nil),        // 48: gray.v1.Strategy
+	(*WorkerDied)(nil),      // 49: gray.v1.WorkerDied
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -2872,48 +2958,49 @@ var file_local_proto_depIdxs = []int32{
 	28, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
 	29, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
 	31, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
-	33, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	34, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	34, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
+	35, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
 	27, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	35, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	36, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
 	32, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
 	5,  // 21: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	36, // 22: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	37, // 23: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	37, // 22: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	38, // 23: gray.v1.ToProcess.error:type_name -> gray.v1.Error
 	7,  // 24: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
 	10, // 25: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
 	11, // 26: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
 	18, // 27: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	38, // 28: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	39, // 28: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
 	24, // 29: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
 	25, // 30: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
 	30, // 31: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	39, // 32: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	40, // 33: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	41, // 34: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	42, // 35: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	43, // 36: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	40, // 32: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	41, // 33: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	42, // 34: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	43, // 35: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	44, // 36: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
 	26, // 37: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	43, // 38: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	44, // 38: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
 	8,  // 39: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
-	44, // 40: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
-	0,  // 41: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 42: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	45, // 43: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
-	46, // 44: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	47, // 45: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	45, // 46: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
-	48, // 47: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	20, // 48: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	38, // 49: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	38, // 50: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	37, // 51: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	37, // 52: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	53, // [53:53] is the sub-list for method output_type
-	53, // [53:53] is the sub-list for method input_type
-	53, // [53:53] is the sub-list for extension type_name
-	53, // [53:53] is the sub-list for extension extendee
-	0,  // [0:53] is the sub-list for field type_name
+	45, // 40: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	33, // 41: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
+	0,  // 42: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 43: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	46, // 44: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	47, // 45: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	48, // 46: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	46, // 47: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	49, // 48: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	20, // 49: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	39, // 50: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	39, // 51: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	38, // 52: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	38, // 53: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	54, // [54:54] is the sub-list for method output_type
+	54, // [54:54] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -2966,6 +3053,7 @@ func file_local_proto_init() {
 		(*ToProcess_ListObjects)(nil),
 		(*ToProcess_NodeDraining)(nil),
 		(*ToProcess_ObjectMoved)(nil),
+		(*ToProcess_LeaveActor)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2973,7 +3061,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -282,6 +283,7 @@ func (g *groupCalls) do(ctx context.Context, p *Process, c *groupCall) (*proto.G
 // fly makes calls until none wait.
 func (g *groupCalls) fly(p *Process) {
 	for {
+		runtime.Gosched() // those that come at once go together
 		g.mu.Lock()
 		n, size := 0, 0
 		for n < min(len(g.waiting), groupBatch) && (n == 0 || size < groupBytes) {

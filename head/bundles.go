@@ -26,6 +26,7 @@ type group struct {
 	spec  *proto.GroupSpec
 	nodes []uint32 // whose resources the bundles take; 0: none
 	held  []uint32 // generations that these nodes hold
+	idle  []bool   // those in which no task runs any more, on a draining node
 }
 
 // waitingGroup is a group with bundles that need nodes, and why.
@@ -95,7 +96,7 @@ func (l *leader) holdBundlesLocked(spec *proto.GroupSpec, nodes []uint32) {
 	id := string(spec.Id)
 	g := l.groups.known[id]
 	if g == nil {
-		g = &group{spec: spec, nodes: make([]uint32, len(spec.Bundles)), held: make([]uint32, len(spec.Bundles))}
+		g = &group{spec: spec, nodes: make([]uint32, len(spec.Bundles)), held: make([]uint32, len(spec.Bundles)), idle: make([]bool, len(spec.Bundles))}
 	}
 	for i, b := range g.spec.Bundles {
 		to := uint32(0)
@@ -110,7 +111,7 @@ func (l *leader) holdBundlesLocked(spec *proto.GroupSpec, nodes []uint32) {
 			if m := l.members[to]; m != nil {
 				m.bundled = m.bundled.Add(r)
 			}
-			g.nodes[i], g.held[i] = to, 0
+			g.nodes[i], g.held[i], g.idle[i] = to, 0, false
 		}
 	}
 	if len(nodes) == 0 {
@@ -251,7 +252,8 @@ func (l *leader) bundlesReportedLocked(m *member, reports []*proto.BundleReport)
 			continue
 		}
 		l.accountLocked(g)
-		l.groups.known[string(ref.Group)].held[ref.Bundle] = ref.Generation
+		k := l.groups.known[string(ref.Group)]
+		k.held[ref.Bundle], k.idle[ref.Bundle] = ref.Generation, r.Idle
 		if l.createdLocked(g) {
 			l.h.replica.watch.notify(string(ref.Group))
 			l.poke() // actors wait for it
@@ -519,7 +521,7 @@ func (l *leader) placeInGroupLocked(w wanted) decision {
 	want := sched.FromUnits(w.resources.GetQuantity())
 	for _, n := range nodes {
 		m := l.members[n]
-		if m == nil || m.session == nil || !want.Fits(room[n]) {
+		if m == nil || m.session == nil || m.draining != nil || !want.Fits(room[n]) {
 			continue
 		}
 		if at, refused := w.refused[n]; !refused || m.reports != at {

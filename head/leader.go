@@ -36,7 +36,7 @@ type leader struct {
 	dirty    bool   // the view has changed since it was sent
 	viewSent time.Time
 	lastTick time.Time
-	moved    time.Time // when actors left draining nodes last
+	moved    time.Time // when draining nodes were looked at last
 }
 
 // member is a node that isn't dead.
@@ -151,7 +151,7 @@ func (l *leader) run(ctx context.Context) {
 		case <-view.C:
 		case <-tick.C:
 			l.tick(time.Now())
-			l.moveActors(time.Now())
+			l.leaveNodes(time.Now())
 		}
 		for _, e := range l.h.replica.takeEvents() {
 			l.handle(e)

@@ -25,17 +25,17 @@ func (h *Head) getWhy(w http.ResponseWriter, r *http.Request) {
 	bounded(w, r)
 	id := r.URL.Query().Get("id")
 	if id == "" {
-		writeText(w, http.StatusBadRequest, "why what? give the id or name of a task, actor or job as ?id=")
+		writeText(w, http.StatusBadRequest, "why what? give the id or name of a task, actor, placement group or job as ?id=")
 		return
 	}
-	for _, find := range []func(context.Context, string) *api.Why{h.whyJob, h.whyActor, h.whyTask} {
+	for _, find := range []func(context.Context, string) *api.Why{h.whyJob, h.whyActor, h.whyGroup, h.whyTask} {
 		if why := find(r.Context(), id); why != nil {
 			writeJSON(w, http.StatusOK, why)
 			return
 		}
 	}
 	writeText(w, http.StatusNotFound, fmt.Sprintf(
-		"no task, actor or job %q is known: of tasks, owners remember those that aren't complete, and the latest that failed", id))
+		"no task, actor, placement group or job %q is known: of tasks, owners remember those that aren't complete, and the latest that failed", id))
 }
 
 func (h *Head) whyJob(_ context.Context, id string) *api.Why {
@@ -89,6 +89,8 @@ func (h *Head) whyActor(_ context.Context, id string) *api.Why {
 		}
 	case a.Node != 0:
 		why.Summary = "its constructor runs, or its process is being started"
+	case len(a.Spec.GetStrategy().GetGroup()) > 0: // its bundles' nodes have no say
+		why.Summary = "it " + cmp.Or(h.leader.describe(a).PendingReason, "waits for its placement group")
 	default:
 		why.Summary = "it waits for a node"
 		var job *fsm.Job
@@ -218,10 +220,13 @@ func waitingReason(node *proto.NodeInfo, t *proto.TaskInfo) string {
 
 // verdicts asks every node what it says to a demand.
 func (l *leader) verdicts(why *api.Why, w wanted, job *proto.JobSpec) {
+	l.verdictsOn(why, w, demand.Of(w.resources.GetQuantity(), w.strategy), job)
+}
+
+func (l *leader) verdictsOn(why *api.Why, w wanted, d sched.Demand, job *proto.JobSpec) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w.platforms = l.platformsOf(job)
-	d := demand.Of(w.resources.GetQuantity(), w.strategy)
 	d.Local = sched.NodeID(w.local)
 	why.Resources = resources(w.resources)
 	why.Infeasible = true

@@ -22,6 +22,7 @@ type actor struct {
 	failed      *proto.Error
 	stopped     string // why the head had it stopped
 	exited      bool   // it has ended itself
+	leaves      bool   // it was asked to end, and goes on elsewhere
 	saved       []byte // what its constructor is followed by: the state to go on from; nil: none
 	jobOver     bool   // it ends with its job, for good
 	over        bool
@@ -138,7 +139,7 @@ func (n *Node) actorExited(p *process, x *proto.ActorExit) {
 	if a == nil || a.over || string(a.id.Bytes()) != string(x.Id) || a.incarnation != x.Incarnation {
 		return
 	}
-	a.exited = true
+	a.exited = !x.Leaves
 	p.kill("its actor ended itself")
 }
 
@@ -214,7 +215,13 @@ func (n *Node) stopActor(o *proto.StopActor) {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if a := n.actors[id]; a != nil && (o.Incarnation == 0 || a.incarnation <= o.Incarnation) {
+	a := n.actors[id]
+	switch {
+	case a == nil || o.Incarnation != 0 && a.incarnation > o.Incarnation || o.Leave && a.leaves:
+	case o.Leave && a.ready && !a.exited:
+		a.leaves, a.stopped = true, o.Reason
+		a.process.push(&proto.ToProcess{Body: &proto.ToProcess_LeaveActor{LeaveActor: &proto.LeaveActor{Id: o.Id, Incarnation: a.incarnation}}})
+	default:
 		n.stopActorLocked(a, o.Reason)
 		n.scheduleLocked()
 	}

@@ -14,6 +14,7 @@ import (
 type bundle struct {
 	generation uint32
 	hold       account.HoldID // what runs in it draws from the ledger beneath
+	toldIdle   bool           // the head knows that it may move
 }
 
 type bundleKey struct {
@@ -82,6 +83,10 @@ func (n *Node) reserveBundleLocked(o *proto.ReserveBundle) {
 		}
 		n.releaseBundleLocked(key, b, nil)
 	}
+	if n.draining != nil {
+		n.answerBundleLocked(&proto.BundleReport{Bundle: o.Bundle, Refused: true, Reason: n.id.String() + " drains"})
+		return
+	}
 	hold, ok := n.ledger.Reserve(o.GetResources().GetQuantity())
 	switch {
 	case ok:
@@ -93,6 +98,23 @@ func (n *Node) reserveBundleLocked(o *proto.ReserveBundle) {
 	default:
 		n.answerBundleLocked(&proto.BundleReport{Bundle: o.Bundle, Refused: true, Reason: "no room on " + n.id.String()})
 	}
+}
+
+// taskInLocked reports whether a task runs in a bundle, or is about to.
+func (n *Node) taskInLocked(bundle account.HoldID) bool {
+	for _, p := range n.processes {
+		if p.actor == nil && n.ledger.BundleOf(p.hold) == bundle {
+			return true
+		}
+	}
+	for _, j := range n.jobs {
+		for _, t := range j.waiting {
+			if t.actor == nil && n.ledger.BundleOf(t.hold) == bundle {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (n *Node) answerBundleLocked(r *proto.BundleReport) {
@@ -117,10 +139,27 @@ func (n *Node) heldBundlesLocked() []*proto.BundleReport {
 	var out []*proto.BundleReport
 	for id, bundles := range n.bundles.held {
 		for i, b := range bundles {
-			out = append(out, &proto.BundleReport{Bundle: &proto.BundleRef{Group: id.Bytes(), Bundle: i, Generation: b.generation}})
+			out = append(out, bundleReport(bundleKey{id, i}, b))
 		}
 	}
 	return out
+}
+
+func bundleReport(key bundleKey, b *bundle) *proto.BundleReport {
+	return &proto.BundleReport{Bundle: &proto.BundleRef{Group: key.group.Bytes(), Bundle: key.index, Generation: b.generation}, Idle: b.toldIdle}
+}
+
+// tellIdleLocked tells the head, while the node drains, of the bundles that no task runs in
+// any more.
+func (n *Node) tellIdleLocked() {
+	for id, bundles := range n.bundles.held {
+		for i, b := range bundles {
+			if !b.toldIdle && !n.taskInLocked(b.hold) {
+				b.toldIdle = true // none is begun in it any more
+				n.answerBundleLocked(bundleReport(bundleKey{id, i}, b))
+			}
+		}
+	}
 }
 
 // releaseBundle is the head's order to give up a bundle.
@@ -179,6 +218,9 @@ func (n *Node) releaseBundleLocked(key bundleKey, b *bundle, cause *proto.Error)
 	n.ledger.Free(b.hold)
 	if n.ledger.Has(b.hold) {
 		n.bundles.ending[b.hold] = true
+	}
+	if g := n.groups[key.group]; g != nil && int(key.index) < len(g.info.GetNodes()) && g.info.Nodes[key.index] == uint32(n.id) {
+		n.leaveLocked(key.group, g, n.id)
 	}
 	n.changed()
 }

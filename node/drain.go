@@ -57,6 +57,7 @@ func (n *Node) awaitEmpty() {
 	var since time.Time
 	for n.pause(drainPoll) {
 		n.mu.Lock()
+		n.tellIdleLocked()
 		busy := n.busyLocked()
 		deadline := n.draining.GetDeadlineUnixMs()
 		n.mu.Unlock()
@@ -84,7 +85,7 @@ func (n *Node) awaitEmpty() {
 // busyLocked reports whether something runs here, or is about to, that doesn't end by
 // itself when nobody needs it.
 func (n *Node) busyLocked() bool {
-	if len(n.actors) > 0 {
+	if len(n.actors)+len(n.bundles.held)+len(n.bundles.ending) > 0 {
 		return true
 	}
 	for _, l := range n.leases {

@@ -48,8 +48,10 @@ func (l lender) Bundle(d *account.Demand, refusing []sched.NodeID) (node ids.Nod
 		n.hopeless = append(n.hopeless, &hopeless{d.Shape, problem(proto.Error_INVALID, "placement group: %v", err)})
 		return 0, 0, ""
 	}
-	if hold, ok := n.takeLocked(d.Job, d.Resources, s); ok {
-		return n.id, hold, ""
+	if n.draining == nil { // else no task is begun in its bundles
+		if hold, ok := n.takeLocked(d.Job, d.Resources, s); ok {
+			return n.id, hold, ""
+		}
 	}
 	info := n.groupLocked(id).info
 	switch {

@@ -114,7 +114,7 @@ func (n *Node) reserve(req *proto.LeaseRequest, v *served) *proto.LeaseRefused {
 		return n.refusalLocked(ErrClosed.Error(), nil)
 	}
 	if n.draining != nil {
-		return n.refusalLocked(n.id.String()+" is draining", nil)
+		return n.refusalLocked(n.id.String()+" is draining", n.strangerLocked(req.GetStrategy()))
 	}
 	spec := req.GetSpec()
 	if spec == nil {

@@ -1967,12 +1967,13 @@ func (x *BundleRef) GetGeneration() uint32 {
 	return 0
 }
 
-// BundleReport: the node holds it, or refuses.
+// BundleReport: the node holds it, or refuses. idle: the node drains, and no task runs in it.
 type BundleReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bundle        *BundleRef             `protobuf:"bytes,1,opt,name=bundle,proto3" json:"bundle,omitempty"`
 	Refused       bool                   `protobuf:"varint,2,opt,name=refused,proto3" json:"refused,omitempty"`
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Idle          bool                   `protobuf:"varint,120,opt,name=idle,proto3" json:"idle,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2026,6 +2027,13 @@ func (x *BundleReport) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *BundleReport) GetIdle() bool {
+	if x != nil {
+		return x.Idle
+	}
+	return false
 }
 
 type ActorRef struct {
@@ -2761,11 +2769,13 @@ func (x *StartActor) GetSaved() []byte {
 	return nil
 }
 
+// leave: its calls may end first, and its state be saved.
 type StopActor struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Leave         bool                   `protobuf:"varint,120,opt,name=leave,proto3" json:"leave,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2819,6 +2829,13 @@ func (x *StopActor) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *StopActor) GetLeave() bool {
+	if x != nil {
+		return x.Leave
+	}
+	return false
 }
 
 type NodeDead struct {
@@ -8343,11 +8360,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06bundle\x18\x02 \x01(\rR\x06bundle\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x03 \x01(\rR\n" +
-	"generation\"l\n" +
+	"generation\"\x80\x01\n" +
 	"\fBundleReport\x12*\n" +
 	"\x06bundle\x18\x01 \x01(\v2\x12.gray.v1.BundleRefR\x06bundle\x12\x18\n" +
 	"\arefused\x18\x02 \x01(\bR\arefused\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"<\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x12\n" +
+	"\x04idle\x18x \x01(\bR\x04idle\"<\n" +
 	"\bActorRef\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"\x92\x05\n" +
@@ -8396,11 +8414,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03job\x18\x03 \x01(\v2\x10.gray.v1.JobSpecR\x03job\x12\x12\n" +
 	"\x04gpus\x18d \x03(\rR\x04gpus\x12\x19\n" +
 	"\x05saved\x18F \x01(\fH\x00R\x05saved\x88\x01\x01B\b\n" +
-	"\x06_saved\"U\n" +
+	"\x06_saved\"k\n" +
 	"\tStopActor\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"4\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05leave\x18x \x01(\bR\x05leave\"4\n" +
 	"\bNodeDead\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x14\n" +
 	"\x05cause\x18\x02 \x01(\tR\x05cause\".\n" +

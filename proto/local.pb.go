@@ -546,6 +546,7 @@ type ToProcess struct {
 	//	*ToProcess_NodeDraining
 	//	*ToProcess_ObjectMoved
 	//	*ToProcess_CancelTask
+	//	*ToProcess_LeaveActor
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -784,6 +785,15 @@ func (x *ToProcess) GetCancelTask() *CancelTaskRequest {
 	return nil
 }
 
+func (x *ToProcess) GetLeaveActor() *LeaveActor {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_LeaveActor); ok {
+			return x.LeaveActor
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -872,6 +882,10 @@ type ToProcess_CancelTask struct {
 	CancelTask *CancelTaskRequest `protobuf:"bytes,140,opt,name=cancel_task,json=cancelTask,proto3,oneof"` // an own one
 }
 
+type ToProcess_LeaveActor struct {
+	LeaveActor *LeaveActor `protobuf:"bytes,120,opt,name=leave_actor,json=leaveActor,proto3,oneof"`
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -913,6 +927,8 @@ func (*ToProcess_NodeDraining) isToProcess_Body() {}
 func (*ToProcess_ObjectMoved) isToProcess_Body() {}
 
 func (*ToProcess_CancelTask) isToProcess_Body() {}
+
+func (*ToProcess_LeaveActor) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2566,58 +2582,6 @@ func (x *ActorStarted) GetError() *Error {
 	return nil
 }
 
-type ActorExit struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ActorExit) Reset() {
-	*x = ActorExit{}
-	mi := &file_local_proto_msgTypes[31]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ActorExit) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ActorExit) ProtoMessage() {}
-
-func (x *ActorExit) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[31]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ActorExit.ProtoReflect.Descriptor instead.
-func (*ActorExit) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{31}
-}
-
-func (x *ActorExit) GetId() []byte {
-	if x != nil {
-		return x.Id
-	}
-	return nil
-}
-
-func (x *ActorExit) GetIncarnation() uint32 {
-	if x != nil {
-		return x.Incarnation
-	}
-	return 0
-}
-
 type CancelResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
@@ -2627,7 +2591,7 @@ type CancelResult struct {
 
 func (x *CancelResult) Reset() {
 	*x = CancelResult{}
-	mi := &file_local_proto_msgTypes[32]
+	mi := &file_local_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2639,7 +2603,7 @@ func (x *CancelResult) String() string {
 func (*CancelResult) ProtoMessage() {}
 
 func (x *CancelResult) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[32]
+	mi := &file_local_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2652,7 +2616,7 @@ func (x *CancelResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelResult.ProtoReflect.Descriptor instead.
 func (*CancelResult) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{32}
+	return file_local_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CancelResult) GetError() *Error {
@@ -2673,7 +2637,7 @@ type OfferArchive struct {
 
 func (x *OfferArchive) Reset() {
 	*x = OfferArchive{}
-	mi := &file_local_proto_msgTypes[33]
+	mi := &file_local_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2685,7 +2649,7 @@ func (x *OfferArchive) String() string {
 func (*OfferArchive) ProtoMessage() {}
 
 func (x *OfferArchive) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[33]
+	mi := &file_local_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2698,7 +2662,7 @@ func (x *OfferArchive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfferArchive.ProtoReflect.Descriptor instead.
 func (*OfferArchive) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{33}
+	return file_local_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *OfferArchive) GetPath() string {
@@ -2715,6 +2679,120 @@ func (x *OfferArchive) GetWorkingDir() *WorkingDir {
 	return nil
 }
 
+type ActorExit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Leaves        bool                   `protobuf:"varint,120,opt,name=leaves,proto3" json:"leaves,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActorExit) Reset() {
+	*x = ActorExit{}
+	mi := &file_local_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActorExit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActorExit) ProtoMessage() {}
+
+func (x *ActorExit) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActorExit.ProtoReflect.Descriptor instead.
+func (*ActorExit) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ActorExit) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *ActorExit) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *ActorExit) GetLeaves() bool {
+	if x != nil {
+		return x.Leaves
+	}
+	return false
+}
+
+// LeaveActor has an actor end that goes on elsewhere: its calls end, its state is saved, and
+// then it says ActorExit.
+type LeaveActor struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveActor) Reset() {
+	*x = LeaveActor{}
+	mi := &file_local_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveActor) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveActor) ProtoMessage() {}
+
+func (x *LeaveActor) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveActor.ProtoReflect.Descriptor instead.
+func (*LeaveActor) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *LeaveActor) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *LeaveActor) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
 type FinishDriver struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ExitCode      int32                  `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
@@ -2725,7 +2803,7 @@ type FinishDriver struct {
 
 func (x *FinishDriver) Reset() {
 	*x = FinishDriver{}
-	mi := &file_local_proto_msgTypes[34]
+	mi := &file_local_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2737,7 +2815,7 @@ func (x *FinishDriver) String() string {
 func (*FinishDriver) ProtoMessage() {}
 
 func (x *FinishDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_local_proto_msgTypes[34]
+	mi := &file_local_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2750,7 +2828,7 @@ func (x *FinishDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FinishDriver.ProtoReflect.Descriptor instead.
 func (*FinishDriver) Descriptor() ([]byte, []int) {
-	return file_local_proto_rawDescGZIP(), []int{34}
+	return file_local_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FinishDriver) GetExitCode() int32 {
@@ -2804,7 +2882,7 @@ const file_local_proto_rawDesc = "" +
 	"\vcancel_task\x18\x8d\x01 \x01(\v2\x1a.gray.v1.CancelTaskRequestH\x00R\n" +
 	"cancelTask\x12=\n" +
 	"\rcancel_result\x18\x8e\x01 \x01(\v2\x15.gray.v1.CancelResultH\x00R\fcancelResultB\x06\n" +
-	"\x04body\"\xaf\t\n" +
+	"\x04body\"\xe7\t\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
 	"\awelcome\x18\x02 \x01(\v2\x10.gray.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -2834,7 +2912,9 @@ const file_local_proto_rawDesc = "" +
 	"\rnode_draining\x18d \x01(\v2\x15.gray.v1.NodeDrainingH\x00R\fnodeDraining\x12:\n" +
 	"\fobject_moved\x18e \x01(\v2\x15.gray.v1.MovedRequestH\x00R\vobjectMoved\x12>\n" +
 	"\vcancel_task\x18\x8c\x01 \x01(\v2\x1a.gray.v1.CancelTaskRequestH\x00R\n" +
-	"cancelTaskB\x06\n" +
+	"cancelTask\x126\n" +
+	"\vleave_actor\x18x \x01(\v2\x13.gray.v1.LeaveActorH\x00R\n" +
+	"leaveActorB\x06\n" +
 	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -2949,16 +3029,21 @@ const file_local_proto_rawDesc = "" +
 	"\fActorStarted\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12$\n" +
-	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"=\n" +
-	"\tActorExit\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"4\n" +
+	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"4\n" +
 	"\fCancelResult\x12$\n" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"X\n" +
 	"\fOfferArchive\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x124\n" +
 	"\vworking_dir\x18\x02 \x01(\v2\x13.gray.v1.WorkingDirR\n" +
-	"workingDir\"E\n" +
+	"workingDir\"U\n" +
+	"\tActorExit\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x16\n" +
+	"\x06leaves\x18x \x01(\bR\x06leaves\">\n" +
+	"\n" +
+	"LeaveActor\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"E\n" +
 	"\fFinishDriver\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessageB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
@@ -2976,7 +3061,7 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),           // 0: gray.v1.Hello.Kind
 	(*ToNode)(nil),            // 1: gray.v1.ToNode
@@ -3010,27 +3095,28 @@ var file_local_proto_goTypes = []any{
 	(*HeadCall)(nil),          // 29: gray.v1.HeadCall
 	(*HeadResult)(nil),        // 30: gray.v1.HeadResult
 	(*ActorStarted)(nil),      // 31: gray.v1.ActorStarted
-	(*ActorExit)(nil),         // 32: gray.v1.ActorExit
-	(*CancelResult)(nil),      // 33: gray.v1.CancelResult
-	(*OfferArchive)(nil),      // 34: gray.v1.OfferArchive
-	(*FinishDriver)(nil),      // 35: gray.v1.FinishDriver
-	(*TaskList)(nil),          // 36: gray.v1.TaskList
-	(*ObjectList)(nil),        // 37: gray.v1.ObjectList
-	(*CancelTaskRequest)(nil), // 38: gray.v1.CancelTaskRequest
-	(*Ack)(nil),               // 39: gray.v1.Ack
-	(*Error)(nil),             // 40: gray.v1.Error
-	(*ObjectState)(nil),       // 41: gray.v1.ObjectState
-	(*StartActor)(nil),        // 42: gray.v1.StartActor
-	(*LogLines)(nil),          // 43: gray.v1.LogLines
-	(*JobEnded)(nil),          // 44: gray.v1.JobEnded
-	(*NodeDead)(nil),          // 45: gray.v1.NodeDead
-	(*ListRequest)(nil),       // 46: gray.v1.ListRequest
-	(*MovedRequest)(nil),      // 47: gray.v1.MovedRequest
-	(*Environment)(nil),       // 48: gray.v1.Environment
-	(*Resources)(nil),         // 49: gray.v1.Resources
-	(*Strategy)(nil),          // 50: gray.v1.Strategy
-	(*WorkerDied)(nil),        // 51: gray.v1.WorkerDied
-	(*WorkingDir)(nil),        // 52: gray.v1.WorkingDir
+	(*CancelResult)(nil),      // 32: gray.v1.CancelResult
+	(*OfferArchive)(nil),      // 33: gray.v1.OfferArchive
+	(*ActorExit)(nil),         // 34: gray.v1.ActorExit
+	(*LeaveActor)(nil),        // 35: gray.v1.LeaveActor
+	(*FinishDriver)(nil),      // 36: gray.v1.FinishDriver
+	(*TaskList)(nil),          // 37: gray.v1.TaskList
+	(*ObjectList)(nil),        // 38: gray.v1.ObjectList
+	(*CancelTaskRequest)(nil), // 39: gray.v1.CancelTaskRequest
+	(*Ack)(nil),               // 40: gray.v1.Ack
+	(*Error)(nil),             // 41: gray.v1.Error
+	(*ObjectState)(nil),       // 42: gray.v1.ObjectState
+	(*StartActor)(nil),        // 43: gray.v1.StartActor
+	(*LogLines)(nil),          // 44: gray.v1.LogLines
+	(*JobEnded)(nil),          // 45: gray.v1.JobEnded
+	(*NodeDead)(nil),          // 46: gray.v1.NodeDead
+	(*ListRequest)(nil),       // 47: gray.v1.ListRequest
+	(*MovedRequest)(nil),      // 48: gray.v1.MovedRequest
+	(*Environment)(nil),       // 49: gray.v1.Environment
+	(*Resources)(nil),         // 50: gray.v1.Resources
+	(*Strategy)(nil),          // 51: gray.v1.Strategy
+	(*WorkerDied)(nil),        // 52: gray.v1.WorkerDied
+	(*WorkingDir)(nil),        // 53: gray.v1.WorkingDir
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -3049,54 +3135,55 @@ var file_local_proto_depIdxs = []int32{
 	28, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
 	29, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
 	31, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
-	35, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	36, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	36, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
+	37, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
 	27, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	37, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
-	32, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
-	34, // 21: gray.v1.ToNode.offer_archive:type_name -> gray.v1.OfferArchive
-	38, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
-	33, // 23: gray.v1.ToNode.cancel_result:type_name -> gray.v1.CancelResult
+	38, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	34, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
+	33, // 21: gray.v1.ToNode.offer_archive:type_name -> gray.v1.OfferArchive
+	39, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	32, // 23: gray.v1.ToNode.cancel_result:type_name -> gray.v1.CancelResult
 	5,  // 24: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	39, // 25: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	40, // 26: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	40, // 25: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	41, // 26: gray.v1.ToProcess.error:type_name -> gray.v1.Error
 	7,  // 27: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
 	10, // 28: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
 	11, // 29: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
 	18, // 30: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	41, // 31: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	42, // 31: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
 	24, // 32: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
 	25, // 33: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
 	30, // 34: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	42, // 35: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	43, // 36: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	44, // 37: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	45, // 38: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	46, // 39: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	43, // 35: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	44, // 36: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	45, // 37: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	46, // 38: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	47, // 39: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
 	26, // 40: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	46, // 41: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	47, // 41: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
 	8,  // 42: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
-	47, // 43: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
-	38, // 44: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
-	0,  // 45: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 46: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	48, // 47: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
-	49, // 48: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	50, // 49: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	48, // 50: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
-	51, // 51: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	20, // 52: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	41, // 53: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	41, // 54: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	40, // 55: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	40, // 56: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	40, // 57: gray.v1.CancelResult.error:type_name -> gray.v1.Error
-	52, // 58: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	48, // 43: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	39, // 44: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	35, // 45: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
+	0,  // 46: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 47: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	49, // 48: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	50, // 49: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	51, // 50: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	49, // 51: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	52, // 52: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	20, // 53: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	42, // 54: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	42, // 55: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	41, // 56: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	41, // 57: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	41, // 58: gray.v1.CancelResult.error:type_name -> gray.v1.Error
+	53, // 59: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
+	60, // [60:60] is the sub-list for method output_type
+	60, // [60:60] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -3153,6 +3240,7 @@ func file_local_proto_init() {
 		(*ToProcess_NodeDraining)(nil),
 		(*ToProcess_ObjectMoved)(nil),
 		(*ToProcess_CancelTask)(nil),
+		(*ToProcess_LeaveActor)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3160,7 +3248,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

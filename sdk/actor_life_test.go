@@ -46,6 +46,10 @@ func (d *diary) Write(_ context.Context, e entry) (int64, error) {
 
 func (d *diary) Lines(context.Context, gray.None) ([]int64, error) { return d.lines, nil }
 func (d *diary) PID(context.Context, gray.None) (int, error)       { return os.Getpid(), nil }
+func (d *diary) Slow(ctx context.Context, dir string) (int, error) {
+	d.lines = append(d.lines, 7)
+	return waitIn(ctx, dir)
+}
 func (d *diary) Fail(context.Context, gray.None) (int, error) {
 	d.lines = nil
 	return 0, errors.New("no")

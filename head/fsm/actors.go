@@ -176,7 +176,7 @@ func (s *State) actorDied(c *ActorDied) *Result {
 	if c.Final {
 		s.buryActor(a, cause)
 	} else {
-		s.restartActor(a, cause)
+		s.goOn(a, cause)
 	}
 	return nil
 }
@@ -298,11 +298,16 @@ func (s *State) loseActorsOn(node uint32, cause string) {
 			continue
 		}
 		e := &proto.Error{Kind: proto.Error_NODE_DIED, Message: "its node died: " + cause, Node: node, Pid: a.PID}
-		if s.nodes[node].Info.Draining != nil && a.Spec.MaxRestarts != 0 {
-			s.relocateActor(a, e)
-			continue
-		}
-		s.restartActor(a, e)
+		s.goOn(a, e)
+	}
+}
+
+// goOn gives a dead process a successor; if its node drains, that is none of the restarts.
+func (s *State) goOn(a *Actor, cause *proto.Error) {
+	if n := s.nodes[a.Node]; n != nil && n.Info.Draining != nil && a.Spec.MaxRestarts != 0 {
+		s.relocateActor(a, cause)
+	} else {
+		s.restartActor(a, cause)
 	}
 }
 

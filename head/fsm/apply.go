@@ -78,7 +78,7 @@ func (s *State) dispatch(c *Command) *Result {
 	case *Command_CreateActor, *Command_PlaceActor, *Command_ActorRefused, *Command_ActorStarted, *Command_ActorDied, *Command_KillActor,
 		*Command_MoveActor, *Command_SaveActor:
 		return s.dispatchActor(c)
-	case *Command_CreateGroup, *Command_PlaceGroup, *Command_BundleRefused, *Command_RemoveGroup:
+	case *Command_CreateGroup, *Command_PlaceGroup, *Command_BundleRefused, *Command_RemoveGroup, *Command_MoveBundles:
 		return s.dispatchGroup(c)
 	case *Command_PutKey:
 		return s.putKey(b.PutKey)

@@ -68,6 +68,7 @@ type Command struct {
 	//	*Command_RemoveGroup
 	//	*Command_DrainNode
 	//	*Command_MoveActor
+	//	*Command_MoveBundles
 	//	*Command_SaveActor
 	Body          isCommand_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -396,6 +397,15 @@ func (x *Command) GetMoveActor() *MoveActor {
 	return nil
 }
 
+func (x *Command) GetMoveBundles() *MoveBundles {
+	if x != nil {
+		if x, ok := x.Body.(*Command_MoveBundles); ok {
+			return x.MoveBundles
+		}
+	}
+	return nil
+}
+
 func (x *Command) GetSaveActor() *SaveActor {
 	if x != nil {
 		if x, ok := x.Body.(*Command_SaveActor); ok {
@@ -518,6 +528,10 @@ type Command_MoveActor struct {
 	MoveActor *MoveActor `protobuf:"bytes,56,opt,name=move_actor,json=moveActor,proto3,oneof"`
 }
 
+type Command_MoveBundles struct {
+	MoveBundles *MoveBundles `protobuf:"bytes,57,opt,name=move_bundles,json=moveBundles,proto3,oneof"`
+}
+
 type Command_SaveActor struct {
 	SaveActor *SaveActor `protobuf:"bytes,50,opt,name=save_actor,json=saveActor,proto3,oneof"` // since version 3
 }
@@ -575,6 +589,8 @@ func (*Command_RemoveGroup) isCommand_Body() {}
 func (*Command_DrainNode) isCommand_Body() {}
 
 func (*Command_MoveActor) isCommand_Body() {}
+
+func (*Command_MoveBundles) isCommand_Body() {}
 
 func (*Command_SaveActor) isCommand_Body() {}
 
@@ -926,6 +942,59 @@ func (x *MoveActor) GetReason() string {
 	return ""
 }
 
+// MoveBundles has the bundles of a group that a draining node holds be placed elsewhere.
+type MoveBundles struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Node          uint32                 `protobuf:"varint,2,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveBundles) Reset() {
+	*x = MoveBundles{}
+	mi := &file_command_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveBundles) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveBundles) ProtoMessage() {}
+
+func (x *MoveBundles) ProtoReflect() protoreflect.Message {
+	mi := &file_command_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveBundles.ProtoReflect.Descriptor instead.
+func (*MoveBundles) Descriptor() ([]byte, []int) {
+	return file_command_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *MoveBundles) GetId() []byte {
+	if x != nil {
+		return x.Id
+	}
+	return nil
+}
+
+func (x *MoveBundles) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
 type SubmitJob struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Spec          *proto.JobSpec         `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`  // without id
@@ -936,7 +1005,7 @@ type SubmitJob struct {
 
 func (x *SubmitJob) Reset() {
 	*x = SubmitJob{}
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1017,7 @@ func (x *SubmitJob) String() string {
 func (*SubmitJob) ProtoMessage() {}
 
 func (x *SubmitJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[7]
+	mi := &file_command_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1030,7 @@ func (x *SubmitJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJob.ProtoReflect.Descriptor instead.
 func (*SubmitJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{7}
+	return file_command_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SubmitJob) GetSpec() *proto.JobSpec {
@@ -987,7 +1056,7 @@ type RegisterDriver struct {
 
 func (x *RegisterDriver) Reset() {
 	*x = RegisterDriver{}
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1068,7 @@ func (x *RegisterDriver) String() string {
 func (*RegisterDriver) ProtoMessage() {}
 
 func (x *RegisterDriver) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[8]
+	mi := &file_command_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1081,7 @@ func (x *RegisterDriver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDriver.ProtoReflect.Descriptor instead.
 func (*RegisterDriver) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{8}
+	return file_command_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RegisterDriver) GetRequest() *proto.RegisterDriverRequest {
@@ -1032,7 +1101,7 @@ type PlaceJob struct {
 
 func (x *PlaceJob) Reset() {
 	*x = PlaceJob{}
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1113,7 @@ func (x *PlaceJob) String() string {
 func (*PlaceJob) ProtoMessage() {}
 
 func (x *PlaceJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[9]
+	mi := &file_command_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1126,7 @@ func (x *PlaceJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceJob.ProtoReflect.Descriptor instead.
 func (*PlaceJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{9}
+	return file_command_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PlaceJob) GetJob() uint32 {
@@ -1085,7 +1154,7 @@ type DriverStarted struct {
 
 func (x *DriverStarted) Reset() {
 	*x = DriverStarted{}
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1097,7 +1166,7 @@ func (x *DriverStarted) String() string {
 func (*DriverStarted) ProtoMessage() {}
 
 func (x *DriverStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[10]
+	mi := &file_command_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1110,7 +1179,7 @@ func (x *DriverStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverStarted.ProtoReflect.Descriptor instead.
 func (*DriverStarted) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{10}
+	return file_command_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DriverStarted) GetJob() uint32 {
@@ -1149,7 +1218,7 @@ type DriverEnded struct {
 
 func (x *DriverEnded) Reset() {
 	*x = DriverEnded{}
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1161,7 +1230,7 @@ func (x *DriverEnded) String() string {
 func (*DriverEnded) ProtoMessage() {}
 
 func (x *DriverEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[11]
+	mi := &file_command_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1174,7 +1243,7 @@ func (x *DriverEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DriverEnded.ProtoReflect.Descriptor instead.
 func (*DriverEnded) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{11}
+	return file_command_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DriverEnded) GetJob() uint32 {
@@ -1235,7 +1304,7 @@ type StopJob struct {
 
 func (x *StopJob) Reset() {
 	*x = StopJob{}
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1247,7 +1316,7 @@ func (x *StopJob) String() string {
 func (*StopJob) ProtoMessage() {}
 
 func (x *StopJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[12]
+	mi := &file_command_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1260,7 +1329,7 @@ func (x *StopJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopJob.ProtoReflect.Descriptor instead.
 func (*StopJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{12}
+	return file_command_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StopJob) GetId() string {
@@ -1279,7 +1348,7 @@ type DeleteJob struct {
 
 func (x *DeleteJob) Reset() {
 	*x = DeleteJob{}
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1291,7 +1360,7 @@ func (x *DeleteJob) String() string {
 func (*DeleteJob) ProtoMessage() {}
 
 func (x *DeleteJob) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[13]
+	mi := &file_command_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1304,7 +1373,7 @@ func (x *DeleteJob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteJob.ProtoReflect.Descriptor instead.
 func (*DeleteJob) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{13}
+	return file_command_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeleteJob) GetId() string {
@@ -1325,7 +1394,7 @@ type CreateActor struct {
 
 func (x *CreateActor) Reset() {
 	*x = CreateActor{}
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1406,7 @@ func (x *CreateActor) String() string {
 func (*CreateActor) ProtoMessage() {}
 
 func (x *CreateActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[14]
+	mi := &file_command_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1419,7 @@ func (x *CreateActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateActor.ProtoReflect.Descriptor instead.
 func (*CreateActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{14}
+	return file_command_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CreateActor) GetSpec() *proto.ActorSpec {
@@ -1385,7 +1454,7 @@ type PlaceActor struct {
 
 func (x *PlaceActor) Reset() {
 	*x = PlaceActor{}
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1397,7 +1466,7 @@ func (x *PlaceActor) String() string {
 func (*PlaceActor) ProtoMessage() {}
 
 func (x *PlaceActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[15]
+	mi := &file_command_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1410,7 +1479,7 @@ func (x *PlaceActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceActor.ProtoReflect.Descriptor instead.
 func (*PlaceActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{15}
+	return file_command_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *PlaceActor) GetId() []byte {
@@ -1446,7 +1515,7 @@ type ActorRefused struct {
 
 func (x *ActorRefused) Reset() {
 	*x = ActorRefused{}
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1458,7 +1527,7 @@ func (x *ActorRefused) String() string {
 func (*ActorRefused) ProtoMessage() {}
 
 func (x *ActorRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[16]
+	mi := &file_command_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1471,7 +1540,7 @@ func (x *ActorRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRefused.ProtoReflect.Descriptor instead.
 func (*ActorRefused) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{16}
+	return file_command_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ActorRefused) GetId() []byte {
@@ -1516,7 +1585,7 @@ type ActorStarted struct {
 
 func (x *ActorStarted) Reset() {
 	*x = ActorStarted{}
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1528,7 +1597,7 @@ func (x *ActorStarted) String() string {
 func (*ActorStarted) ProtoMessage() {}
 
 func (x *ActorStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[17]
+	mi := &file_command_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1541,7 +1610,7 @@ func (x *ActorStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorStarted.ProtoReflect.Descriptor instead.
 func (*ActorStarted) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{17}
+	return file_command_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ActorStarted) GetId() []byte {
@@ -1599,7 +1668,7 @@ type ActorDied struct {
 
 func (x *ActorDied) Reset() {
 	*x = ActorDied{}
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1611,7 +1680,7 @@ func (x *ActorDied) String() string {
 func (*ActorDied) ProtoMessage() {}
 
 func (x *ActorDied) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[18]
+	mi := &file_command_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1624,7 +1693,7 @@ func (x *ActorDied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorDied.ProtoReflect.Descriptor instead.
 func (*ActorDied) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{18}
+	return file_command_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ActorDied) GetId() []byte {
@@ -1673,7 +1742,7 @@ type KillActor struct {
 
 func (x *KillActor) Reset() {
 	*x = KillActor{}
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1754,7 @@ func (x *KillActor) String() string {
 func (*KillActor) ProtoMessage() {}
 
 func (x *KillActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[19]
+	mi := &file_command_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1767,7 @@ func (x *KillActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KillActor.ProtoReflect.Descriptor instead.
 func (*KillActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{19}
+	return file_command_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *KillActor) GetId() []byte {
@@ -1733,7 +1802,7 @@ type SaveActor struct {
 
 func (x *SaveActor) Reset() {
 	*x = SaveActor{}
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1745,7 +1814,7 @@ func (x *SaveActor) String() string {
 func (*SaveActor) ProtoMessage() {}
 
 func (x *SaveActor) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[20]
+	mi := &file_command_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1758,7 +1827,7 @@ func (x *SaveActor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveActor.ProtoReflect.Descriptor instead.
 func (*SaveActor) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{20}
+	return file_command_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SaveActor) GetId() []byte {
@@ -1792,7 +1861,7 @@ type CreateGroup struct {
 
 func (x *CreateGroup) Reset() {
 	*x = CreateGroup{}
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +1873,7 @@ func (x *CreateGroup) String() string {
 func (*CreateGroup) ProtoMessage() {}
 
 func (x *CreateGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[21]
+	mi := &file_command_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +1886,7 @@ func (x *CreateGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateGroup.ProtoReflect.Descriptor instead.
 func (*CreateGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{21}
+	return file_command_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateGroup) GetSpec() *proto.GroupSpec {
@@ -1847,7 +1916,7 @@ type PlaceGroup struct {
 
 func (x *PlaceGroup) Reset() {
 	*x = PlaceGroup{}
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1859,7 +1928,7 @@ func (x *PlaceGroup) String() string {
 func (*PlaceGroup) ProtoMessage() {}
 
 func (x *PlaceGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[22]
+	mi := &file_command_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1872,7 +1941,7 @@ func (x *PlaceGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlaceGroup.ProtoReflect.Descriptor instead.
 func (*PlaceGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{22}
+	return file_command_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PlaceGroup) GetId() []byte {
@@ -1916,7 +1985,7 @@ type BundleRefused struct {
 
 func (x *BundleRefused) Reset() {
 	*x = BundleRefused{}
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1928,7 +1997,7 @@ func (x *BundleRefused) String() string {
 func (*BundleRefused) ProtoMessage() {}
 
 func (x *BundleRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[23]
+	mi := &file_command_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1941,7 +2010,7 @@ func (x *BundleRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleRefused.ProtoReflect.Descriptor instead.
 func (*BundleRefused) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{23}
+	return file_command_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *BundleRefused) GetId() []byte {
@@ -1988,7 +2057,7 @@ type RemoveGroup struct {
 
 func (x *RemoveGroup) Reset() {
 	*x = RemoveGroup{}
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2000,7 +2069,7 @@ func (x *RemoveGroup) String() string {
 func (*RemoveGroup) ProtoMessage() {}
 
 func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[24]
+	mi := &file_command_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2013,7 +2082,7 @@ func (x *RemoveGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveGroup.ProtoReflect.Descriptor instead.
 func (*RemoveGroup) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{24}
+	return file_command_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RemoveGroup) GetId() []byte {
@@ -2035,7 +2104,7 @@ type PutKey struct {
 
 func (x *PutKey) Reset() {
 	*x = PutKey{}
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2047,7 +2116,7 @@ func (x *PutKey) String() string {
 func (*PutKey) ProtoMessage() {}
 
 func (x *PutKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[25]
+	mi := &file_command_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2060,7 +2129,7 @@ func (x *PutKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutKey.ProtoReflect.Descriptor instead.
 func (*PutKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{25}
+	return file_command_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *PutKey) GetNamespace() string {
@@ -2101,7 +2170,7 @@ type DeleteKey struct {
 
 func (x *DeleteKey) Reset() {
 	*x = DeleteKey{}
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2113,7 +2182,7 @@ func (x *DeleteKey) String() string {
 func (*DeleteKey) ProtoMessage() {}
 
 func (x *DeleteKey) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[26]
+	mi := &file_command_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2126,7 +2195,7 @@ func (x *DeleteKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKey.ProtoReflect.Descriptor instead.
 func (*DeleteKey) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{26}
+	return file_command_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteKey) GetNamespace() string {
@@ -2154,7 +2223,7 @@ type PutPackage struct {
 
 func (x *PutPackage) Reset() {
 	*x = PutPackage{}
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2166,7 +2235,7 @@ func (x *PutPackage) String() string {
 func (*PutPackage) ProtoMessage() {}
 
 func (x *PutPackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[27]
+	mi := &file_command_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2179,7 +2248,7 @@ func (x *PutPackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutPackage.ProtoReflect.Descriptor instead.
 func (*PutPackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{27}
+	return file_command_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *PutPackage) GetName() string {
@@ -2212,7 +2281,7 @@ type DeletePackage struct {
 
 func (x *DeletePackage) Reset() {
 	*x = DeletePackage{}
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2224,7 +2293,7 @@ func (x *DeletePackage) String() string {
 func (*DeletePackage) ProtoMessage() {}
 
 func (x *DeletePackage) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[28]
+	mi := &file_command_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2237,7 +2306,7 @@ func (x *DeletePackage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePackage.ProtoReflect.Descriptor instead.
 func (*DeletePackage) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{28}
+	return file_command_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeletePackage) GetName() string {
@@ -2260,7 +2329,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2272,7 +2341,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[29]
+	mi := &file_command_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2285,7 +2354,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{29}
+	return file_command_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Result) GetError() *proto.Error {
@@ -2336,7 +2405,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2348,7 +2417,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[30]
+	mi := &file_command_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2361,7 +2430,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{30}
+	return file_command_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Record) GetBody() isRecord_Body {
@@ -2526,7 +2595,7 @@ type Meta struct {
 
 func (x *Meta) Reset() {
 	*x = Meta{}
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2538,7 +2607,7 @@ func (x *Meta) String() string {
 func (*Meta) ProtoMessage() {}
 
 func (x *Meta) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[31]
+	mi := &file_command_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2551,7 +2620,7 @@ func (x *Meta) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Meta.ProtoReflect.Descriptor instead.
 func (*Meta) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{31}
+	return file_command_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Meta) GetCluster() uint32 {
@@ -2621,7 +2690,7 @@ type NodeRecord struct {
 
 func (x *NodeRecord) Reset() {
 	*x = NodeRecord{}
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2633,7 +2702,7 @@ func (x *NodeRecord) String() string {
 func (*NodeRecord) ProtoMessage() {}
 
 func (x *NodeRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[32]
+	mi := &file_command_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2646,7 +2715,7 @@ func (x *NodeRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeRecord.ProtoReflect.Descriptor instead.
 func (*NodeRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{32}
+	return file_command_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *NodeRecord) GetInstance() string {
@@ -2694,7 +2763,7 @@ type JobRecord struct {
 
 func (x *JobRecord) Reset() {
 	*x = JobRecord{}
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2706,7 +2775,7 @@ func (x *JobRecord) String() string {
 func (*JobRecord) ProtoMessage() {}
 
 func (x *JobRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[33]
+	mi := &file_command_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2719,7 +2788,7 @@ func (x *JobRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobRecord.ProtoReflect.Descriptor instead.
 func (*JobRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{33}
+	return file_command_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *JobRecord) GetSpec() *proto.JobSpec {
@@ -2855,7 +2924,7 @@ type ActorRecord struct {
 
 func (x *ActorRecord) Reset() {
 	*x = ActorRecord{}
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2867,7 +2936,7 @@ func (x *ActorRecord) String() string {
 func (*ActorRecord) ProtoMessage() {}
 
 func (x *ActorRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[34]
+	mi := &file_command_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2880,7 +2949,7 @@ func (x *ActorRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActorRecord.ProtoReflect.Descriptor instead.
 func (*ActorRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{34}
+	return file_command_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ActorRecord) GetSpec() *proto.ActorSpec {
@@ -2991,7 +3060,7 @@ type GroupRecord struct {
 
 func (x *GroupRecord) Reset() {
 	*x = GroupRecord{}
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3003,7 +3072,7 @@ func (x *GroupRecord) String() string {
 func (*GroupRecord) ProtoMessage() {}
 
 func (x *GroupRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[35]
+	mi := &file_command_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3016,7 +3085,7 @@ func (x *GroupRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupRecord.ProtoReflect.Descriptor instead.
 func (*GroupRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{35}
+	return file_command_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GroupRecord) GetSpec() *proto.GroupSpec {
@@ -3092,7 +3161,7 @@ type BundleRecord struct {
 
 func (x *BundleRecord) Reset() {
 	*x = BundleRecord{}
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3104,7 +3173,7 @@ func (x *BundleRecord) String() string {
 func (*BundleRecord) ProtoMessage() {}
 
 func (x *BundleRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[36]
+	mi := &file_command_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3117,7 +3186,7 @@ func (x *BundleRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BundleRecord.ProtoReflect.Descriptor instead.
 func (*BundleRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{36}
+	return file_command_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *BundleRecord) GetNode() uint32 {
@@ -3145,7 +3214,7 @@ type KeyRecord struct {
 
 func (x *KeyRecord) Reset() {
 	*x = KeyRecord{}
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3157,7 +3226,7 @@ func (x *KeyRecord) String() string {
 func (*KeyRecord) ProtoMessage() {}
 
 func (x *KeyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[37]
+	mi := &file_command_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3170,7 +3239,7 @@ func (x *KeyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeyRecord.ProtoReflect.Descriptor instead.
 func (*KeyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{37}
+	return file_command_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *KeyRecord) GetNamespace() string {
@@ -3206,7 +3275,7 @@ type PackageRecord struct {
 
 func (x *PackageRecord) Reset() {
 	*x = PackageRecord{}
-	mi := &file_command_proto_msgTypes[38]
+	mi := &file_command_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3218,7 +3287,7 @@ func (x *PackageRecord) String() string {
 func (*PackageRecord) ProtoMessage() {}
 
 func (x *PackageRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[38]
+	mi := &file_command_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3231,7 +3300,7 @@ func (x *PackageRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackageRecord.ProtoReflect.Descriptor instead.
 func (*PackageRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{38}
+	return file_command_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PackageRecord) GetName() string {
@@ -3273,7 +3342,7 @@ type ReplyRecord struct {
 
 func (x *ReplyRecord) Reset() {
 	*x = ReplyRecord{}
-	mi := &file_command_proto_msgTypes[39]
+	mi := &file_command_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3285,7 +3354,7 @@ func (x *ReplyRecord) String() string {
 func (*ReplyRecord) ProtoMessage() {}
 
 func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[39]
+	mi := &file_command_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3298,7 +3367,7 @@ func (x *ReplyRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplyRecord.ProtoReflect.Descriptor instead.
 func (*ReplyRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{39}
+	return file_command_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReplyRecord) GetClient() string {
@@ -3333,7 +3402,7 @@ type ClientRecord struct {
 
 func (x *ClientRecord) Reset() {
 	*x = ClientRecord{}
-	mi := &file_command_proto_msgTypes[40]
+	mi := &file_command_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3345,7 +3414,7 @@ func (x *ClientRecord) String() string {
 func (*ClientRecord) ProtoMessage() {}
 
 func (x *ClientRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_command_proto_msgTypes[40]
+	mi := &file_command_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3358,7 +3427,7 @@ func (x *ClientRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientRecord.ProtoReflect.Descriptor instead.
 func (*ClientRecord) Descriptor() ([]byte, []int) {
-	return file_command_proto_rawDescGZIP(), []int{40}
+	return file_command_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ClientRecord) GetName() string {
@@ -3386,7 +3455,7 @@ var File_command_proto protoreflect.FileDescriptor
 
 const file_command_proto_rawDesc = "" +
 	"\n" +
-	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\xaf\x0e\n" +
+	"\rcommand.proto\x12\vgray.fsm.v1\x1a\rcluster.proto\"\xee\x0e\n" +
 	"\aCommand\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x16\n" +
 	"\x06client\x18\x02 \x01(\tR\x06client\x12\x1a\n" +
@@ -3431,7 +3500,8 @@ const file_command_proto_rawDesc = "" +
 	"\n" +
 	"drain_node\x187 \x01(\v2\x16.gray.fsm.v1.DrainNodeH\x00R\tdrainNode\x127\n" +
 	"\n" +
-	"move_actor\x188 \x01(\v2\x16.gray.fsm.v1.MoveActorH\x00R\tmoveActor\x127\n" +
+	"move_actor\x188 \x01(\v2\x16.gray.fsm.v1.MoveActorH\x00R\tmoveActor\x12=\n" +
+	"\fmove_bundles\x189 \x01(\v2\x18.gray.fsm.v1.MoveBundlesH\x00R\vmoveBundles\x127\n" +
 	"\n" +
 	"save_actor\x182 \x01(\v2\x16.gray.fsm.v1.SaveActorH\x00R\tsaveActorB\x06\n" +
 	"\x04body\"n\n" +
@@ -3456,7 +3526,10 @@ const file_command_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"E\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"1\n" +
+	"\vMoveBundles\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\fR\x02id\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\rR\x04node\"E\n" +
 	"\tSubmitJob\x12$\n" +
 	"\x04spec\x18\x01 \x01(\v2\x10.gray.v1.JobSpecR\x04spec\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\"J\n" +
@@ -3670,7 +3743,7 @@ func file_command_proto_rawDescGZIP() []byte {
 	return file_command_proto_rawDescData
 }
 
-var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
+var file_command_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_command_proto_goTypes = []any{
 	(*Command)(nil),                     // 0: gray.fsm.v1.Command
 	(*Init)(nil),                        // 1: gray.fsm.v1.Init
@@ -3679,109 +3752,111 @@ var file_command_proto_goTypes = []any{
 	(*NodeDied)(nil),                    // 4: gray.fsm.v1.NodeDied
 	(*DrainNode)(nil),                   // 5: gray.fsm.v1.DrainNode
 	(*MoveActor)(nil),                   // 6: gray.fsm.v1.MoveActor
-	(*SubmitJob)(nil),                   // 7: gray.fsm.v1.SubmitJob
-	(*RegisterDriver)(nil),              // 8: gray.fsm.v1.RegisterDriver
-	(*PlaceJob)(nil),                    // 9: gray.fsm.v1.PlaceJob
-	(*DriverStarted)(nil),               // 10: gray.fsm.v1.DriverStarted
-	(*DriverEnded)(nil),                 // 11: gray.fsm.v1.DriverEnded
-	(*StopJob)(nil),                     // 12: gray.fsm.v1.StopJob
-	(*DeleteJob)(nil),                   // 13: gray.fsm.v1.DeleteJob
-	(*CreateActor)(nil),                 // 14: gray.fsm.v1.CreateActor
-	(*PlaceActor)(nil),                  // 15: gray.fsm.v1.PlaceActor
-	(*ActorRefused)(nil),                // 16: gray.fsm.v1.ActorRefused
-	(*ActorStarted)(nil),                // 17: gray.fsm.v1.ActorStarted
-	(*ActorDied)(nil),                   // 18: gray.fsm.v1.ActorDied
-	(*KillActor)(nil),                   // 19: gray.fsm.v1.KillActor
-	(*SaveActor)(nil),                   // 20: gray.fsm.v1.SaveActor
-	(*CreateGroup)(nil),                 // 21: gray.fsm.v1.CreateGroup
-	(*PlaceGroup)(nil),                  // 22: gray.fsm.v1.PlaceGroup
-	(*BundleRefused)(nil),               // 23: gray.fsm.v1.BundleRefused
-	(*RemoveGroup)(nil),                 // 24: gray.fsm.v1.RemoveGroup
-	(*PutKey)(nil),                      // 25: gray.fsm.v1.PutKey
-	(*DeleteKey)(nil),                   // 26: gray.fsm.v1.DeleteKey
-	(*PutPackage)(nil),                  // 27: gray.fsm.v1.PutPackage
-	(*DeletePackage)(nil),               // 28: gray.fsm.v1.DeletePackage
-	(*Result)(nil),                      // 29: gray.fsm.v1.Result
-	(*Record)(nil),                      // 30: gray.fsm.v1.Record
-	(*Meta)(nil),                        // 31: gray.fsm.v1.Meta
-	(*NodeRecord)(nil),                  // 32: gray.fsm.v1.NodeRecord
-	(*JobRecord)(nil),                   // 33: gray.fsm.v1.JobRecord
-	(*ActorRecord)(nil),                 // 34: gray.fsm.v1.ActorRecord
-	(*GroupRecord)(nil),                 // 35: gray.fsm.v1.GroupRecord
-	(*BundleRecord)(nil),                // 36: gray.fsm.v1.BundleRecord
-	(*KeyRecord)(nil),                   // 37: gray.fsm.v1.KeyRecord
-	(*PackageRecord)(nil),               // 38: gray.fsm.v1.PackageRecord
-	(*ReplyRecord)(nil),                 // 39: gray.fsm.v1.ReplyRecord
-	(*ClientRecord)(nil),                // 40: gray.fsm.v1.ClientRecord
-	(*proto.NodeInfo)(nil),              // 41: gray.v1.NodeInfo
-	(*proto.Draining)(nil),              // 42: gray.v1.Draining
-	(*proto.JobSpec)(nil),               // 43: gray.v1.JobSpec
-	(*proto.RegisterDriverRequest)(nil), // 44: gray.v1.RegisterDriverRequest
-	(*proto.ActorSpec)(nil),             // 45: gray.v1.ActorSpec
-	(*proto.Error)(nil),                 // 46: gray.v1.Error
-	(*proto.GroupSpec)(nil),             // 47: gray.v1.GroupSpec
-	(proto.ActorInfo_State)(0),          // 48: gray.v1.ActorInfo.State
+	(*MoveBundles)(nil),                 // 7: gray.fsm.v1.MoveBundles
+	(*SubmitJob)(nil),                   // 8: gray.fsm.v1.SubmitJob
+	(*RegisterDriver)(nil),              // 9: gray.fsm.v1.RegisterDriver
+	(*PlaceJob)(nil),                    // 10: gray.fsm.v1.PlaceJob
+	(*DriverStarted)(nil),               // 11: gray.fsm.v1.DriverStarted
+	(*DriverEnded)(nil),                 // 12: gray.fsm.v1.DriverEnded
+	(*StopJob)(nil),                     // 13: gray.fsm.v1.StopJob
+	(*DeleteJob)(nil),                   // 14: gray.fsm.v1.DeleteJob
+	(*CreateActor)(nil),                 // 15: gray.fsm.v1.CreateActor
+	(*PlaceActor)(nil),                  // 16: gray.fsm.v1.PlaceActor
+	(*ActorRefused)(nil),                // 17: gray.fsm.v1.ActorRefused
+	(*ActorStarted)(nil),                // 18: gray.fsm.v1.ActorStarted
+	(*ActorDied)(nil),                   // 19: gray.fsm.v1.ActorDied
+	(*KillActor)(nil),                   // 20: gray.fsm.v1.KillActor
+	(*SaveActor)(nil),                   // 21: gray.fsm.v1.SaveActor
+	(*CreateGroup)(nil),                 // 22: gray.fsm.v1.CreateGroup
+	(*PlaceGroup)(nil),                  // 23: gray.fsm.v1.PlaceGroup
+	(*BundleRefused)(nil),               // 24: gray.fsm.v1.BundleRefused
+	(*RemoveGroup)(nil),                 // 25: gray.fsm.v1.RemoveGroup
+	(*PutKey)(nil),                      // 26: gray.fsm.v1.PutKey
+	(*DeleteKey)(nil),                   // 27: gray.fsm.v1.DeleteKey
+	(*PutPackage)(nil),                  // 28: gray.fsm.v1.PutPackage
+	(*DeletePackage)(nil),               // 29: gray.fsm.v1.DeletePackage
+	(*Result)(nil),                      // 30: gray.fsm.v1.Result
+	(*Record)(nil),                      // 31: gray.fsm.v1.Record
+	(*Meta)(nil),                        // 32: gray.fsm.v1.Meta
+	(*NodeRecord)(nil),                  // 33: gray.fsm.v1.NodeRecord
+	(*JobRecord)(nil),                   // 34: gray.fsm.v1.JobRecord
+	(*ActorRecord)(nil),                 // 35: gray.fsm.v1.ActorRecord
+	(*GroupRecord)(nil),                 // 36: gray.fsm.v1.GroupRecord
+	(*BundleRecord)(nil),                // 37: gray.fsm.v1.BundleRecord
+	(*KeyRecord)(nil),                   // 38: gray.fsm.v1.KeyRecord
+	(*PackageRecord)(nil),               // 39: gray.fsm.v1.PackageRecord
+	(*ReplyRecord)(nil),                 // 40: gray.fsm.v1.ReplyRecord
+	(*ClientRecord)(nil),                // 41: gray.fsm.v1.ClientRecord
+	(*proto.NodeInfo)(nil),              // 42: gray.v1.NodeInfo
+	(*proto.Draining)(nil),              // 43: gray.v1.Draining
+	(*proto.JobSpec)(nil),               // 44: gray.v1.JobSpec
+	(*proto.RegisterDriverRequest)(nil), // 45: gray.v1.RegisterDriverRequest
+	(*proto.ActorSpec)(nil),             // 46: gray.v1.ActorSpec
+	(*proto.Error)(nil),                 // 47: gray.v1.Error
+	(*proto.GroupSpec)(nil),             // 48: gray.v1.GroupSpec
+	(proto.ActorInfo_State)(0),          // 49: gray.v1.ActorInfo.State
 }
 var file_command_proto_depIdxs = []int32{
 	1,  // 0: gray.fsm.v1.Command.init:type_name -> gray.fsm.v1.Init
 	3,  // 1: gray.fsm.v1.Command.register_node:type_name -> gray.fsm.v1.RegisterNode
 	4,  // 2: gray.fsm.v1.Command.node_died:type_name -> gray.fsm.v1.NodeDied
-	7,  // 3: gray.fsm.v1.Command.submit_job:type_name -> gray.fsm.v1.SubmitJob
-	8,  // 4: gray.fsm.v1.Command.register_driver:type_name -> gray.fsm.v1.RegisterDriver
-	9,  // 5: gray.fsm.v1.Command.place_job:type_name -> gray.fsm.v1.PlaceJob
-	10, // 6: gray.fsm.v1.Command.driver_started:type_name -> gray.fsm.v1.DriverStarted
-	11, // 7: gray.fsm.v1.Command.driver_ended:type_name -> gray.fsm.v1.DriverEnded
-	12, // 8: gray.fsm.v1.Command.stop_job:type_name -> gray.fsm.v1.StopJob
-	13, // 9: gray.fsm.v1.Command.delete_job:type_name -> gray.fsm.v1.DeleteJob
-	14, // 10: gray.fsm.v1.Command.create_actor:type_name -> gray.fsm.v1.CreateActor
-	15, // 11: gray.fsm.v1.Command.place_actor:type_name -> gray.fsm.v1.PlaceActor
-	16, // 12: gray.fsm.v1.Command.actor_refused:type_name -> gray.fsm.v1.ActorRefused
-	17, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
-	18, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
-	19, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
-	25, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
-	26, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
-	27, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
-	28, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
+	8,  // 3: gray.fsm.v1.Command.submit_job:type_name -> gray.fsm.v1.SubmitJob
+	9,  // 4: gray.fsm.v1.Command.register_driver:type_name -> gray.fsm.v1.RegisterDriver
+	10, // 5: gray.fsm.v1.Command.place_job:type_name -> gray.fsm.v1.PlaceJob
+	11, // 6: gray.fsm.v1.Command.driver_started:type_name -> gray.fsm.v1.DriverStarted
+	12, // 7: gray.fsm.v1.Command.driver_ended:type_name -> gray.fsm.v1.DriverEnded
+	13, // 8: gray.fsm.v1.Command.stop_job:type_name -> gray.fsm.v1.StopJob
+	14, // 9: gray.fsm.v1.Command.delete_job:type_name -> gray.fsm.v1.DeleteJob
+	15, // 10: gray.fsm.v1.Command.create_actor:type_name -> gray.fsm.v1.CreateActor
+	16, // 11: gray.fsm.v1.Command.place_actor:type_name -> gray.fsm.v1.PlaceActor
+	17, // 12: gray.fsm.v1.Command.actor_refused:type_name -> gray.fsm.v1.ActorRefused
+	18, // 13: gray.fsm.v1.Command.actor_started:type_name -> gray.fsm.v1.ActorStarted
+	19, // 14: gray.fsm.v1.Command.actor_died:type_name -> gray.fsm.v1.ActorDied
+	20, // 15: gray.fsm.v1.Command.kill_actor:type_name -> gray.fsm.v1.KillActor
+	26, // 16: gray.fsm.v1.Command.put_key:type_name -> gray.fsm.v1.PutKey
+	27, // 17: gray.fsm.v1.Command.delete_key:type_name -> gray.fsm.v1.DeleteKey
+	28, // 18: gray.fsm.v1.Command.put_package:type_name -> gray.fsm.v1.PutPackage
+	29, // 19: gray.fsm.v1.Command.delete_package:type_name -> gray.fsm.v1.DeletePackage
 	2,  // 20: gray.fsm.v1.Command.raise_version:type_name -> gray.fsm.v1.RaiseVersion
-	21, // 21: gray.fsm.v1.Command.create_group:type_name -> gray.fsm.v1.CreateGroup
-	22, // 22: gray.fsm.v1.Command.place_group:type_name -> gray.fsm.v1.PlaceGroup
-	23, // 23: gray.fsm.v1.Command.bundle_refused:type_name -> gray.fsm.v1.BundleRefused
-	24, // 24: gray.fsm.v1.Command.remove_group:type_name -> gray.fsm.v1.RemoveGroup
+	22, // 21: gray.fsm.v1.Command.create_group:type_name -> gray.fsm.v1.CreateGroup
+	23, // 22: gray.fsm.v1.Command.place_group:type_name -> gray.fsm.v1.PlaceGroup
+	24, // 23: gray.fsm.v1.Command.bundle_refused:type_name -> gray.fsm.v1.BundleRefused
+	25, // 24: gray.fsm.v1.Command.remove_group:type_name -> gray.fsm.v1.RemoveGroup
 	5,  // 25: gray.fsm.v1.Command.drain_node:type_name -> gray.fsm.v1.DrainNode
 	6,  // 26: gray.fsm.v1.Command.move_actor:type_name -> gray.fsm.v1.MoveActor
-	20, // 27: gray.fsm.v1.Command.save_actor:type_name -> gray.fsm.v1.SaveActor
-	41, // 28: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
-	42, // 29: gray.fsm.v1.DrainNode.draining:type_name -> gray.v1.Draining
-	43, // 30: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
-	44, // 31: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
-	45, // 32: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
-	46, // 33: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
-	47, // 34: gray.fsm.v1.CreateGroup.spec:type_name -> gray.v1.GroupSpec
-	46, // 35: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
-	31, // 36: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
-	32, // 37: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
-	33, // 38: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
-	34, // 39: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
-	37, // 40: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
-	38, // 41: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
-	39, // 42: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
-	40, // 43: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
-	35, // 44: gray.fsm.v1.Record.group:type_name -> gray.fsm.v1.GroupRecord
-	41, // 45: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
-	43, // 46: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
-	45, // 47: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
-	48, // 48: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
-	46, // 49: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
-	47, // 50: gray.fsm.v1.GroupRecord.spec:type_name -> gray.v1.GroupSpec
-	36, // 51: gray.fsm.v1.GroupRecord.bundles:type_name -> gray.fsm.v1.BundleRecord
-	46, // 52: gray.fsm.v1.GroupRecord.cause:type_name -> gray.v1.Error
-	29, // 53: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
-	54, // [54:54] is the sub-list for method output_type
-	54, // [54:54] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	7,  // 27: gray.fsm.v1.Command.move_bundles:type_name -> gray.fsm.v1.MoveBundles
+	21, // 28: gray.fsm.v1.Command.save_actor:type_name -> gray.fsm.v1.SaveActor
+	42, // 29: gray.fsm.v1.RegisterNode.node:type_name -> gray.v1.NodeInfo
+	43, // 30: gray.fsm.v1.DrainNode.draining:type_name -> gray.v1.Draining
+	44, // 31: gray.fsm.v1.SubmitJob.spec:type_name -> gray.v1.JobSpec
+	45, // 32: gray.fsm.v1.RegisterDriver.request:type_name -> gray.v1.RegisterDriverRequest
+	46, // 33: gray.fsm.v1.CreateActor.spec:type_name -> gray.v1.ActorSpec
+	47, // 34: gray.fsm.v1.ActorDied.cause:type_name -> gray.v1.Error
+	48, // 35: gray.fsm.v1.CreateGroup.spec:type_name -> gray.v1.GroupSpec
+	47, // 36: gray.fsm.v1.Result.error:type_name -> gray.v1.Error
+	32, // 37: gray.fsm.v1.Record.meta:type_name -> gray.fsm.v1.Meta
+	33, // 38: gray.fsm.v1.Record.node:type_name -> gray.fsm.v1.NodeRecord
+	34, // 39: gray.fsm.v1.Record.job:type_name -> gray.fsm.v1.JobRecord
+	35, // 40: gray.fsm.v1.Record.actor:type_name -> gray.fsm.v1.ActorRecord
+	38, // 41: gray.fsm.v1.Record.key:type_name -> gray.fsm.v1.KeyRecord
+	39, // 42: gray.fsm.v1.Record.package:type_name -> gray.fsm.v1.PackageRecord
+	40, // 43: gray.fsm.v1.Record.reply:type_name -> gray.fsm.v1.ReplyRecord
+	41, // 44: gray.fsm.v1.Record.client:type_name -> gray.fsm.v1.ClientRecord
+	36, // 45: gray.fsm.v1.Record.group:type_name -> gray.fsm.v1.GroupRecord
+	42, // 46: gray.fsm.v1.NodeRecord.info:type_name -> gray.v1.NodeInfo
+	44, // 47: gray.fsm.v1.JobRecord.spec:type_name -> gray.v1.JobSpec
+	46, // 48: gray.fsm.v1.ActorRecord.spec:type_name -> gray.v1.ActorSpec
+	49, // 49: gray.fsm.v1.ActorRecord.state:type_name -> gray.v1.ActorInfo.State
+	47, // 50: gray.fsm.v1.ActorRecord.cause:type_name -> gray.v1.Error
+	48, // 51: gray.fsm.v1.GroupRecord.spec:type_name -> gray.v1.GroupSpec
+	37, // 52: gray.fsm.v1.GroupRecord.bundles:type_name -> gray.fsm.v1.BundleRecord
+	47, // 53: gray.fsm.v1.GroupRecord.cause:type_name -> gray.v1.Error
+	30, // 54: gray.fsm.v1.ReplyRecord.result:type_name -> gray.fsm.v1.Result
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_command_proto_init() }
@@ -3817,9 +3892,10 @@ func file_command_proto_init() {
 		(*Command_RemoveGroup)(nil),
 		(*Command_DrainNode)(nil),
 		(*Command_MoveActor)(nil),
+		(*Command_MoveBundles)(nil),
 		(*Command_SaveActor)(nil),
 	}
-	file_command_proto_msgTypes[30].OneofWrappers = []any{
+	file_command_proto_msgTypes[31].OneofWrappers = []any{
 		(*Record_Meta)(nil),
 		(*Record_Node)(nil),
 		(*Record_Job)(nil),
@@ -3830,14 +3906,14 @@ func file_command_proto_init() {
 		(*Record_Client)(nil),
 		(*Record_Group)(nil),
 	}
-	file_command_proto_msgTypes[34].OneofWrappers = []any{}
+	file_command_proto_msgTypes[35].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_command_proto_rawDesc), len(file_command_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   41,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

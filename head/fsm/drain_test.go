@@ -1,6 +1,7 @@
 package fsm
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gray-runtime/gray/proto"
@@ -49,4 +50,31 @@ func TestDrain(t *testing.T) {
 		t.Errorf("it outlived its node: %+v", x)
 	}
 	m.fails(proto.Error_NODE_DIED, "it left", &Command_DrainNode{&DrainNode{Node: a, Draining: &proto.Draining{}}})
+}
+
+// TestBundlesLeaveADrainingNode: they are placed anew, those elsewhere stay; what dies there
+// meanwhile spends no restart.
+func TestBundlesLeaveADrainingNode(t *testing.T) {
+	m := newMachine(t)
+	a, b := m.node("a"), m.node("b")
+	job := m.must(&Command_RegisterDriver{&RegisterDriver{Request: &proto.RegisterDriverRequest{Node: b, Instance: "d"}}}).Id
+	m.group(groupSpec(1, job, 3), a, b, a)
+	actor := &proto.ActorSpec{Id: id(9), Job: job, MaxRestarts: 1, Strategy: &proto.Strategy{Group: id(1)}}
+	m.must(&Command_CreateActor{&CreateActor{Spec: actor, Node: a}})
+	m.must(&Command_ActorStarted{&ActorStarted{Id: id(9), Incarnation: 1, Node: a, Pid: 7}})
+	m.must(&Command_MoveBundles{&MoveBundles{Id: id(1), Node: a}})
+	m.placed(1, 1, Place{a, 1}, Place{b, 1}, Place{a, 1}) // it doesn't drain
+	m.must(&Command_DrainNode{&DrainNode{Node: a, Draining: &proto.Draining{}}})
+	m.must(&Command_ActorDied{&ActorDied{Id: id(9), Incarnation: 1, Node: a}})
+	if x := m.s.Actor(string(id(9))); x.State != proto.ActorInfo_RESTARTING || x.Restarts != 0 {
+		t.Errorf("it left with its node's drain: %+v", x)
+	}
+	m.must(&Command_MoveBundles{&MoveBundles{Id: id(1), Node: a}})
+	m.placed(1, 1, Place{}, Place{b, 1}, Place{})
+	if got := m.released(); !slices.Equal(got, []Place{{a, 1}, {a, 1}}) {
+		t.Errorf("released %v", got)
+	}
+	if _, ok := m.emitted(GroupWaits); !ok || !m.s.Group(string(id(1))).Lost {
+		t.Errorf("events %v", m.event)
+	}
 }

@@ -16,7 +16,7 @@ type Group struct {
 	Spec       *proto.GroupSpec
 	Generation uint32  // counts placements
 	Bundles    []Place // of each bundle
-	Lost       bool    // a node with a bundle has died
+	Lost       bool    // a node with a bundle has died or drained
 	Removed    bool
 	Cause      *proto.Error // of the removal
 	CreatedMs  int64
@@ -57,6 +57,8 @@ func (s *State) dispatchGroup(c *Command) *Result {
 		return s.bundleRefused(b.BundleRefused)
 	case *Command_RemoveGroup:
 		return s.removeGroup(b.RemoveGroup)
+	case *Command_MoveBundles:
+		return s.moveBundles(b.MoveBundles)
 	}
 	return nil
 }
@@ -240,18 +242,42 @@ func (s *State) endGroupsOf(job uint32) {
 
 // loseBundlesOn deals with the bundles that a dead node had.
 func (s *State) loseBundlesOn(node uint32) {
-	has := func(p Place) bool { return p.Node == node }
-	for _, g := range s.LiveGroups(func(g *Group) bool { return slices.ContainsFunc(g.Bundles, has) }) {
-		next := s.changeGroup(g)
-		next.Lost = true
-		for i, p := range g.Bundles {
-			if has(p) {
-				next.Bundles[i] = Place{}
-			}
-		}
-		s.emit(Event{Kind: GroupWaits, Group: string(g.Spec.Id)})
-		s.emit(Event{Kind: GroupChanged, Group: string(g.Spec.Id)})
+	for _, g := range s.LiveGroups(func(g *Group) bool { return g.On(node) }) {
+		s.vacate(g, node)
 	}
+}
+
+// On reports whether a node has a bundle of the group.
+func (g *Group) On(node uint32) bool {
+	return slices.ContainsFunc(g.Bundles, func(p Place) bool { return p.Node == node })
+}
+
+// vacate has the bundles that a group has on a node be placed anew.
+func (s *State) vacate(g *Group, node uint32) {
+	next := s.changeGroup(g)
+	next.Lost = true
+	for i, p := range g.Bundles {
+		if p.Node == node {
+			next.Bundles[i] = Place{}
+		}
+	}
+	s.emit(Event{Kind: GroupWaits, Group: string(g.Spec.Id)})
+	s.emit(Event{Kind: GroupChanged, Group: string(g.Spec.Id)})
+}
+
+// moveBundles has what a group has on a draining node be placed elsewhere.
+func (s *State) moveBundles(c *MoveBundles) *Result {
+	g, n := s.groups[string(c.GetId())], s.nodes[c.GetNode()]
+	if g == nil || g.Removed || n == nil || n.Info.Draining == nil || !g.On(c.Node) {
+		return nil
+	}
+	for i, p := range g.Bundles {
+		if p.Node == c.Node {
+			s.releaseBundle(string(c.Id), i, p, nil)
+		}
+	}
+	s.vacate(g, c.Node)
+	return nil
 }
 
 // checkGroupOf refuses an actor whose group can't take it.

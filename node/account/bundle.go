@@ -15,7 +15,7 @@ import (
 // Reserve holds a for a bundle, if it fits. Free ends it: from then on nothing more
 // is taken in it, and its amounts come back with the last hold in it.
 func (l *Ledger) Reserve(a Amounts) (HoldID, bool) {
-	id, ok := l.TakeForLife(jobless, a)
+	id, ok := l.TakeForLife(Jobless, a)
 	if ok {
 		inside := NewLedger(a)
 		inside.parent, inside.self, inside.gpus = l, id, devices.Of(l.holds[id].gpus)
@@ -122,5 +122,5 @@ func (l *Ledger) checkBundles() error {
 	return nil
 }
 
-// jobless is the job of bundles: they belong to no task.
-const jobless ids.JobID = 0
+// Jobless is the job of bundles: they compete for nothing.
+const Jobless ids.JobID = 0

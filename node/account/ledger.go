@@ -297,16 +297,6 @@ func (l *Ledger) Left() Amounts {
 	return out
 }
 
-// LeftFor is Left, but of GPUs no more than a demand for a could have: two halves of
-// different devices are none for one who wants a whole.
-func (l *Ledger) LeftFor(a Amounts) Amounts {
-	left := l.Left()
-	if n := a[GPU]; n > 0 {
-		left[GPU] = min(left[GPU], l.gpus.Room(n))
-	}
-	return left
-}
-
 // Check verifies the invariants; its cost is the number of holds.
 func (l *Ledger) Check() error {
 	sum, capped := Amounts{}, map[ids.JobID]int{}

@@ -76,19 +76,6 @@ func (s *Set) whole() int64 {
 	return units
 }
 
-// Room is how much of what is free a demand for so many units can make use of: it fits
-// if that's as much as it wants.
-func (s *Set) Room(units int64) int64 {
-	if units >= Unit {
-		return s.whole()
-	}
-	var most int64
-	for _, d := range s.devices {
-		most = max(most, d.free)
-	}
-	return most
-}
-
 // Take takes devices for a demand, if it fits.
 func (s *Set) Take(units int64) ([]Share, bool) {
 	switch {

@@ -256,13 +256,13 @@ func (b *Book) place(d *account.Demand, now time.Time, l Lender) bool {
 			return false
 		}
 	}
-	switch {
-	case at == 0:
+	switch at {
+	case 0:
 		if d.Never = !sched.Feasible(b.view, d.Place); d.Never {
 			l.Infeasible(d)
 		}
 		return false
-	case at == b.self.ID:
+	case b.self.ID:
 		hold, ok := b.Ledger.Take(d.Job, d.Resources)
 		return ok && b.grant(d, hold, l)
 	}

@@ -150,7 +150,7 @@ func (b *Book) compete(now time.Time) {
 	}
 	next := make(map[ids.JobID]float64, len(old))
 	add := func(job ids.JobID) {
-		if _, done := next[job]; done {
+		if _, done := next[job]; done || job == account.Jobless {
 			return
 		}
 		s, known := old[job]
@@ -183,7 +183,7 @@ func (b *Book) alone() bool {
 		if one == 0 {
 			one = job
 		}
-		return one != job
+		return job != account.Jobless && one != job
 	}
 	for job := range b.Queue.Jobs() {
 		if another(job) {
@@ -245,7 +245,9 @@ func (b *Book) fair() float64 {
 		t.most += float64(count) * b.dominant(r) / t.weight
 	}
 	for _, d := range b.Queue.Waiting() {
-		add(d.Job, d.Place.Resources, d.Open())
+		if !d.InGroup { // whose room was taken with its bundle
+			add(d.Job, d.Place.Resources, d.Open())
+		}
 	}
 	for i := range b.shares.rivals {
 		add(b.shares.rivals[i].Job, b.shares.rivals[i].Demand.Resources, b.shares.rivals[i].Count)
@@ -346,7 +348,7 @@ func (b *Book) Yields(job ids.JobID, now time.Time) bool {
 		return level > theirs+slight && b.shares.service[job] > b.shares.service[other]+slight
 	}
 	for _, d := range b.Queue.Waiting() {
-		if !d.Never && to(d.Job, d.Place.Resources) {
+		if !d.Never && !d.InGroup && to(d.Job, d.Place.Resources) {
 			return true
 		}
 	}

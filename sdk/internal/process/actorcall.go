@@ -178,7 +178,7 @@ func (a *actorClient) serve() (again bool, err error) {
 		conn.Close()
 		return false, nil
 	}
-	a.incarnation = info.GetIncarnation()
+	a.incarnation, a.moves = info.GetIncarnation(), false
 	a.learn(info.GetSpec())
 	a.conn, a.node = conn, w.Node
 	a.connecting = false
@@ -218,7 +218,9 @@ func (a *actorClient) read(conn *wire.Conn) {
 			if r, err = parseReply(frame); err != nil {
 				break
 			}
-			if r.kind == frameAgain {
+			if r.kind == frameLeaves {
+				a.over, a.moves = max(a.over, a.incarnation), true
+			} else if r.kind == frameAgain {
 				a.guests.madeAgain(r.number, r.items)
 			} else if t := a.take(r.number); t != nil {
 				r.value = append([]byte{}, r.value...)
@@ -307,6 +309,10 @@ func (a *actorClient) broken() (again bool, err error) {
 	for t := a.inflight.pop(); t != nil; t = a.inflight.pop() {
 		if t.order != orderCall && a.dead == nil && (t.order != orderMake || err != nil) {
 			retried = append(retried, t) // has its effect once
+			continue
+		}
+		if a.moves { // it never began
+			retried = append(retried, t)
 			continue
 		}
 		t.attemptLost(a.node)

@@ -67,6 +67,9 @@ func (w *worker) next() *Invocation {
 			return nil
 		}
 	}
+	if w.before--; w.moving && w.before <= 0 {
+		w.leaving = true
+	}
 	in := w.queue[at]
 	copy(w.queue[w.head+1:at+1], w.queue[w.head:at]) // those that it passed move up by one
 	w.queue[w.head] = nil
@@ -82,17 +85,64 @@ func (w *worker) done(in *Invocation) {
 	}
 	if w.leaving {
 		w.leave()
+	} else {
+		w.move()
 	}
 }
 
-// leave tells the node that the actor is over, once no call runs. Called with mu held.
+// leaveActor is the node's word that the actor is to go on elsewhere: it ends when the calls
+// that came before have returned.
+func (w *worker) leaveActor(m *graypb.LeaveActor) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !bytes.Equal(m.Id, w.actorID) || m.Incarnation != w.incarnation || w.moving || w.leaving {
+		return
+	}
+	w.moving, w.before = true, len(w.queue)-w.head
+	w.move()
+}
+
+// move has an actor leave that is to go on elsewhere, if no call waits. Called with mu held.
+func (w *worker) move() {
+	if w.moving && w.head == len(w.queue) && !w.leaving {
+		w.leaving = true
+		if len(w.running) == 0 {
+			w.leave()
+		}
+	}
+}
+
+// leave tells the node that the actor is over, once no call runs; of one that goes on
+// elsewhere the state is kept before. Called with mu held.
 func (w *worker) leave() {
 	if len(w.running) > 0 {
 		return
 	}
+	if w.moving {
+		for p := range w.peers {
+			w.tellLeaving(p)
+		}
+	}
 	w.flushLocked()
-	exit := &graypb.ActorExit{Id: w.actorID, Incarnation: w.incarnation}
-	w.p.node.send(&graypb.ToNode{Body: &graypb.ToNode_ActorExit{ActorExit: exit}})
+	exit := &graypb.ActorExit{Id: w.actorID, Incarnation: w.incarnation, Leaves: w.moving}
+	send := func() { w.p.node.send(&graypb.ToNode{Body: &graypb.ToNode_ActorExit{ActorExit: exit}}) }
+	if !w.moving || w.saving.save == nil {
+		send()
+		return
+	}
+	w.p.spawn(func() {
+		_ = w.saving.keep(w.p.ctx, w) // else it goes on from the state before
+		send()
+	})
+}
+
+// tellLeaving tells a caller that the actor begins no more of its calls; of those to the
+// lightweight actors of a host, some may be under way. Called with mu held.
+func (w *worker) tellLeaving(p *peer) {
+	if w.host.Load() != nil {
+		return
+	}
+	w.replyLocked(&Invocation{peer: p}, &reply{kind: frameLeaves})
 }
 
 // callOfActor returns the call that ctx belongs to.
@@ -112,6 +162,7 @@ func ExitActor(ctx context.Context) error {
 	}
 	in.w.mu.Lock()
 	defer in.w.mu.Unlock()
+	in.w.moving = false // it's over for good
 	if !in.w.leaving {
 		in.w.leaving = true
 		in.w.leave()

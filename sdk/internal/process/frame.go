@@ -33,6 +33,7 @@ import (
 //	  itemAt   like stored, of the stream item with that number
 //	  end      number 8, run uv ns, items uv    the stream is complete
 //	  again    number 8, run uv ns, times uv    the owner's lightweight actor was made anew, so often in all
+//	leaves   number 8, 0               the actor goes on elsewhere: what has no answer by now never begins here
 //
 // A dependency is an id (20), a kind (1), then nothing (lazy), a length and
 // bytes (value), or size uv, n uv, n × node uv (stored).
@@ -53,6 +54,7 @@ const (
 	frameAgain
 	frameKill
 	frameGrant
+	frameLeaves
 )
 
 // Flags of a pushed task.
@@ -373,7 +375,7 @@ func appendReply(b []byte, p *reply) []byte {
 	b = append(b, p.kind)
 	b = binary.LittleEndian.AppendUint64(b, p.number)
 	switch p.kind {
-	case frameReturned:
+	case frameReturned, frameLeaves:
 		return b
 	case frameLost:
 		return appendIDs(b, p.contains)
@@ -399,7 +401,7 @@ func parseReply(b []byte) (reply, error) {
 	r := reader{b: b}
 	p := reply{kind: r.u8(), number: r.u64()}
 	switch p.kind {
-	case frameReturned:
+	case frameReturned, frameLeaves:
 	case frameLost:
 		p.contains = r.ids()
 	case frameValue, frameItem:

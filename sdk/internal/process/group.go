@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -293,6 +294,7 @@ func (g *groupCalls) do(ctx context.Context, p *Process, c *groupCall) (*proto.G
 // fly makes calls until none wait.
 func (g *groupCalls) fly(p *Process) {
 	for {
+		runtime.Gosched() // those that come at once go together
 		g.mu.Lock()
 		n, size := 0, 0
 		for n < min(len(g.waiting), groupBatch) && (n == 0 || size < groupBytes) {

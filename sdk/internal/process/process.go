@@ -270,6 +270,10 @@ func (p *Process) dispatch(m *proto.ToProcess) {
 		if p.worker != nil {
 			p.worker.startActor(b.StartActor)
 		}
+	case *proto.ToProcess_LeaveActor:
+		if p.worker != nil {
+			p.worker.leaveActor(b.LeaveActor)
+		}
 	case *proto.ToProcess_LogLines:
 		if p.cfg.OnLog != nil {
 			p.cfg.OnLog(b.LogLines)

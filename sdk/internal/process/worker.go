@@ -56,6 +56,8 @@ type worker struct {
 	groups      *groups // of the actor; nil: none
 	saving      saving
 	leaving     bool // the actor begins no more calls
+	moving      bool // the actor is to go on elsewhere
+	before      int  // how many calls it begins before it leaves, if it's moving
 
 	procs procs
 	gpus  gpus
@@ -131,6 +133,9 @@ func (w *worker) serve(conn *wire.Conn) {
 		return
 	}
 	w.peers[p] = struct{}{}
+	if w.leaving && w.moving {
+		w.tellLeaving(p)
+	}
 	if w.actorID == nil {
 		w.procs.fit(p.cpus)
 		w.gpus.show(p.gpus)
@@ -235,6 +240,7 @@ func (w *worker) cancel(p *peer, number uint64) {
 		if in.peer == p && in.call.number == number {
 			w.queue = slices.Delete(w.queue, i, i+1)
 			w.replyLocked(in, &reply{kind: frameReturned, number: number})
+			w.move()
 			w.mu.Unlock()
 			_ = p.conn.Flush()
 			return
@@ -264,6 +270,7 @@ func (w *worker) forget(p *peer) {
 		}
 	}
 	w.queue, w.head = kept, 0
+	w.move()
 	for in := range w.running {
 		if in.peer == p {
 			in.abort(context.Canceled)

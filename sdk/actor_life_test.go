@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/internal/embed"
@@ -165,6 +166,22 @@ func (c *cluster) lives(ctx context.Context, t testing.TB, h gray.Handle[counter
 }
 
 // TestActorCollected: an actor that nobody can reach ends, its calls done.
+var lateSpecs = gray.Task(func(ctx context.Context, after time.Duration) (countSpec, error) {
+	select {
+	case <-time.After(after):
+	case <-ctx.Done():
+	}
+	return countSpec{Start: 5}, nil
+})
+
+// TestActorCreatedLate: an actor that was given away and is yet to be created, for longer
+// than heads wait for one that they don't know, isn't dead to who has it.
+func TestActorCreatedLate(t *testing.T) {
+	ctx := limited(shared(t).ctx, t)
+	h := counters.RemoteRef(ctx, lateSpecs.Remote(ctx, 3*time.Second))
+	get(ctx, t, adds.Remote(ctx, h))
+}
+
 func TestActorCollected(t *testing.T) {
 	c := shared(t)
 	ctx := limited(c.ctx, t)

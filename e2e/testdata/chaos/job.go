@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -78,6 +79,12 @@ type Mixer struct{}
 
 func (*Mixer) Mix(ctx context.Context, in Inputs) (Value, error) { return mix(ctx, in) }
 
+// Through is a call of an actor that was given away.
+type Through struct {
+	Mixer  gray.Handle[Mixer]
+	Inputs Inputs
+}
+
 const parts = 5
 
 var (
@@ -135,12 +142,26 @@ var (
 		return Value{N: folded(n, from)}, nil
 	}, gray.MaxRetries(-1))
 	mixers = gray.Actor(func(context.Context, gray.None) (*Mixer, error) { return &Mixer{}, nil },
-		gray.MaxRestarts(-1), gray.MaxTaskRetries(-1), gray.Spread())
+		gray.MaxRestarts(-1), gray.MaxTaskRetries(-1), gray.NumCPUs(0.1), gray.Spread())
+	// keepers are of one namespace for all jobs of this program, and outlive them.
+	keepers = mixers.Options(gray.Name("keeper"), gray.Namespace("chaos"), gray.Detached())
+	// named has it done by one of a few actors, which is made by whoever comes first.
+	named = gray.Task(func(ctx context.Context, in Inputs) (Value, error) {
+		h, err := mixers.Options(gray.Name(fmt.Sprint("mixer-", in.Vertex%3))).GetOrCreate(ctx, gray.None{})
+		if err != nil {
+			return Value{}, err
+		}
+		return gray.Get(ctx, gray.Call(ctx, h, (*Mixer).Mix, in))
+	}, gray.MaxRetries(-1))
+	// through calls an actor that another process made.
+	through = gray.Task(func(ctx context.Context, in Through) (Value, error) {
+		return gray.Get(ctx, gray.Call(ctx, in.Mixer, (*Mixer).Mix, in.Inputs))
+	}, gray.MaxRetries(-1))
 	light = gray.Actor(func(context.Context, gray.None) (*Mixer, error) { return &Mixer{}, nil }, gray.Lightweight())
-	// lightly has it done by a lightweight actor of its own; a call of those isn't retried.
+	// lightly has it done by a lightweight actor of its own; their calls aren't retried.
 	lightly = gray.Task(func(ctx context.Context, in Inputs) (Value, error) {
 		for {
-			v, err := gray.Get(ctx, gray.Call(ctx, light.Remote(ctx, gray.None{}), (*Mixer).Mix, in))
+			v, err := gray.Get(ctx, through.Remote(ctx, Through{light.Remote(ctx, gray.None{}), in}))
 			if died := (*gray.ActorDiedError)(nil); !errors.As(err, &died) {
 				return v, err
 			}
@@ -155,6 +176,7 @@ const (
 	aNested
 	aStreamed
 	aCall
+	aNamedCall
 	aLightCall
 	kinds
 )
@@ -223,12 +245,14 @@ func (g *graph) want() uint64 {
 }
 
 // run has the cluster compute it.
-func (g *graph) run(ctx context.Context, heavy []gray.Handle[Mixer]) (uint64, error) {
-	return g.runWith(ctx, heavy)
+func (g *graph) run(ctx context.Context, heavy []gray.Handle[Mixer], opts ...gray.Option) (uint64, error) {
+	from, err := gray.GetAll(ctx, g.submit(ctx, heavy, opts...))
+	return folded(g.seed, from), err
 }
 
-func (g *graph) runWith(ctx context.Context, heavy []gray.Handle[Mixer], opts ...gray.Option) (uint64, error) {
-	var before, now []gray.Ref[Value]
+// submit returns the last layer.
+func (g *graph) submit(ctx context.Context, heavy []gray.Handle[Mixer], opts ...gray.Option) (before []gray.Ref[Value]) {
+	var now []gray.Ref[Value]
 	for l, row := range g.layers {
 		now = make([]gray.Ref[Value], width)
 		for i, v := range row {
@@ -247,51 +271,140 @@ func (g *graph) runWith(ctx context.Context, heavy []gray.Handle[Mixer], opts ..
 				now[i] = streamed.Remote(ctx, in)
 			case aCall:
 				now[i] = gray.Call(ctx, heavy[i%len(heavy)], (*Mixer).Mix, in)
+			case aNamedCall:
+				now[i] = named.Remote(ctx, in)
 			case aLightCall:
 				now[i] = lightly.Remote(ctx, in)
 			}
 		}
 		before = now
 	}
-	from, err := gray.GetAll(ctx, before)
-	return folded(g.seed, from), err
+	return before
 }
 
 // runInGroup is run with the tasks in a placement group of its own.
 func (g *graph) runInGroup(ctx context.Context, heavy []gray.Handle[Mixer]) (n uint64, err error) {
-	half := gray.Bundle{gray.NumCPUs(0.5)}
-	pg, err := gray.CreateGroup(ctx, []gray.Bundle{half, half}, gray.SpreadOut)
+	pg, opts, err := newGroup(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, pg.Remove(ctx)) }()
-	return g.runWith(ctx, heavy, gray.NumCPUs(0.5), gray.InGroup(pg, gray.AnyBundle))
+	return g.run(ctx, heavy, opts...)
+}
+
+// abandon cancels what it has begun, by force, and removes the group in which it runs.
+func (g *graph) abandon(ctx context.Context, heavy []gray.Handle[Mixer]) error {
+	pg, opts, err := newGroup(ctx)
+	if err != nil {
+		return err
+	}
+	for i, r := range g.submit(ctx, heavy, opts...) {
+		if i%2 == 0 {
+			_ = gray.Cancel(ctx, r, gray.Force()) // actors' calls can't be, by force
+		}
+	}
+	return pg.Remove(ctx)
+}
+
+// newGroup returns also the options of what runs in it.
+func newGroup(ctx context.Context) (gray.PlacementGroup, []gray.Option, error) {
+	half := gray.Bundle{gray.NumCPUs(0.5)}
+	pg, err := gray.CreateGroup(ctx, []gray.Bundle{half, half}, gray.SpreadOut)
+	return pg, []gray.Option{gray.NumCPUs(0.5), gray.InGroup(pg, gray.AnyBundle)}, err
+}
+
+// Counter counts its calls, whichever process it is in.
+type Counter struct{ n uint64 }
+
+// Add returns how many there have been.
+func (c *Counter) Add(context.Context, gray.None) (uint64, error) {
+	c.n++
+	return c.n, nil
+}
+
+// Save implements gray.Saver.
+func (c *Counter) Save(context.Context) ([]byte, error) {
+	return binary.BigEndian.AppendUint64(nil, c.n), nil
+}
+
+// Restore implements gray.Saver.
+func (c *Counter) Restore(_ context.Context, state []byte) error {
+	c.n = binary.BigEndian.Uint64(state)
+	return nil
+}
+
+var counters = gray.Actor(func(context.Context, gray.None) (*Counter, error) { return &Counter{}, nil }, gray.MaxRestarts(-1))
+
+// tally is what a caller knows of a counter: a call that was answered has counted, once;
+// one that failed has counted once or not at all.
+type tally struct {
+	counter       gray.Handle[Counter]
+	calls, answer uint64
+	pending       []gray.Ref[uint64]
+}
+
+func (t *tally) begin(ctx context.Context) {
+	for range 20 {
+		t.pending = append(t.pending, gray.Call(ctx, t.counter, (*Counter).Add, gray.None{}))
+	}
+}
+
+func (t *tally) end(ctx context.Context) error {
+	for _, r := range t.pending {
+		t.calls++
+		n, err := gray.Get(ctx, r)
+		if died := (*gray.ActorDiedError)(nil); errors.As(err, &died) {
+			continue
+		}
+		if err != nil || n <= t.answer || n > t.calls {
+			return fmt.Errorf("call %d of the counter: %d after %d (%w)", t.calls, n, t.answer, err)
+		}
+		t.answer = n
+	}
+	t.pending = nil
+	return nil
 }
 
 func main() {
 	dir := flag.String("dir", ".", "where files are")
 	seed := flag.Uint64("seed", 1, "of the graphs")
+	last := flag.Bool("last", false, "end the detached actor, too")
 	flag.Parse()
 	gray.Main(func(ctx context.Context) error {
 		log, err := os.OpenFile(filepath.Join(*dir, "graphs"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
 		}
-		heavy := make([]gray.Handle[Mixer], 4)
-		for i := range heavy {
-			heavy[i] = mixers.Remote(ctx, gray.None{})
+		keeper, err := keepers.GetOrCreate(ctx, gray.None{})
+		if err != nil {
+			return err
 		}
+		heavy := []gray.Handle[Mixer]{keeper}
+		for range 3 {
+			heavy = append(heavy, mixers.Remote(ctx, gray.None{}))
+		}
+		count := tally{counter: counters.Remote(ctx, gray.None{})}
 		for round := uint64(0); ; round++ {
-			if _, err := os.Stat(filepath.Join(*dir, "go")); !errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Stat(filepath.Join(*dir, "go")); err == nil && *last {
+				return gray.Kill(ctx, keeper)
+			} else if !errors.Is(err, os.ErrNotExist) {
 				return err
 			}
 			g := newGraph(*seed + round)
-			run := g.run
-			if round%2 == 1 {
-				run = g.runInGroup
+			count.begin(ctx)
+			var n uint64
+			var err error
+			switch round % 3 {
+			case 0:
+				n, err = g.run(ctx, heavy)
+			case 1:
+				n, err = g.runInGroup(ctx, heavy)
+			case 2:
+				if err = g.abandon(ctx, heavy); err == nil {
+					n, err = g.run(ctx, heavy)
+				}
 			}
-			n, err := run(ctx, heavy)
-			if err != nil {
+			if err = errors.Join(err, count.end(ctx)); err != nil {
 				return fmt.Errorf("graph %d: %w", g.seed, err)
 			}
 			if want := g.want(); n != want {

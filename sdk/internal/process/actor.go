@@ -141,6 +141,26 @@ func (a *actorClient) awaitCreation(ctx context.Context) error {
 	}
 }
 
+// uncreated returns the line to an actor of this process's that the head has not
+// acknowledged yet; nil if it isn't one.
+func (at *actorTable) uncreated(id ids.ActorID) *actorClient {
+	if !ids.ObjectID(id).Actor() {
+		return nil
+	}
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	a := at.m[id]
+	if a == nil || a.created == nil {
+		return nil
+	}
+	select {
+	case <-a.created:
+		return nil
+	default:
+		return a
+	}
+}
+
 // awaitNamed waits for the actors of that name that this process created.
 func (at *actorTable) awaitNamed(ctx context.Context, name actorName) error {
 	var named []*actorClient
@@ -430,6 +450,15 @@ func (a *actorClient) await(ctx context.Context, request *graypb.WaitActorReques
 	}
 	info := &graypb.ActorInfo{}
 	err := a.p.HeadCall(ctx, "WaitActor", request, info)
+	if isKind(err, graypb.Error_NOT_FOUND) && a.created == nil {
+		// Perhaps its creator waits for an input, or for a leader; it publishes the handle when
+		// the head knows the actor.
+		stub := &Object{p: a.p, id: ids.ObjectID(a.id), borrowed: true}
+		if err := a.p.Wait(ctx, stub); err != nil {
+			return nil, err
+		}
+		err = a.p.HeadCall(ctx, "WaitActor", request, info)
+	}
 	if err == nil {
 		return info, nil
 	}

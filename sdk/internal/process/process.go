@@ -330,6 +330,14 @@ func (p *Process) wanted(w *proto.WantedObject) {
 		p.spawn(func() { p.lost(t, lost) })
 		return
 	}
+	if a := p.actors.uncreated(ids.ActorID(id)); a != nil {
+		p.spawn(func() {
+			if a.awaitCreation(p.ctx) == nil {
+				t.want()
+			}
+		})
+		return
+	}
 	t.want()
 }
 

@@ -102,7 +102,7 @@ func (p *Process) captured(ctx context.Context, o *TaskOptions) *TaskOptions {
 	}
 	c := &TaskOptions{
 		Name: o.Name, Function: o.Function, Resources: o.Resources, Strategy: m.childStrategy(), MaxRetries: o.MaxRetries,
-		Timeout: o.Timeout, Streaming: o.Streaming,
+		Timeout: o.Timeout, Streaming: o.Streaming, EnvVars: o.EnvVars,
 	}
 	o.captured.Store(c)
 	return c

@@ -44,6 +44,9 @@ func TestWhy(t *testing.T) {
 			t.Errorf("why %s: want %q in\n%s", name, words, out)
 		}
 	}
+	until(t, "what a task has written is found by its id", func() bool {
+		return strings.Contains(h.must("logs", "--task", id("crashed")), "these are my last words")
+	})
 	if w := decode[whyRow](t, h.must("why", "--json", id("dependent"))); w.Kind != "task" || len(w.WaitsFor) != 1 {
 		t.Errorf("%+v", w)
 	}

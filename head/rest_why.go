@@ -201,8 +201,8 @@ func (h *Head) explainTask(t *proto.TaskInfo, node *proto.NodeInfo) *api.Why {
 		died(why, t.Cause)
 	case "FINISHED":
 		why.Summary = "it has ended, and its result is there"
-	case "BACKOFF":
-		why.Summary = "it ran out of memory and waits before its next attempt"
+	case "PENDING_RETRY":
+		why.Summary = "it failed and waits before its next attempt" + attempt
 		died(why, t.Cause)
 	}
 	return why

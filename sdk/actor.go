@@ -109,6 +109,9 @@ func (c *ActorClass[A, In]) GetOrCreate(ctx context.Context, in In) (Handle[A], 
 	if c.opts.name == "" {
 		panic(fmt.Sprintf("gray: GetOrCreate at %s needs the option gray.Name", callSite()))
 	}
+	if c.opts.lightweight {
+		panic(fmt.Sprintf("gray: GetOrCreate at %s of a lightweight actor: name it and use Remote, then GetActor", callSite()))
+	}
 	p := processOf(ctx)
 	o, info, err := p.GetOrCreateActor(ctx, c.creation(ctx, p, submission(ctx, p, c.compiled, c.input, &in)))
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 // process ends all in it; Kill ends the context of what runs, and its caller is told at
 // once, but the goroutine goes on until it returns. They hold no resources. One that nobody
 // has a handle to ends once its calls have run, unless it's detached. The processes, a
-// few for each one that creates such actors, are placed as OnNode or Spread says. When
+// few for each one that creates such actors, are placed as OnNode or Spread says. Their state
+// isn't saved: they can't be Savers, nor be made by GetOrCreate. When
 // one dies, the process that created its actors has those made anew that have restarts
 // left: if it is gone, they're dead.
 func Lightweight() Option {
@@ -27,5 +28,16 @@ func (o *options) checkLightweight() {
 	}
 	for name := range o.resources {
 		panic(fmt.Sprintf("gray: a lightweight actor at %s can't have %s of its own: it shares its process with others", callSite(), name))
+	}
+	for _, wrong := range []struct {
+		option string
+		set    bool
+	}{
+		{"EnvVars", len(o.envVars) > 0}, {"MaxTaskRetries", o.maxTaskRetries != 0}, {"MaxPendingCalls", o.maxPendingCalls > 0},
+		{"ConcurrencyGroup", len(o.groups) > 0}, {"SaveEvery", o.saveEvery >= 0},
+	} {
+		if wrong.set {
+			panic(fmt.Sprintf("gray: option gray.%s at %s has no meaning for a lightweight actor", wrong.option, callSite()))
+		}
 	}
 }

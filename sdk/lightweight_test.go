@@ -354,7 +354,12 @@ var makesCells = gray.Task(func(ctx context.Context, n int) ([]gray.Handle[count
 })
 
 func TestLightweightOptions(t *testing.T) {
-	for what, opts := range map[string][]gray.Option{"CPU": {gray.NumCPUs(1)}, "disk": {gray.Resource("disk", 1)}} {
+	for what, opts := range map[string][]gray.Option{
+		"CPU": {gray.NumCPUs(1)}, "disk": {gray.Resource("disk", 1)}, "MaxTaskRetries": {gray.MaxTaskRetries(1)},
+		"MaxPendingCalls": {gray.MaxPendingCalls(1)}, "SaveEvery": {gray.SaveEvery(1)},
+		"EnvVars":          {gray.EnvVars(map[string]string{"A": "b"})},
+		"ConcurrencyGroup": {gray.ConcurrencyGroup("io", 1, (*counter).Add)},
+	} {
 		t.Run(what, func(t *testing.T) {
 			defer func() {
 				text, _ := recover().(string)
@@ -363,6 +368,25 @@ func TestLightweightOptions(t *testing.T) {
 			counters.Options(append(opts, gray.Lightweight())...)
 		})
 	}
+}
+
+// TestLightweightExit: one that ends itself takes nobody with it.
+func TestLightweightExit(t *testing.T) {
+	ctx := limited(shared(t).ctx, t)
+	class := leavers.Options(gray.Lightweight())
+	one, other := class.Remote(ctx, gray.None{}), class.Remote(ctx, gray.None{})
+	if s := get(ctx, t, gray.Call(ctx, one, (*leaver).Leave, gray.None{})); s != "bye" {
+		t.Errorf("it says %q", s)
+	}
+	e := fails[*gray.ActorDiedError](ctx, t, gray.Call(ctx, one, (*leaver).Leave, gray.None{}))
+	contains(t, e.Error(), "it ended itself (gray.Exit)")
+	get(ctx, t, gray.Call(ctx, other, (*leaver).Leave, gray.None{}))
+	defer func() {
+		text, _ := recover().(string)
+		contains(t, text, "GetOrCreate", "lightweight_test.go", "GetActor")
+	}()
+	_, _ = class.Options(gray.Name("leaver")).GetOrCreate(ctx, gray.None{})
+	t.Error("no panic")
 }
 
 // mortal leaves a file when its memory is collected.

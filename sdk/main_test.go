@@ -22,8 +22,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	gray.TakeRole() // before the programs below, which have workers, too
-	if run, ok := programs[os.Getenv(programVariable)]; ok {
+	name := os.Getenv(programVariable)
+	if os.Getenv(lateVariable) != "" {
+		name = lateDefaults
+	} else {
+		gray.TakeRole() // before the programs below, which have workers, too
+	}
+	if run, ok := programs[name]; ok {
 		run()
 		os.Exit(0)
 	}

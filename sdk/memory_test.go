@@ -2,10 +2,12 @@ package gray_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/gray-runtime/gray/internal/embed"
+	"github.com/gray-runtime/gray/internal/machine"
 	gray "github.com/gray-runtime/gray/sdk"
 )
 
@@ -27,12 +29,12 @@ var eats = gray.Task(func(ctx context.Context, a appetite) (int, error) {
 		}
 	}
 	meal := make([]byte, a.Bytes)
-	for i := range meal {
+	for i := 0; i < len(meal); i += os.Getpagesize() {
 		meal[i] = 1
 	}
 	if a.Dir != "" {
 		err := await(ctx, filepath.Join(a.Dir, "go"))
-		return int(meal[len(meal)-1]), err
+		return int(meal[0]), err
 	}
 	<-ctx.Done()
 	return int(meal[0]), ctx.Err()
@@ -41,17 +43,18 @@ var eats = gray.Task(func(ctx context.Context, a appetite) (int, error) {
 // TestOutOfMemory: tasks are killed before the memory ends, the newest first, and those
 // that may be retried are, though that spends no retry.
 func TestOutOfMemory(t *testing.T) {
-	c := ownCluster(t, embed.Options{CPUs: 2, MemoryLimit: 400 << 20})
+	// This process is the driver, and counts: with what the tests before have left of its memory.
+	c := ownCluster(t, embed.Options{CPUs: 2, MemoryLimit: 200<<20 + machine.Resident(os.Getpid())})
 	ctx, dir := limited(c.ctx, t), t.TempDir()
 
-	old := eats.Options(gray.MaxRetries(0)).Remote(ctx, appetite{Bytes: 100 << 20, Until: 1, Dir: dir})
+	old := eats.Options(gray.MaxRetries(0)).Remote(ctx, appetite{Bytes: 50 << 20, Until: 1, Dir: dir})
 	began(t, dir, 1)
-	e := fails[*gray.OutOfMemoryError](ctx, t, eats.Options(gray.MaxRetries(0)).Remote(ctx, appetite{Bytes: 500 << 20, Until: 1}))
-	contains(t, e.Error(), "was out of memory in attempt 0", "its jobs' processes use", "over the 400.0 MiB that they may", "PID", "MEMORY", "WHAT", "task ")
+	e := fails[*gray.OutOfMemoryError](ctx, t, eats.Options(gray.MaxRetries(0)).Remote(ctx, appetite{Bytes: 250 << 20, Until: 1}))
+	contains(t, e.Error(), "was out of memory in attempt 0", "its jobs' processes use", "MiB that they may", "PID", "MEMORY", "WHAT", "task ")
 	if e.Signal != "killed" || e.PID == 0 || e.Node == 0 {
 		t.Errorf("%+v", e)
 	}
-	again := eats.Options(gray.MaxRetries(1)).Remote(ctx, appetite{Bytes: 500 << 20, Until: 2})
+	again := eats.Options(gray.MaxRetries(1)).Remote(ctx, appetite{Bytes: 250 << 20, Until: 2})
 	if attempt := get(ctx, t, again); attempt != 2 {
 		t.Errorf("it had enough in attempt %d", attempt)
 	}

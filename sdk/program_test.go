@@ -47,6 +47,13 @@ var programs = map[string]func(){
 			return errors.Join(err2, err3, err4)
 		}, gray.TaskDefaults(gray.MaxRetries(0), gray.EnvVars(map[string]string{"GREETING": "all"}), gray.WorkingDir("graytest")))
 	},
+	lateDefaults: func() {
+		gray.Main(func(ctx context.Context) error {
+			failed, err := gray.Get(ctx, nestedCrash.Remote(ctx, gray.None{}))
+			fmt.Fprintln(os.Stdout, failed)
+			return err
+		}, gray.TaskDefaults(gray.MaxRetries(0), gray.EnvVars(map[string]string{lateVariable: "1"})))
+	},
 	"prints": func() {
 		gray.Main(func(ctx context.Context) error {
 			dir, err := os.MkdirTemp("", "gray")
@@ -140,8 +147,21 @@ var nestedGreeting = gray.Task(func(ctx context.Context, _ gray.None) (string, e
 	return in.Value, err
 })
 
-// TestTaskDefaults: a job's defaults hold where a task doesn't say otherwise. (The workers here
-// take their role before Main.)
+// lateDefaults is the program whose workers, which have a variable for it, take their role in
+// Main, as most do.
+const (
+	lateDefaults = "late defaults"
+	lateVariable = "LATE_ROLE"
+)
+
+// nestedCrash reports whether a task of its own isn't retried.
+var nestedCrash = gray.Task(func(ctx context.Context, _ gray.None) (bool, error) {
+	_, err := gray.Get(ctx, crashes.Remote(ctx, 1))
+	return err != nil, nil
+})
+
+// TestTaskDefaults: a job's defaults hold where a task doesn't say otherwise, in its workers, too,
+// unless they take their role before Main.
 func TestTaskDefaults(t *testing.T) {
 	cmd, out, errs := program(t, "defaults", "unix:"+shared(t).Sockets()[0])
 	if err := cmd.Run(); err != nil {
@@ -149,6 +169,13 @@ func TestTaskDefaults(t *testing.T) {
 	}
 	if out.String() != "true 1 all/all\n" {
 		t.Errorf("%q", out)
+	}
+	cmd, out, errs = program(t, lateDefaults, "unix:"+shared(t).Sockets()[0])
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, errs)
+	}
+	if out.String() != "true\n" {
+		t.Errorf("in a worker: %q", out)
 	}
 }
 

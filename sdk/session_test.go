@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -145,6 +146,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if len(pids) < 5 {
 		t.Errorf("%d processes", len(pids))
 	}
+	runtime.KeepAlive(h) // till here the actor lives
 	if err := c.close(); err != nil {
 		t.Error(err)
 	}

@@ -252,6 +252,8 @@ func (p *Process) GetOrCreateActor(ctx context.Context, c Creation) (*Object, *g
 		err = a.create(ctx, c, true)
 		close(a.created)
 		if err != nil {
+			a.die(asError(err)) // so that it keeps no inputs
+			runtime.KeepAlive(o)
 			return nil, nil, err
 		}
 		found, info, err := p.FindActor(ctx, name.namespace, name.name)

@@ -317,7 +317,7 @@ func (a *actorClient) broken() (again bool, err error) {
 		}
 		t.attemptLost(a.node)
 		if t.mayRetry() && info.GetState() != graypb.ActorInfo_DEAD && a.dead == nil {
-			t.attempt++
+			t.next(false)
 			retried = append(retried, t)
 		} else {
 			failed = append(failed, t)

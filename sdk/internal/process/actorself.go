@@ -160,6 +160,10 @@ func ExitActor(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if in.light != nil {
+		in.w.host.Load().exit(in.light)
+		return nil
+	}
 	in.w.mu.Lock()
 	defer in.w.mu.Unlock()
 	in.w.moving = false // it's over for good
@@ -189,6 +193,9 @@ func Checkpoint(ctx context.Context) error {
 	in, err := callOfActor(ctx)
 	if err != nil {
 		return err
+	}
+	if in.light != nil {
+		return errors.New("a lightweight actor's state isn't saved")
 	}
 	if in.w.saving.save == nil {
 		return errors.New("the actor's type has no methods Save and Restore")

@@ -50,7 +50,7 @@ func (p *Process) cancelChildren(parent uint64) {
 			}
 		}
 	}
-	held := func(t *Task, _ heldFor) {
+	held := func(t *Task, _ heldTask) {
 		if t.parent == parent && t.actor == nil {
 			children = append(children, t.obj)
 		}

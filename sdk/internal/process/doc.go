@@ -16,7 +16,8 @@
 //     until the replies to its calls.
 //  5. Who submits waits, outside of every lock, while too much isn't done; what ends tasks never does.
 //
-// Lock order: the tables of actors and of hosts, then class or actor, then object; host, then
+// Lock order: the tables of actors and of hosts, then class or actor, then the held tasks, then
+// object; host, then
 // worker; wire.Conn's own lock is innermost.
 // Nothing is called back with a lock held.
 package process

@@ -55,6 +55,7 @@ type lightActor struct {
 	inLine      bool
 	known       bool // to the head
 	released    bool // nobody has a handle
+	leaving     bool // it begins no more calls
 }
 
 type lightState byte
@@ -378,6 +379,13 @@ func (h *host) tellHead(id lightID, reason string, then func()) {
 			then()
 		}
 	})
+}
+
+// exit ends an actor once its running calls have returned.
+func (h *host) exit(a *lightActor) {
+	h.mu.Lock()
+	a.leaving = true
+	h.mu.Unlock()
 }
 
 // release lets an actor go once its calls have run.

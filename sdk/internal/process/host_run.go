@@ -37,7 +37,7 @@ func (x *executors) init(h *host) {
 // ready reports whether the first call in the mailbox may run.
 func (a *lightActor) ready() bool {
 	switch {
-	case a.first == nil:
+	case a.first == nil || a.leaving:
 		return false
 	case a.state == lightMaking:
 		return a.running == 0 && a.first.started != nil
@@ -151,6 +151,10 @@ func (h *host) finished(in *Invocation) {
 	a := in.light
 	a.running--
 	switch {
+	case a.leaving:
+		if a.running == 0 {
+			h.end(a, h.death(a.id, "it ended itself (gray.Exit)"))
+		}
 	case in.started != nil && a.state == lightMaking && in.peer != nil && in.panicked == "" && a.instance == nil:
 		a.state = lightReserved // its inputs are lost, and will be had again
 	case in.panicked != "" && in.started == nil:

@@ -106,6 +106,29 @@ func (m *manualHost) finish(i int, badly bool) {
 	m.mu.Unlock()
 }
 
+// TestHostExit: an actor that ends itself begins no more calls, and those that run end first.
+func TestHostExit(t *testing.T) {
+	m := newManualHost(t)
+	id := lightID{m.peers[0].owner, 1}
+	m.order(m.peers[0], order{what: orderMake, actor: id, calls: 2}, nil)
+	m.begin()
+	m.finish(0, false)
+	for range 3 {
+		m.order(m.peers[0], order{what: orderCall, actor: id}, nil)
+	}
+	m.begin()
+	m.begin()
+	m.exit(m.running[0].light)
+	m.finish(0, false)
+	if a := m.actors[id]; a.dead != nil || m.begin() {
+		t.Error("it's over while a call runs, or another has begun")
+	}
+	m.finish(0, false)
+	if a := m.actors[id]; a.dead == nil || a.first != nil {
+		t.Errorf("it isn't over: %+v", a)
+	}
+}
+
 func (m *manualHost) check() {
 	m.t.Helper()
 	waiting, busy := 0, 0

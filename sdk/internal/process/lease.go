@@ -238,7 +238,7 @@ func (c *class) roomiest() *lease {
 
 func (l *lease) room() bool {
 	return l.conn != nil && !l.ended && !l.draining && !l.stalled && l.gone == nil &&
-		(l.inflight.len() == 0 || l.load < pipelineTime && l.inflight.len() < pipelineTasks)
+		(l.inflight.len() == 0 || l.load < pipelineTime && l.inflight.len() < pipelineTasks && !l.class.spreads())
 }
 
 // push appends t to what will be written. Called with class.mu held.
@@ -274,9 +274,9 @@ func (c *class) refill(l *lease) (pushed bool) {
 // announce tells the node how many more leases would be of use, when that has
 // changed enough. Called with mu held.
 func (c *class) announce() {
-	want := 0
-	if n := c.backlog(); n > 0 {
-		want = min(int(c.load/pipelineTime)+1, n, maxDemand)
+	want := c.want()
+	if c.spreads() && c.announced > 0 && want > c.announced {
+		return // a grant may be on its way: with one too many, two tasks may come to one node
 	}
 	if want == c.announced || want > c.announced && c.announced > 0 && want < 2*c.announced || want < c.announced && want > c.announced/2 {
 		return
@@ -288,6 +288,24 @@ func (c *class) announce() {
 		Environment: c.env,
 	}}})
 }
+
+// want is how many more leases would be of use.
+func (c *class) want() int {
+	n := c.backlog()
+	if !c.spreads() {
+		return min(int(c.load/pipelineTime)+1, n, maxDemand)
+	}
+	for _, l := range c.leases {
+		if l.conn == nil {
+			n-- // it will take one
+		}
+	}
+	return min(max(n, 0), maxDemand)
+}
+
+// spreads reports whether tasks are to run on different nodes rather than soon: no lease
+// takes a second one.
+func (c *class) spreads() bool { return c.strategy.GetKind() == proto.Strategy_SPREAD }
 
 // granted takes a lease from the node and connects to its worker.
 func (lt *leaseTable) granted(g *proto.LeaseGrant) {

@@ -126,6 +126,31 @@ func TestFilling(t *testing.T) {
 	}
 }
 
+// TestSpreadFilling: tasks that are to be spread don't share a lease, and no more leases are
+// asked for than they can use, whichever grants are on their way.
+func TestSpreadFilling(t *testing.T) {
+	p := testProcess(t)
+	o := &TaskOptions{Name: "f", Strategy: &proto.Strategy{Kind: proto.Strategy_SPREAD}}
+	o.mean.Store(int64(time.Microsecond))
+	submitMany(p, o, 3)
+	c := p.leases.classOf(o)
+	if c.announced != 1 {
+		t.Errorf("%d leases are asked for while the first may be on its way", c.announced)
+	}
+	c.mu.Lock()
+	granted := &lease{id: 1, class: c}
+	c.announced, c.leases = 0, append(c.leases, granted) // its connection is being made
+	c.announce()
+	if c.announced != 2 {
+		t.Errorf("%d leases are asked for beside one", c.announced)
+	}
+	c.leases = nil
+	c.mu.Unlock()
+	if n := lend(t, c, 2).inflight.len(); n != 1 {
+		t.Errorf("%d tasks in one lease", n)
+	}
+}
+
 // TestHandedBack: tasks handed back go to the front of the line, in their order, and
 // their lease gets no more until its long task is done.
 func TestHandedBack(t *testing.T) {

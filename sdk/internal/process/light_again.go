@@ -75,7 +75,7 @@ func (a *actorClient) remake() {
 		a.p.counts.submitted.Add(1)
 		orders = append(orders, &Task{
 			obj: a.p.newObject(), opts: r.opts, arg: r.arg, deps: slices.Clone(r.deps), direct: r.direct,
-			actor: a, light: stub(number), order: orderMake, attempt: uint16(min(r.spent, math.MaxUint16)), known: g.known[number],
+			actor: a, light: stub(number), order: orderMake, tries: tries{attempt: uint16(min(r.spent, math.MaxUint16))}, known: g.known[number],
 		})
 	}
 	for number := range g.known {

@@ -23,11 +23,11 @@ type lineage struct {
 	site   uintptr       // that submitted the task
 	kept   *atomic.Int64 // bytes, as the process's lineages count them; nil if they don't
 
-	mu      sync.Mutex
-	arg     []byte
-	deps    []past
-	why     string // the task can't be run again
-	attempt uint16 // of the latest run, unless of a stream
+	mu    sync.Mutex
+	arg   []byte
+	deps  []past
+	why   string // the task can't be run again
+	tries        // of the latest run, unless of a stream
 
 	// Of a stream.
 	base  uint64                 // its number, after which its items are numbered
@@ -38,8 +38,8 @@ type lineage struct {
 
 // storedItem is a stored item of a stream, which may be gone.
 type storedItem struct {
-	weak    weak.Pointer[Object]
-	attempt uint16 // of the run that made it, or is to
+	weak  weak.Pointer[Object]
+	tries // of the run that made it, or is to
 }
 
 // past is an input of a task that has ended.
@@ -63,12 +63,12 @@ const (
 func (p *Process) made(t *Task) *lineage {
 	if l := t.lineage.Load(); l != nil { // this was a further run, or a further item
 		l.mu.Lock()
-		l.attempt = max(l.attempt, t.attempt)
+		l.tries = l.latest(t.tries)
 		l.mu.Unlock()
 		return l
 	}
 	t.opts.sites.stores.Store(true)
-	l := &lineage{opts: t.opts, site: t.site, attempt: t.attempt, base: t.obj.id.Number}
+	l := &lineage{opts: t.opts, site: t.site, tries: t.tries, base: t.obj.id.Number}
 	switch {
 	case t.actor != nil:
 		l.why = fmt.Sprintf("it was made by a call of actor %s (%s)", t.actor.id, t.opts.Name)
@@ -112,24 +112,24 @@ func pastOf(o *Object, depth int, n *int64) past {
 }
 
 // spend takes one more attempt to make an object, or says why there is none.
-func (l *lineage) spend(id ids.ObjectID) (attempt uint16, why string) {
+func (l *lineage) spend(id ids.ObjectID) (n tries, why string) {
 	if l == nil {
-		return 0, "it was made by gray.Put, or as a task's input"
+		return n, "it was made by gray.Put, or as a task's input"
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.why != "" {
-		return 0, l.why
+		return n, l.why
 	}
-	spent := &l.attempt
+	run := &l.tries
 	if l.opts.Streaming {
-		spent = &l.item(id).attempt
+		run = &l.item(id).tries
 	}
-	if limit := l.opts.MaxRetries; limit >= 0 && int(*spent) >= limit {
-		return 0, fmt.Sprintf("its task %s has no retries left (%d of %d)", l.opts.Name, *spent, limit)
+	if limit := l.opts.MaxRetries; limit >= 0 && run.spent() >= limit {
+		return n, fmt.Sprintf("its task %s has no retries left (%d of %d)", l.opts.Name, run.spent(), limit)
 	}
-	*spent++
-	return *spent, ""
+	run.next(false)
+	return *run, ""
 }
 
 // item returns what is known of a stream's item. Called with mu held.
@@ -137,7 +137,7 @@ func (l *lineage) item(id ids.ObjectID) *storedItem {
 	place := id.Number - l.base
 	i := l.items[place]
 	if i == nil {
-		i = &storedItem{attempt: l.attempt}
+		i = &storedItem{tries: l.tries}
 		if l.items == nil {
 			l.items = map[uint64]*storedItem{}
 		}
@@ -147,14 +147,14 @@ func (l *lineage) item(id ids.ObjectID) *storedItem {
 }
 
 // rerun makes a task of l that completes o, or says why it can't. The caller submits it.
-func (p *Process) rerun(l *lineage, attempt uint16, o *Object) (t *Task, why string) {
+func (p *Process) rerun(l *lineage, run tries, o *Object) (t *Task, why string) {
 	l.mu.Lock()
 	arg, deps, why := l.arg, l.deps, l.why
 	l.mu.Unlock()
 	if why != "" {
 		return nil, why
 	}
-	t = &Task{obj: o, opts: l.opts, arg: arg, direct: l.direct, attempt: attempt}
+	t = &Task{obj: o, opts: l.opts, arg: arg, direct: l.direct, tries: run}
 	t.lineage.Store(l)
 	t.deps = make([]input, len(deps))
 	for i := range deps {
@@ -174,7 +174,7 @@ func (p *Process) recover(o *Object, lost *content) {
 		return // somebody was faster
 	}
 	l := o.tracing().made()
-	attempt, why := l.spend(o.id)
+	run, why := l.spend(o.id)
 	if why != "" {
 		o.complete(&content{err: lostError(o.id, lost.nodes, why)})
 		return
@@ -183,7 +183,7 @@ func (p *Process) recover(o *Object, lost *content) {
 		p.recoverItem(l, o, lost.nodes)
 		return
 	}
-	t, why := p.rerun(l, attempt, o)
+	t, why := p.rerun(l, run, o)
 	if why != "" {
 		o.complete(&content{err: lostError(o.id, lost.nodes, why)})
 		return
@@ -357,28 +357,28 @@ type lostItem struct {
 // rebuildItems submits a task that makes a stream's lost items again.
 func (p *Process) rebuildItems(l *lineage) {
 	r := newRebuild(l.base)
-	var attempt uint16
+	var run tries
 	l.mu.Lock()
 	lost := l.lost
 	l.lost = nil
 	for _, i := range lost {
 		r.items[i.o.id.Number-l.base] = i.o
-		attempt = max(attempt, l.item(i.o.id).attempt)
+		run = run.latest(l.item(i.o.id).tries)
 	}
 	for place, i := range l.items {
 		o := i.weak.Value()
-		if o == nil || l.opts.MaxRetries >= 0 && int(i.attempt) >= l.opts.MaxRetries {
+		if o == nil || l.opts.MaxRetries >= 0 && i.spent() >= l.opts.MaxRetries {
 			continue
 		}
 		if c := o.peek(); c != nil && c.stored && p.allDead(c.nodes) && o.takeBack(c) {
-			i.attempt++
-			attempt = max(attempt, i.attempt)
+			i.next(false)
+			run = run.latest(i.tries)
 			r.items[place] = o
 		}
 	}
 	l.mu.Unlock()
 	last := p.next.Add(streamNumbers)
-	t, why := p.rerun(l, attempt, &Object{p: p, id: p.numbered(last - streamNumbers + 1)})
+	t, why := p.rerun(l, run, &Object{p: p, id: p.numbered(last - streamNumbers + 1)})
 	if why != "" {
 		for _, o := range r.items {
 			o.complete(&content{err: lostError(o.id, nil, why)})
@@ -431,7 +431,7 @@ func (r *rebuild) finish(t *Task, c *content) {
 }
 
 // addItem notes an item of a stream that a run has stored.
-func (l *lineage) addItem(o *Object, attempt uint16) {
+func (l *lineage) addItem(o *Object, run tries) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.items) >= l.prune {
@@ -443,5 +443,5 @@ func (l *lineage) addItem(o *Object, attempt uint16) {
 		l.prune = max(2*len(l.items), 2*streamWindow)
 	}
 	i := l.item(o.id)
-	i.weak, i.attempt = weak.Make(o), max(i.attempt, attempt)
+	i.weak, i.tries = weak.Make(o), i.latest(run)
 }

@@ -147,7 +147,10 @@ func (p *Process) settle(conn *wire.Conn, o *outcome) {
 		if err := proto.Unmarshal(r.value, e); err != nil {
 			e = &graypb.Error{Message: fmt.Sprintf("the worker's error can't be read: %v", err)}
 		}
-		if e.Retry && p.retryLater(t) {
+		if t.actor == nil {
+			e.Function = t.opts.Name // which the worker doesn't know: gray.Name gives it
+		}
+		if e.Retry && p.retryLater(t, e) {
 			return
 		}
 		p.finish(t, &content{err: e})
@@ -316,14 +319,10 @@ func (l *lease) bury() {
 		case removed:
 			failed = append(failed, t)
 		case starves && t.opts.MaxRetries != 0:
-			t.spendAttempt()
-			t.spared++
+			t.next(true)
 			starved = append(starved, t)
 		case t.mayRetry() || t.opts.MaxRetries != 0 && c.p.leases.leaves(l.node):
-			t.spendAttempt()
-			if c.p.leases.leaves(l.node) {
-				t.spared++
-			}
+			t.next(c.p.leases.leaves(l.node))
 			again = append(again, t)
 		default:
 			failed = append(failed, t)
@@ -341,7 +340,7 @@ func (l *lease) bury() {
 	c.announced = 0
 	c.announce()
 	for _, t := range starved {
-		c.p.rest(t, t.attempt, t.spared, l.gone.GetError())
+		c.p.held.rest(c.p, t, afterStarving.before(t.spared), l.gone.GetError())
 	}
 	c.mu.Unlock()
 	c.p.leases.mu.Lock()

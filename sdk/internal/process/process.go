@@ -66,7 +66,6 @@ type Process struct {
 	worker  *worker // nil in a driver
 	counts  taskCounts
 	failed  failures
-	resting sync.Map // number → resting: tasks that wait before they're run again
 
 	ready               readyGroups
 	creations, removals groupCalls
@@ -226,6 +225,7 @@ func (p *Process) Close() error {
 func (p *Process) end(cause error) {
 	p.cancel(cause)
 	p.node.close(cause)
+	p.held.close()
 	p.leases.close()
 	p.actors.close()
 	if p.worker != nil {

@@ -57,9 +57,9 @@ func (p *Process) eachTask(visit func(t *Task, state string, l *lease)) {
 		each(&c.queue, "PENDING_NODE_ASSIGNMENT", nil)
 		c.mu.Unlock()
 	}
-	p.held.each(func(t *Task, why heldFor) {
+	p.held.each(func(t *Task, as heldTask) {
 		if t.actor == nil { // calls keep their places in their actors' queues
-			visit(t, string(why), nil)
+			visit(t, string(as.why), nil)
 		}
 	})
 	p.actors.mu.Lock()

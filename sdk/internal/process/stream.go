@@ -101,7 +101,7 @@ func (p *Process) deliverItem(t *Task, place uint64, item *Object, c *content) {
 	var l *lineage
 	if c.stored {
 		l = p.made(t)
-		l.addItem(item, t.attempt)
+		l.addItem(item, t.tries)
 	}
 	if !item.completeMade(c, l) {
 		p.freeUnless(item, c)

@@ -54,12 +54,11 @@ type Task struct {
 	strayed atomic.Pointer[[]stray]
 
 	// Guarded by the class's or actor's lock.
-	lease     *lease
-	class     *class // since it was enqueued, of a task
-	estimate  uint32 // ns, as added to the lease's load
-	weight    uint32 // bytes, as the pacer counts it; constant
-	attempt   uint16
-	spared    uint16 // of the attempts, those that don't count against MaxRetries
+	lease    *lease
+	class    *class // since it was enqueued, of a task
+	estimate uint32 // ns, as added to the lease's load
+	weight   uint32 // bytes, as the pacer counts it; constant
+	tries
 	cancelled bool
 	queued    bool // in its class's queue
 	direct    bool // the argument is deps[0]'s value; constant
@@ -144,7 +143,7 @@ func (p *Process) awaitInputs(t *Task) {
 	}
 	if t.waiting.Load() > 1 {
 		t.held = true // until it's ready, which isn't before the next line
-		p.held.add(t, heldForInputs)
+		p.held.add(t, heldTask{why: heldForInputs})
 	}
 	t.ready(nil)
 }
@@ -215,7 +214,9 @@ func (p *Process) finish(t *Task, c *content) {
 	count := &p.counts.finished
 	if c.err != nil {
 		count = &p.counts.failed
-		p.failed.add(t, c.err)
+		if t.obj.peek() == nil { // else what came of it is known: it was cancelled, say
+			p.failed.add(t, c.err)
+		}
 	}
 	count.Add(1) // before anyone who waits is told
 	switch {
@@ -252,7 +253,7 @@ func (p *Process) Cancel(o *Object, force bool) error {
 	}
 	if force && t.actor != nil {
 		return fmt.Errorf("cancel %s by force: it is a call of actor %s, whose process isn't the call's alone; gray.Kill ends an actor",
-			t.opts.Name, t.actor.id)
+			t.opts.Name, t.calls())
 	}
 	e := &proto.Error{Kind: proto.Error_CANCELLED, Message: "the task was cancelled", Function: t.opts.Name, Task: t.obj.id.String()}
 	if t.actor != nil {
@@ -260,6 +261,7 @@ func (p *Process) Cancel(o *Object, force bool) error {
 	} else {
 		p.leases.classOf(t.opts).cancel(t, force)
 	}
+	p.held.remove(t)
 	p.finish(t, &content{err: e})
 	if t.actor != nil {
 		t.actor.dispatchable(t) // the calls behind it need not wait for its inputs
@@ -267,10 +269,18 @@ func (p *Process) Cancel(o *Object, force bool) error {
 	return nil
 }
 
+// calls returns the actor that a call is of.
+func (t *Task) calls() ids.ActorID {
+	if t.light != nil {
+		return ids.ActorID(t.light.id)
+	}
+	return t.actor.id
+}
+
 // mayRetry reports whether t may be run once more.
 func (t *Task) mayRetry() bool {
 	most := t.maxRetries()
-	return most < 0 || int(t.attempt)-int(t.spared) < most
+	return most < 0 || t.spent() < most
 }
 
 // maxRetries of a call is its actor's. Called with the class's or actor's lock held.

@@ -63,11 +63,6 @@ func (p *Process) explainTask(id string) *proto.TaskList {
 		return list
 	}
 	info := p.findTask(o)
-	if v, ok := p.resting.Load(o.Number); ok && info == nil {
-		r := v.(resting)
-		info = r.t.describe("BACKOFF")
-		info.Cause, info.Attempt = r.cause, r.attempt
-	}
 	if info == nil {
 		info = p.failed.get(o.Number)
 	}
@@ -94,10 +89,7 @@ func (t *Task) describeAt(state string, l *lease) *proto.TaskInfo {
 		info.Node, info.Worker, info.Pid = uint32(l.node), l.process.Number, l.pid
 	}
 	if t.actor != nil {
-		info.Actor = t.actor.id.String()
-	}
-	if t.light != nil {
-		info.Actor = t.light.id.String()
+		info.Actor = t.calls().String()
 	}
 	return info
 }
@@ -111,6 +103,11 @@ func (p *Process) findTask(id ids.ObjectID) *proto.TaskInfo {
 			if state == string(heldForInputs) {
 				t.explainInputs(found)
 			}
+		}
+	})
+	p.held.each(func(t *Task, as heldTask) {
+		if t.obj.id == id && as.cause != nil && found != nil {
+			found.Cause = as.cause
 		}
 	})
 	return found

@@ -1,7 +1,8 @@
 // Command bench measures gray on this machine, one JSON line a metric, and, on
 // request, a peer in the same run, with the ratios.
 //
-//	go run ./bench [-quick] [-sections tasks,actors,lives,lightweight,scale,tasklife,groups,cold,submit,commits,failover,nodekill,records,objects,transfer,spill]
+//	go run ./bench [-quick] [-sections NAME,NAME,…]      # all but links, unless some are named
+//	go run ./bench -sections lives,lightweight,tasklife,groups,nodekill   # actors, tasks and groups, and their ends
 //	go run ./bench -sections commits,failover,nodekill,records    # the heads, in about ten minutes
 //	go run ./bench -sections objects,transfer,spill      # the object store
 //	go run ./bench -sections links                       # between network namespaces: needs root
@@ -88,7 +89,13 @@ func main() {
 		}
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
-	chosen := flag.String("sections", "tasks,actors,lives,lightweight,scale,tasklife,groups,cold,submit,commits,failover,nodekill,records,objects,transfer,spill", "what to measure")
+	var names []string
+	for _, x := range sections {
+		if x.name != "links" { // it needs root
+			names = append(names, x.name)
+		}
+	}
+	chosen := flag.String("sections", strings.Join(names, ","), "what to measure")
 	ray := flag.String("ray", "", "Python of an environment that has Ray: measure it, too")
 	script := flag.String("ray-script", "../shared/peers/ray_bench.py", "the script that measures Ray")
 	flag.Parse()

@@ -13,7 +13,10 @@ import (
 
 // newList is the lists by the names that Ray's users know.
 func newList(t *terminal) *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "Show what is in the cluster, by kind", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{
+		Use: "list", Short: "Show what is in the cluster, by kind", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(newGroups(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newJobs(t))
 	return c
 }

@@ -66,11 +66,11 @@ func TestThere(t *testing.T) {
 	}
 	for name, content := range files {
 		got, err := os.ReadFile(filepath.Join(out, name))
-		switch {
-		case name == "here":
+		switch name {
+		case "here":
 			got, err = os.ReadFile(filepath.Join(out, "here/b"))
 			content = files["sub/deep/b"]
-		case name == "sub/up":
+		case "sub/up":
 			content = files["a"]
 		}
 		if err != nil || string(got) != content {

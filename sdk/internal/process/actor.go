@@ -179,18 +179,6 @@ func (at *actorTable) awaitNamed(ctx context.Context, name actorName) error {
 	return nil
 }
 
-func (at *actorTable) close() {
-	at.mu.Lock()
-	defer at.mu.Unlock()
-	for _, a := range at.m {
-		a.mu.Lock()
-		if a.conn != nil {
-			a.conn.Close()
-		}
-		a.mu.Unlock()
-	}
-}
-
 // Creation is what CreateActor needs. Spec lacks id and payload.
 type Creation struct {
 	Spec       *graypb.ActorSpec

@@ -197,7 +197,9 @@ func (a *actorClient) serve() (again bool, err error) {
 			}
 		}
 	})
+	unhook := context.AfterFunc(a.p.ctx, func() { conn.Close() }) // a detached actor's end wouldn't close it
 	a.read(conn)
+	unhook()
 	close(stop)
 	conn.Close()
 	return a.broken()

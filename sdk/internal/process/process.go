@@ -227,7 +227,6 @@ func (p *Process) end(cause error) {
 	p.node.close(cause)
 	p.held.close()
 	p.leases.close()
-	p.actors.close()
 	if p.worker != nil {
 		p.worker.close()
 	}

@@ -118,7 +118,7 @@ func TestNodesDiskFull(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	disk := filepath.Join(h.dir, ".gray", "data", "node")
-	smallDisk(t, h, disk, "64m")
+	smallDisk(t, h, disk, "80m")
 	h.startHead()
 	h.must("submit", "examples/hello/job.go")
 	x := h.newHeld()

@@ -50,7 +50,7 @@ func TestWhy(t *testing.T) {
 	if w := decode[whyRow](t, h.must("why", "--json", id("dependent"))); w.Kind != "task" || len(w.WaitsFor) != 1 {
 		t.Errorf("%+v", w)
 	}
-	h.fails(1, []string{"no task, actor or job", "nonsense"}, "why", "nonsense")
+	h.fails(1, []string{"no task, actor, placement group or job", "nonsense"}, "why", "nonsense")
 	h.fails(2, []string{"why what?"}, "why")
 	until(t, "status shows what waits, and why", func() bool {
 		return holds(h.must("status"), []string{"CPU busy: wants 2, 0 free of 2", "lacks unicorn", "actor beast"})

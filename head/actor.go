@@ -56,24 +56,40 @@ func (l *leader) settlePlace(id string, node uint32) {
 
 // FindActor describes an actor, by its id or by its name.
 func (c *controlService) FindActor(ctx context.Context, r *proto.FindActorRequest) (*proto.ActorInfo, error) {
-	if err := c.h.leading(ctx); err != nil {
+	a, err := find(ctx, c.h, r, (*fsm.State).Actor, (*fsm.State).NamedActor, unknownActor, "actor")
+	if err != nil {
 		return nil, err
 	}
-	var a *fsm.Actor
-	c.h.replica.read(func(s *fsm.State) {
-		if len(r.Id) > 0 {
-			a = s.Actor(string(r.Id))
+	return c.h.leader.describe(a), nil
+}
+
+// find reads what a request names: by its id if that is given, else by its name.
+func find[T any](
+	ctx context.Context, h *Head, r interface {
+		GetId() []byte
+		GetNamespace() string
+		GetName() string
+	},
+	byID func(*fsm.State, string) *T, byName func(s *fsm.State, namespace, name string) *T, unknown func(id []byte) error, kind string,
+) (*T, error) {
+	if err := h.leading(ctx); err != nil {
+		return nil, err
+	}
+	var found *T
+	h.replica.read(func(s *fsm.State) {
+		if len(r.GetId()) > 0 {
+			found = byID(s, string(r.GetId()))
 		} else {
-			a = s.NamedActor(r.Namespace, r.Name)
+			found = byName(s, r.GetNamespace(), r.GetName())
 		}
 	})
 	switch {
-	case a != nil:
-		return c.h.leader.describe(a), nil
-	case len(r.Id) > 0:
-		return nil, unknownActor(r.Id)
+	case found != nil:
+		return found, nil
+	case len(r.GetId()) > 0:
+		return nil, unknown(r.GetId())
 	}
-	return nil, problem(proto.Error_NOT_FOUND, "no actor is named %q in namespace %q", r.Name, r.Namespace)
+	return nil, problem(proto.Error_NOT_FOUND, "no %s is named %q in namespace %q", kind, r.GetName(), r.GetNamespace())
 }
 
 func unknownActor(id []byte) error {

@@ -144,24 +144,11 @@ func (c *controlService) awaitGroup(
 
 // FindGroup describes a group, by its id or by its name.
 func (c *controlService) FindGroup(ctx context.Context, r *proto.FindGroupRequest) (*proto.GroupInfo, error) {
-	if err := c.h.leading(ctx); err != nil {
+	g, err := find(ctx, c.h, r, (*fsm.State).Group, (*fsm.State).NamedGroup, unknownGroup, "placement group")
+	if err != nil {
 		return nil, err
 	}
-	var g *fsm.Group
-	c.h.replica.read(func(s *fsm.State) {
-		if len(r.Id) > 0 {
-			g = s.Group(string(r.Id))
-		} else {
-			g = s.NamedGroup(r.Namespace, r.Name)
-		}
-	})
-	switch {
-	case g != nil:
-		return c.h.leader.describeGroup(g), nil
-	case len(r.Id) > 0:
-		return nil, unknownGroup(r.Id)
-	}
-	return nil, problem(proto.Error_NOT_FOUND, "no placement group is named %q in namespace %q", r.Name, r.Namespace)
+	return c.h.leader.describeGroup(g), nil
 }
 
 func unknownGroup(id []byte) error {

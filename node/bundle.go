@@ -270,24 +270,22 @@ func (n *Node) reserveWaitingLocked() {
 // takeLocked holds resources for a task: of the node, or of a bundle if the
 // strategy names a group.
 func (n *Node) takeLocked(job ids.JobID, res account.Amounts, s *proto.Strategy) (account.HoldID, bool) {
-	if len(s.GetGroup()) == 0 {
-		return n.ledger.Take(job, res)
-	}
-	for l := range n.bundlesOfLocked(s) {
-		if hold, ok := l.Take(job, res); ok {
-			return hold, true
-		}
-	}
-	return 0, false
+	return n.takeByLocked((*account.Ledger).Take, job, res, s)
 }
 
 // takeForLifeLocked does that for an actor.
 func (n *Node) takeForLifeLocked(job ids.JobID, res account.Amounts, s *proto.Strategy) (account.HoldID, bool) {
+	return n.takeByLocked((*account.Ledger).TakeForLife, job, res, s)
+}
+
+func (n *Node) takeByLocked(
+	take func(*account.Ledger, ids.JobID, account.Amounts) (account.HoldID, bool), job ids.JobID, res account.Amounts, s *proto.Strategy,
+) (account.HoldID, bool) {
 	if len(s.GetGroup()) == 0 {
-		return n.ledger.TakeForLife(job, res)
+		return take(n.ledger, job, res)
 	}
 	for l := range n.bundlesOfLocked(s) {
-		if hold, ok := l.TakeForLife(job, res); ok {
+		if hold, ok := take(l, job, res); ok {
 			return hold, true
 		}
 	}

@@ -106,16 +106,6 @@ func GetGroup(ctx context.Context, name string, opts ...Option) (PlacementGroup,
 	return groupOf(info)
 }
 
-// CurrentGroup returns the placement group that the task or actor of ctx runs in; false
-// if it runs in none. Its Name is empty.
-func CurrentGroup(ctx context.Context) (PlacementGroup, bool) {
-	id, _, ok := processOf(ctx).GroupOf(ctx)
-	if !ok {
-		return PlacementGroup{}, false
-	}
-	return PlacementGroup{ID: id.String()}, true
-}
-
 func (g PlacementGroup) id() (ids.GroupID, error) {
 	id, err := ids.ParseObjectID(g.ID)
 	if err != nil {

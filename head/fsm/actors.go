@@ -16,12 +16,8 @@ func (s *State) createActor(c *CreateActor) *Result {
 	if s.actors[id] != nil {
 		return nil // the same request, again
 	}
-	j := s.jobs[spec.Job]
-	switch {
-	case j == nil:
-		return notFound("job %s doesn't exist", ids.JobID(spec.Job))
-	case j.Over():
-		return fail(proto.Error_JOB_ENDED, "job %s has ended", ids.JobID(spec.Job))
+	if bad := s.checkRuns(spec.Job); bad != nil {
+		return bad
 	}
 	if bad := s.checkGroupOf(spec); bad != nil {
 		return bad
@@ -54,6 +50,18 @@ func (s *State) createActor(c *CreateActor) *Result {
 		s.emit(Event{Kind: ActorPlaced, Actor: id, Node: c.Node, Incarnation: 1})
 	} else {
 		s.emit(Event{Kind: ActorWaits, Actor: id})
+	}
+	return nil
+}
+
+// checkRuns says what's wrong with a job that is to have something new, if it isn't there or over.
+func (s *State) checkRuns(job uint32) *Result {
+	j := s.jobs[job]
+	switch {
+	case j == nil:
+		return notFound("job %s doesn't exist", ids.JobID(job))
+	case j.Over():
+		return fail(proto.Error_JOB_ENDED, "job %s has ended", ids.JobID(job))
 	}
 	return nil
 }

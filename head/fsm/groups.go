@@ -72,12 +72,8 @@ func (s *State) createGroup(c *CreateGroup) *Result {
 	if s.groups[id] != nil {
 		return nil // the same request, again
 	}
-	j := s.jobs[spec.Job]
-	switch {
-	case j == nil:
-		return notFound("job %s doesn't exist", ids.JobID(spec.Job))
-	case j.Over():
-		return fail(proto.Error_JOB_ENDED, "job %s has ended", ids.JobID(spec.Job))
+	if bad := s.checkRuns(spec.Job); bad != nil {
+		return bad
 	}
 	if h := s.NamedGroup(spec.Namespace, spec.Name); h != nil {
 		return exists("%s exists in namespace %q: it is %s of job %s", h.Text(), spec.Namespace, actorText(string(h.Spec.Id)), ids.JobID(h.Spec.Job))

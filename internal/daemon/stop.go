@@ -6,6 +6,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/gray-runtime/gray/internal/pause"
 )
 
 // grace is how long a daemon, and then its jobs' processes, may take to end.
@@ -79,14 +81,14 @@ func stopBatch(ctx context.Context, batch []Info, force bool, progress func(stri
 // child can't be waited for.
 func awaitDead(ctx context.Context, batch []Info, limit time.Duration) (left []Info) {
 	deadline := time.Now().Add(limit)
-	for pause := time.Millisecond; ; pause = min(2*pause, 20*time.Millisecond) {
+	for rest := time.Millisecond; ; rest = min(2*rest, 20*time.Millisecond) {
 		left = nil
 		for _, info := range batch {
 			if !isDead(info.Dir) {
 				left = append(left, info)
 			}
 		}
-		if len(left) == 0 || time.Now().After(deadline) || !wait(ctx, pause) {
+		if len(left) == 0 || time.Now().After(deadline) || !pause.For(ctx, rest) {
 			return left
 		}
 	}
@@ -99,7 +101,7 @@ func endChildren(ctx context.Context, socket string, force bool) {
 	if force {
 		deadline = time.Now()
 	}
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+	for rest := 5 * time.Millisecond; ; rest = min(2*rest, 50*time.Millisecond) {
 		pids := children(socket)
 		if len(pids) == 0 {
 			return
@@ -109,19 +111,8 @@ func endChildren(ctx context.Context, socket string, force bool) {
 				syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
-		if !wait(ctx, pause) {
+		if !pause.For(ctx, rest) {
 			return
 		}
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -123,7 +123,9 @@ func (s *Store) try(r *request) (e Extent, done bool, err error) {
 	}
 	h := s.holder(r.by)
 	i := s.table.add(r.key, offset, r.size)
-	s.table.at(i).place |= r.state
+	o := s.table.at(i)
+	o.place |= r.state
+	o.came = r.state == copied
 	h.holds[i] = 1
 	s.making++
 	r.record = i

@@ -16,18 +16,17 @@ func (s *Store) Delete(id ids.ObjectID) {
 // Discard deletes an object that is complete and that nobody holds, and reports
 // whether there was one.
 func (s *Store) Discard(id ids.ObjectID) bool {
-	return s.discard(id, 0)
+	return s.discard(id, false)
 }
 
-// DiscardMade is Discard for an object that was made here, or kept: not a copy.
-func (s *Store) DiscardMade(id ids.ObjectID) bool { return s.discard(id, copied) }
+// DiscardMade is Discard for an object that was made here: no copy, and none that was kept.
+func (s *Store) DiscardMade(id ids.ObjectID) bool { return s.discard(id, true) }
 
-// discard spares objects in some states.
-func (s *Store) discard(id ids.ObjectID, spared int64) bool {
+func (s *Store) discard(id ids.ObjectID, onlyMade bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := s.table.find(keyOf(id))
-	if i == 0 || !s.table.at(i).is(sealed) || s.table.at(i).is(spared) || s.table.at(i).pins > 0 {
+	if i == 0 || !s.table.at(i).is(sealed) || s.table.at(i).pins > 0 || onlyMade && s.table.at(i).came {
 		return false
 	}
 	s.delete(i)

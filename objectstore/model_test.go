@@ -25,6 +25,7 @@ type modelObject struct {
 	extent          Extent
 	sealed, deleted bool
 	copied, fresh   bool
+	came            bool // as a copy
 	disk            uint64
 	busy, away      bool
 	creator         ids.ProcessID

@@ -35,6 +35,7 @@ type record struct {
 	newer, older uint32 // of the same queue
 	chain        uint32 // of the same bucket of the index
 	fresh        bool   // a copy that hasn't been read yet by whom it was brought for
+	came         bool   // its bytes are another node's, though it may be no copy any more
 	late         bool   // it's being made, or restored, though others had waited for longer
 }
 

@@ -104,9 +104,9 @@ func (w *world) step(op, what, who, size byte) {
 		if size < 128 {
 			discard, spares = w.s.DiscardMade, true
 		}
-		may := o != nil && o.sealed && len(o.pins) == 0 && (!spares || !o.copied)
+		may := o != nil && o.sealed && len(o.pins) == 0 && (!spares || !o.came)
 		if discard(id) != may {
-			w.t.Fatalf("discard %s, sparing copies %v: model %+v", id, spares, o)
+			w.t.Fatalf("discard %s, sparing what came as a copy %v: model %+v", id, spares, o)
 		} else if may {
 			o.deleted = true
 		}
@@ -153,7 +153,7 @@ func (w *world) create(id ids.ObjectID, by ids.ProcessID, o *modelObject, size i
 	default:
 		w.fill++
 		fill(w.s.Bytes(e), w.fill)
-		w.m.objects[id] = &modelObject{id: id, extent: e, creator: by, pins: map[ids.ProcessID]int{}, fill: w.fill, copied: copied}
+		w.m.objects[id] = &modelObject{id: id, extent: e, creator: by, pins: map[ids.ProcessID]int{}, fill: w.fill, copied: copied, came: copied}
 	}
 }
 

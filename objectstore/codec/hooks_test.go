@@ -28,6 +28,9 @@ func (r ref) MarshalGray(e *codec.Encoder) error {
 
 func (r *ref) UnmarshalGray(d *codec.Decoder) error {
 	b, err := d.Ext(16)
+	if err == nil && len(b) == 0 {
+		return errBad // MarshalGray writes none without an id
+	}
 	r.id = string(b)
 	return err
 }

@@ -7142,8 +7142,20 @@ type TaskInfo struct {
 	WaitsFor      []string   `protobuf:"bytes,102,rep,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`                 // inputs that aren't complete
 	Cause         *Error     `protobuf:"bytes,103,opt,name=cause,proto3" json:"cause,omitempty"`                                       // that it failed with
 	InputsWaiting uint32     `protobuf:"varint,104,opt,name=inputs_waiting,json=inputsWaiting,proto3" json:"inputs_waiting,omitempty"` // how many, though not all may be named
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// When; 0: not yet, or never.
+	SubmittedUnixNs int64  `protobuf:"varint,200,opt,name=submitted_unix_ns,json=submittedUnixNs,proto3" json:"submitted_unix_ns,omitempty"`
+	ReadyUnixNs     int64  `protobuf:"varint,201,opt,name=ready_unix_ns,json=readyUnixNs,proto3" json:"ready_unix_ns,omitempty"`    // its inputs were complete
+	PushedUnixNs    int64  `protobuf:"varint,202,opt,name=pushed_unix_ns,json=pushedUnixNs,proto3" json:"pushed_unix_ns,omitempty"` // it was on its way to a worker
+	BeganUnixNs     int64  `protobuf:"varint,203,opt,name=began_unix_ns,json=beganUnixNs,proto3" json:"began_unix_ns,omitempty"`
+	EndedUnixNs     int64  `protobuf:"varint,204,opt,name=ended_unix_ns,json=endedUnixNs,proto3" json:"ended_unix_ns,omitempty"` // the function had returned
+	DoneUnixNs      int64  `protobuf:"varint,205,opt,name=done_unix_ns,json=doneUnixNs,proto3" json:"done_unix_ns,omitempty"`    // its owner had the answer
+	Kind            string `protobuf:"bytes,206,opt,name=kind,proto3" json:"kind,omitempty"`                                     // TASK, ACTOR_CALL, LIGHTWEIGHT_CALL, STREAM
+	Parent          string `protobuf:"bytes,207,opt,name=parent,proto3" json:"parent,omitempty"`                                 // id of the task that submitted it
+	InputBytes      int64  `protobuf:"varint,208,opt,name=input_bytes,json=inputBytes,proto3" json:"input_bytes,omitempty"`
+	OutputBytes     int64  `protobuf:"varint,209,opt,name=output_bytes,json=outputBytes,proto3" json:"output_bytes,omitempty"`
+	ErrorKind       string `protobuf:"bytes,210,opt,name=error_kind,json=errorKind,proto3" json:"error_kind,omitempty"` // of one that hasn't finished: an Error.Kind
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *TaskInfo) Reset() {
@@ -7293,6 +7305,83 @@ func (x *TaskInfo) GetInputsWaiting() uint32 {
 		return x.InputsWaiting
 	}
 	return 0
+}
+
+func (x *TaskInfo) GetSubmittedUnixNs() int64 {
+	if x != nil {
+		return x.SubmittedUnixNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetReadyUnixNs() int64 {
+	if x != nil {
+		return x.ReadyUnixNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetPushedUnixNs() int64 {
+	if x != nil {
+		return x.PushedUnixNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetBeganUnixNs() int64 {
+	if x != nil {
+		return x.BeganUnixNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetEndedUnixNs() int64 {
+	if x != nil {
+		return x.EndedUnixNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetDoneUnixNs() int64 {
+	if x != nil {
+		return x.DoneUnixNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *TaskInfo) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *TaskInfo) GetInputBytes() int64 {
+	if x != nil {
+		return x.InputBytes
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetOutputBytes() int64 {
+	if x != nil {
+		return x.OutputBytes
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetErrorKind() string {
+	if x != nil {
+		return x.ErrorKind
+	}
+	return ""
 }
 
 type TaskCount struct {
@@ -8780,7 +8869,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
 	"\x06owners\x18\x14 \x01(\bR\x06owners\x12\x12\n" +
-	"\x04task\x18d \x01(\tR\x04task\"\xf1\x03\n" +
+	"\x04task\x18d \x01(\tR\x04task\"\xeb\x06\n" +
 	"\bTaskInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x14\n" +
@@ -8800,7 +8889,21 @@ const file_cluster_proto_rawDesc = "" +
 	"\bstrategy\x18e \x01(\v2\x11.gray.v1.StrategyR\bstrategy\x12\x1b\n" +
 	"\twaits_for\x18f \x03(\tR\bwaitsFor\x12$\n" +
 	"\x05cause\x18g \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12%\n" +
-	"\x0einputs_waiting\x18h \x01(\rR\rinputsWaiting\"e\n" +
+	"\x0einputs_waiting\x18h \x01(\rR\rinputsWaiting\x12+\n" +
+	"\x11submitted_unix_ns\x18\xc8\x01 \x01(\x03R\x0fsubmittedUnixNs\x12#\n" +
+	"\rready_unix_ns\x18\xc9\x01 \x01(\x03R\vreadyUnixNs\x12%\n" +
+	"\x0epushed_unix_ns\x18\xca\x01 \x01(\x03R\fpushedUnixNs\x12#\n" +
+	"\rbegan_unix_ns\x18\xcb\x01 \x01(\x03R\vbeganUnixNs\x12#\n" +
+	"\rended_unix_ns\x18\xcc\x01 \x01(\x03R\vendedUnixNs\x12!\n" +
+	"\fdone_unix_ns\x18\xcd\x01 \x01(\x03R\n" +
+	"doneUnixNs\x12\x13\n" +
+	"\x04kind\x18\xce\x01 \x01(\tR\x04kind\x12\x17\n" +
+	"\x06parent\x18\xcf\x01 \x01(\tR\x06parent\x12 \n" +
+	"\vinput_bytes\x18\xd0\x01 \x01(\x03R\n" +
+	"inputBytes\x12\"\n" +
+	"\foutput_bytes\x18\xd1\x01 \x01(\x03R\voutputBytes\x12\x1e\n" +
+	"\n" +
+	"error_kind\x18\xd2\x01 \x01(\tR\terrorKind\"e\n" +
 	"\tTaskCount\x12\x1a\n" +
 	"\bfunction\x18\x01 \x01(\tR\bfunction\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +

@@ -1,0 +1,192 @@
+package recorder
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Capacities in records. Memory is taken as it's written to.
+const (
+	DriverRecords = 128 << 10 // 16 MiB
+	WorkerRecords = 16 << 10  // 2 MiB
+)
+
+// ErrLayout is returned for memory that isn't a recorder's.
+var ErrLayout = errors.New("not a recorder's memory")
+
+// The memory: a header, the table of counts, and the ring.
+const (
+	magic = 0x31726563_79617267 // grayrec1
+
+	headerSize = 64
+	// functions have counts of their own; what comes later is counted together, in the
+	// first place.
+	functions  = 512
+	countWords = 1 + int(Outcomes) + 2 + 2*Buckets
+	countSize  = countWords * 8
+	ringAt     = (headerSize + functions*countSize + recordSize - 1) &^ (recordSize - 1)
+)
+
+// Ring is a process's records, in memory that it shares with its node.
+type Ring struct {
+	mem      []byte
+	capacity uint64 // a power of two
+}
+
+// New makes the memory of a ring, as a file that can be given to a process. Its records
+// are a power of two.
+func New(records int) (*os.File, error) {
+	fd, err := unix.MemfdCreate("gray-records", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("make a recorder's memory: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "gray-records")
+	if err := f.Truncate(int64(ringAt + records*recordSize)); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("make a recorder's memory: %w", err)
+	}
+	var head [16]byte
+	*(*uint64)(unsafe.Pointer(&head[0])) = magic
+	*(*uint64)(unsafe.Pointer(&head[8])) = uint64(records)
+	if _, err := f.WriteAt(head[:], 0); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("make a recorder's memory: %w", err)
+	}
+	return f, nil
+}
+
+// Open maps the memory of a ring. The file isn't needed any more then.
+func Open(f *os.File) (*Ring, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("map a recorder's memory: %w", err)
+	}
+	if info.Size() < int64(ringAt) {
+		return nil, fmt.Errorf("map a recorder's memory: %w", ErrLayout)
+	}
+	mem, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map a recorder's memory: %w", err)
+	}
+	r := &Ring{mem: mem}
+	r.capacity = *r.word(8)
+	if *r.word(0) != magic || r.capacity == 0 || r.capacity&(r.capacity-1) != 0 || r.capacity > uint64(len(mem)-ringAt)/recordSize {
+		unix.Munmap(mem)
+		return nil, fmt.Errorf("map a recorder's memory: %w", ErrLayout)
+	}
+	return r, nil
+}
+
+// Close unmaps the memory. Nobody may use the ring any more.
+func (r *Ring) Close() { unix.Munmap(r.mem) }
+
+func (r *Ring) word(at int) *uint64 { return (*uint64)(unsafe.Pointer(&r.mem[at])) }
+
+func (r *Ring) slot(i uint64) *[words]uint64 {
+	return (*[words]uint64)(unsafe.Pointer(&r.mem[ringAt+int(i&(r.capacity-1))*recordSize]))
+}
+
+// Written is how many records were ever written.
+func (r *Ring) Written() uint64 { return atomic.LoadUint64(r.word(16)) }
+
+// Add writes a record and counts it. Any goroutine may.
+func (r *Ring) Add(rec *Record) {
+	i := atomic.AddUint64(r.word(16), 1) - 1
+	s := r.slot(i)
+	atomic.StoreUint64(&s[0], 0)
+	rec.put(s)
+	atomic.StoreUint64(&s[0], i+1)
+	r.count(rec)
+}
+
+// Read calls take with the records from number from on that are still there, the oldest
+// first, until it returns false. It returns the number to go on from. The record is take's
+// until it returns.
+func (r *Ring) Read(from uint64, take func(i uint64, rec *Record) bool) uint64 {
+	end := r.Written()
+	if end > r.capacity {
+		from = max(from, end-r.capacity)
+	}
+	var w [words]uint64
+	var rec Record
+	for ; from < end; from++ {
+		s := r.slot(from)
+		if atomic.LoadUint64(&s[0]) != from+1 {
+			continue // replaced, or being written
+		}
+		for i := 1; i < words; i++ {
+			w[i] = atomic.LoadUint64(&s[i])
+		}
+		if atomic.LoadUint64(&s[0]) != from+1 {
+			continue
+		}
+		if rec.get(&w); !take(from, &rec) {
+			return from + 1
+		}
+	}
+	return from
+}
+
+// count adds a record to its function's counts.
+func (r *Ring) count(rec *Record) {
+	c := r.place(rec.Function)
+	atomic.AddUint64(&c[1+int(rec.Outcome)], 1)
+	wait, run := rec.Wait(), rec.Run()
+	atomic.AddUint64(&c[1+int(Outcomes)], uint64(wait))
+	atomic.AddUint64(&c[2+int(Outcomes)], uint64(run))
+	atomic.AddUint64(&c[3+int(Outcomes)+BucketOf(wait)], 1)
+	if rec.Began >= 0 {
+		atomic.AddUint64(&c[3+int(Outcomes)+Buckets+BucketOf(run)], 1)
+	}
+}
+
+func (r *Ring) counts(i int) *[countWords]uint64 {
+	return (*[countWords]uint64)(unsafe.Pointer(&r.mem[headerSize+i*countSize]))
+}
+
+// place finds a function's counts, or takes a free place for them.
+func (r *Ring) place(function uint64) *[countWords]uint64 {
+	for probe := range uint64(8) {
+		i := 1 + (function+probe)%(functions-1)
+		c := r.counts(int(i))
+		have := atomic.LoadUint64(&c[0])
+		if have == function || have == 0 && (atomic.CompareAndSwapUint64(&c[0], 0, function) || atomic.LoadUint64(&c[0]) == function) {
+			return c
+		}
+	}
+	return r.counts(0)
+}
+
+func durationAt(w *[countWords]uint64, i int) time.Duration {
+	return time.Duration(atomic.LoadUint64(&w[i]))
+}
+
+// Counts returns what was counted, a row a function, and drops nothing.
+func (r *Ring) Counts() []Counts {
+	var out []Counts
+	for i := range functions {
+		w := r.counts(i)
+		c := Counts{Function: atomic.LoadUint64(&w[0])}
+		var n uint64
+		for o := range c.Ended {
+			c.Ended[o] = atomic.LoadUint64(&w[1+o])
+			n += c.Ended[o]
+		}
+		if n == 0 {
+			continue
+		}
+		c.WaitSum, c.RunSum = durationAt(w, 1+int(Outcomes)), durationAt(w, 2+int(Outcomes))
+		for b := range Buckets {
+			c.Wait[b] = atomic.LoadUint64(&w[3+int(Outcomes)+b])
+			c.Run[b] = atomic.LoadUint64(&w[3+int(Outcomes)+Buckets+b])
+		}
+		out = append(out, c)
+	}
+	return out
+}

@@ -65,10 +65,10 @@ func TestGPUs(t *testing.T) {
 	together := func(shares ...float64) (devices []int) {
 		dir := t.TempDir()
 		var refs []gray.Ref[seen]
-		for _, n := range shares {
+		for _, n := range shares { // one after another: a lease that comes and goes meanwhile leaves a hole
 			refs = append(refs, looks.Options(gray.NumGPUs(n)).Remote(ctx, dir))
+			began(t, dir, len(refs))
 		}
-		began(t, dir, len(shares))
 		if err := touch(filepath.Join(dir, "go")); err != nil {
 			t.Fatal(err)
 		}

@@ -51,6 +51,7 @@ var (
 		}
 		return note(r.Dir, "%s-ended-%d", r.Name, attempt)
 	}, gray.NumCPUs(0), gray.OnNode(2, true))
+	hello   = gray.Task(func(context.Context, gray.None) (gray.None, error) { return gray.None{}, nil }, gray.NumCPUs(0), gray.OnNode(2, false))
 	nonceOf = gray.Task(func(_ context.Context, o Outcome) (uint64, error) { return o.Nonce, nil }, gray.NumCPUs(0))
 )
 
@@ -73,6 +74,9 @@ func main() {
 			return err
 		}
 		await(*dir, "joined")
+		if _, err := gray.Get(ctx, hello.Remote(ctx, gray.None{})); err != nil { // this node knows the other now
+			return err
+		}
 		var refs []gray.Ref[Outcome]
 		for i, size := range []int{0, 0, 300 << 10, 300 << 10} {
 			refs = append(refs, runs.Remote(ctx, Run{*dir, fmt.Sprint("task", i), size}))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gray-runtime/gray/head/fsm"
 )
@@ -42,6 +43,8 @@ type consensus struct {
 	// term in which this head leads and has applied what was committed before; 0:
 	// it doesn't.
 	term atomic.Uint64
+
+	committed *prometheus.HistogramVec
 }
 
 // startConsensus starts Raft on a data dir. A new one becomes a cluster of one if
@@ -51,7 +54,7 @@ func startConsensus(d *dataDir, machine raft.FSM, s *streams, found bool, log *s
 	if err != nil {
 		return nil, err
 	}
-	c := &consensus{store: store, streams: s, self: raft.ServerID(d.info.Head)}
+	c := &consensus{store: store, streams: s, self: raft.ServerID(d.info.Head), committed: commitHistogram.Observed(raftBuckets)}
 	if err := c.start(d, machine, found, log); err != nil {
 		if c.trans != nil {
 			c.trans.Close()
@@ -158,9 +161,13 @@ func (c *consensus) begin(cmd *fsm.Command) func() (*fsm.Result, error) {
 	if err != nil {
 		return func() (*fsm.Result, error) { return nil, err }
 	}
+	began := time.Now()
 	f := c.raft.Apply(b, applyTimeout)
 	return func() (*fsm.Result, error) {
 		err := f.Error()
+		if err == nil {
+			c.committed.WithLabelValues().Observe(time.Since(began).Seconds())
+		}
 		switch {
 		case errors.Is(err, raft.ErrNotLeader) && c.store.failure() != nil: // therefore
 			return nil, fmt.Errorf("commit: %w", c.store.failure())

@@ -50,6 +50,9 @@ type Head struct {
 	nodes     *clients[uint32]
 	heads     *clients[string] // by control address
 	broken    chan struct{}    // a connection of another head has ended
+	trend     trend
+
+	instruments *instruments
 
 	ca       *pki.Authority
 	identity *pki.Identity
@@ -123,6 +126,7 @@ func (h *Head) start(ctx context.Context) error {
 	if h.consensus, err = startConsensus(h.dir, h.replica, s, !h.joining.Load(), h.log); err != nil {
 		return err
 	}
+	h.instruments = newInstruments(h)
 	h.spawn(h.watchLeadership)
 	if h.ca == nil {
 		if err := h.adopt(ctx); err != nil {
@@ -143,6 +147,7 @@ func (h *Head) start(ctx context.Context) error {
 	h.spawn(h.watchAge)
 	h.spawn(h.watchMembership)
 	h.spawn(h.renewCertificate)
+	h.spawn(h.keepTrend)
 	if h.consensus.alone() {
 		h.consensus.campaign()
 	}

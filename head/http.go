@@ -52,6 +52,16 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/v0/tasks/{id}/logs": h.getTaskLogs,
 
 		"GET /api/v0/placement_groups": h.listGroups,
+
+		"GET /api/v0/runs":      h.listRuns,
+		"GET /api/v0/runs/{id}": h.getRun,
+		"GET /api/v0/history":   h.getHistory,
+
+		"GET " + metricsPath:          h.getMetrics,
+		"GET /metrics/heads/{id}":     h.getHeadMetrics,
+		"GET /metrics/nodes/{id}":     h.getNodeMetrics,
+		"GET /metrics/cluster":        h.getClusterMetrics,
+		"GET /api/prometheus/targets": h.getTargets,
 	}
 }
 
@@ -59,7 +69,7 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 func (h *Head) handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, f := range h.routes() {
-		mux.HandleFunc(pattern, f)
+		mux.HandleFunc(pattern, h.instruments.measured(pattern, f))
 	}
 	return h.guard(h.atLeader(mux))
 }

@@ -48,6 +48,7 @@ type member struct {
 	dying   bool // its death is being committed: nothing renews its lease
 	session *session
 	held    map[string]*proto.Resources // for actors that were placed and aren't there yet
+	load    *proto.NodeLoad             // nil: it hasn't said
 	bundled sched.Resources             // of the bundles that are, or are to be, there
 
 	draining *proto.Draining

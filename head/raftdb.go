@@ -13,9 +13,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/bbolt"
 
 	"github.com/gray-runtime/gray/head/fsm"
@@ -36,6 +38,7 @@ type storage struct {
 	*voteStore
 	db     *raftboltdb.BoltStore
 	failed atomic.Pointer[error] // why the latest entries couldn't be stored
+	stored *prometheus.HistogramVec
 }
 
 var (
@@ -54,7 +57,7 @@ func openStorage(d *dataDir) (*storage, error) {
 		db.Close()
 		return nil, err
 	}
-	return &storage{LogStore: db, voteStore: vote, db: db}, nil
+	return &storage{LogStore: db, voteStore: vote, db: db, stored: storeHistogram.Observed(raftBuckets)}, nil
 }
 
 // StoreLog stores an entry.
@@ -65,7 +68,9 @@ func (s *storage) StoreLogs(logs []*raft.Log) error {
 	for _, l := range logs {
 		l.Extensions = entrySum(l)
 	}
+	began := time.Now()
 	err := s.LogStore.StoreLogs(logs)
+	s.stored.WithLabelValues().Observe(time.Since(began).Seconds())
 	if err != nil {
 		s.failed.Store(&err)
 	} else {

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gray-runtime/gray/head/fsm"
 )
@@ -23,12 +25,13 @@ type replica struct {
 	founded func()      // called when the cluster's identity may have become known
 	broken  func(error) // called when a log entry can't be understood
 	failed  error       // that happened: the state lacks it, and must not be kept
+	applied *prometheus.HistogramVec
 }
 
 func newReplica(newest uint32, founded func(), broken func(error)) *replica {
 	return &replica{
 		state: fsm.New(), signal: make(chan struct{}, 1), stored: make(chan struct{}, 1), newest: newest, founded: founded, broken: broken,
-		watch: watchers{m: map[any]*watched{}},
+		watch: watchers{m: map[any]*watched{}}, applied: applyHistogram.Observed(raftBuckets),
 	}
 }
 
@@ -50,7 +53,9 @@ func (r *replica) Apply(l *raft.Log) any {
 		defer r.mu.Unlock()
 		return r.failed
 	}
+	began := time.Now()
 	result, events := r.state.Apply(c)
+	r.applied.WithLabelValues().Observe(time.Since(began).Seconds())
 	r.events = append(r.events, events...)
 	r.mu.Unlock()
 	for _, e := range events {

@@ -32,7 +32,7 @@ func (h *Head) atLeader(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r.WithContext(allowStale(r.Context())))
 			return
 		}
-		if r.URL.Path == "/api/version" {
+		if r.URL.Path == "/api/version" || r.URL.Path == metricsPath {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -215,6 +215,9 @@ func (l *leader) reportLocked(m *member, r *proto.NodeReport) bool {
 	m.heard = time.Now()
 	m.reports++
 	m.session.reported = r.Number
+	if r.Load != nil {
+		m.load = r.Load
+	}
 	if r.Info == nil {
 		return false
 	}

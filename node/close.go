@@ -122,6 +122,9 @@ func (n *Node) release() {
 	if n.grpc != nil {
 		n.grpc.Stop()
 	}
+	if n.scrapes != nil {
+		n.scrapes.server.Close()
+	}
 	switch {
 	case n.mux != nil:
 		n.mux.Close()

@@ -79,6 +79,11 @@ func (r *reader) frame(m *proto.ToNode) error {
 		})
 	case *proto.ToNode_TaskList, *proto.ToNode_ObjectList, *proto.ToNode_CancelResult:
 		n.answerList(p, m)
+	case *proto.ToNode_UserMetrics:
+		n.userMetrics(p, b.UserMetrics)
+		n.answerList(p, m)
+	case *proto.ToNode_RunReport:
+		n.runReport(p, b.RunReport)
 	case nil, *proto.ToNode_Hello:
 		return fmt.Errorf("%w: %T", ErrBadFrame, m.Body)
 	default:

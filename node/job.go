@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	protobuf "google.golang.org/protobuf/proto"
 
@@ -32,6 +33,7 @@ type job struct {
 	exePID    int
 
 	program   programs // see package.go; locks itself
+	metered   bool     // it has metrics of its own, or runs
 	processes map[uint32]*process
 	past      []ids.ProcessID // that have ended
 	idle      []*process
@@ -137,6 +139,9 @@ func (n *Node) workerDir(ctx context.Context, j *job) (string, error) {
 
 // endJob ends everything of a job that runs here but its detached actors.
 func (n *Node) endJob(id ids.JobID, why string) {
+	n.lastMetrics(id)
+	n.tally.JobEnded(id)
+	n.runs.JobEnded(id, time.Now().UnixMilli())
 	n.mu.Lock()
 	n.endedJobs.put(id, struct{}{})
 	n.notices.forget(id)

@@ -26,6 +26,8 @@ import (
 	"github.com/gray-runtime/gray/node/folders"
 	"github.com/gray-runtime/gray/node/lend"
 	"github.com/gray-runtime/gray/node/refs"
+	"github.com/gray-runtime/gray/node/runs"
+	"github.com/gray-runtime/gray/node/tally"
 	"github.com/gray-runtime/gray/node/transfer"
 	"github.com/gray-runtime/gray/objectstore"
 	"github.com/gray-runtime/gray/objectstore/spill"
@@ -53,6 +55,10 @@ type Config struct {
 	// MemoryLimit is how many bytes the jobs' processes here may have together, besides
 	// the object store, before tasks are killed. 0: no matter how many.
 	MemoryLimit int64
+
+	// MetricsAddress is HOST:PORT where the node itself answers GET /metrics to those who
+	// have the token: on loopback by HTTP, elsewhere by HTTPS with its certificate. "": nowhere.
+	MetricsAddress string
 
 	Logger *slog.Logger
 }
@@ -99,7 +105,12 @@ type Node struct {
 	network  net.Listener
 	mux      *pki.Mux // of network
 	grpc     *grpc.Server
+	scrapes  *metricsServer // nil: none
 	tunnels  atomic.Int64
+	tally    *tally.Book // of jobs' own metrics
+	runs     *runs.Book
+
+	instruments *instruments
 
 	ending   atomic.Int64 // calls of ended under way
 	reportMu sync.Mutex
@@ -182,6 +193,7 @@ func newNode(cfg Config) (*Node, error) {
 	n.ctx, n.cancel = context.WithCancelCause(context.Background())
 	n.reportCtx, n.endReport = context.WithCancel(context.Background())
 	n.deletes = &deletes{n: n, to: map[ids.NodeID]*deletion{}}
+	n.tally, n.runs, n.instruments = tally.New(), runs.New(), newInstruments(n)
 	return n, nil
 }
 
@@ -232,11 +244,14 @@ func (n *Node) start(ctx context.Context) error {
 	n.refs = refs.New(n.id, n.cluster, refPeers{n})
 	objects := transfer.Of(n.store, n.transferRoom(), n.id)
 	n.puller = transfer.NewPuller(transfer.PullerConfig{
-		Node: n.id, Store: objects, Dial: n.peers.dial, MaxBytes: max(1, min(1<<30, n.cfg.StoreBytes/4)),
+		Node: n.id, Store: objects, Dial: n.peers.dial, MaxBytes: max(1, min(1<<30, n.cfg.StoreBytes/4)), Done: n.instruments.pulled,
 	})
 	n.streams = transfer.NewServer(transfer.ServerConfig{Node: n.id, Store: objects, Puller: n.puller, Socket: n.socketOf})
 	n.serveNetwork()
 	if err := n.listenLocal(); err != nil {
+		return err
+	}
+	if err := n.serveMetrics(); err != nil {
 		return err
 	}
 	n.spawn(n.keepFence)
@@ -274,6 +289,14 @@ func (n *Node) ClusterID() ids.ClusterID { return n.cluster }
 
 // Socket returns the path of the unix socket that processes connect to.
 func (n *Node) Socket() string { return filepath.Join(n.cfg.RunDir, "node.sock") }
+
+// MetricsAddress returns where GET /metrics is answered, or "".
+func (n *Node) MetricsAddress() string {
+	if n.scrapes == nil {
+		return ""
+	}
+	return n.scrapes.listener.Addr().String()
+}
 
 // Address returns where other nodes reach this one.
 func (n *Node) Address() string { return n.address }

@@ -159,6 +159,7 @@ func (n *Node) relieve(why string) {
 	}
 	v.process.kill(text)
 	n.mu.Unlock()
+	n.instruments.oomKills.Add(1)
 	n.log.Warn("killed for want of memory", "process", v.process.name(), "pid", v.pid, "what", v.what, "why", why)
 	late := time.NewTimer(victimLimit)
 	defer late.Stop()

@@ -263,6 +263,9 @@ func (n *Node) ended(p *process) {
 	reach, isDriver := p.reach, !p.worker
 	n.scheduleLocked()
 	n.mu.Unlock()
+	if p.job != nil {
+		n.tally.Ended(p.job.id, p.id)
+	}
 	n.clean(p, reach)
 	if isDriver {
 		n.driverEnded(p, cause)

@@ -206,6 +206,9 @@ func (n *Node) sendReports(
 		n.mu.Lock()
 		r := &proto.NodeReport{Node: uint32(n.id), Info: n.infoLocked()}
 		n.mu.Unlock()
+		if due {
+			r.Load = n.load()
+		}
 		if !due && protobuf.Equal(last, r.Info) {
 			continue
 		}

@@ -350,6 +350,9 @@ func (n *Node) failDemandsLocked(j *job, env *proto.Environment, cause *proto.Er
 // stopWorkers ends the workers of a job whose driver is done, and waits until
 // they were reaped and their output was passed on.
 func (n *Node) stopWorkers(j *job, grace time.Duration) {
+	if grace > 0 {
+		n.lastMetrics(j.id)
+	}
 	n.mu.Lock()
 	n.dropDemandsLocked(j)
 	n.dropTicketsLocked(j, problem(proto.Error_JOB_ENDED, "the driver of job %s is done", j.id))

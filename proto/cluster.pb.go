@@ -1831,6 +1831,7 @@ type NodeReport struct {
 	// In the first report of a session: all bundles that it holds. Later: what
 	// became of those that it was ordered to reserve.
 	Bundles       []*BundleReport `protobuf:"bytes,50,rep,name=bundles,proto3" json:"bundles,omitempty"`
+	Load          *NodeLoad       `protobuf:"bytes,330,opt,name=load,proto3" json:"load,omitempty"` // each second
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1903,6 +1904,13 @@ func (x *NodeReport) GetNumber() uint64 {
 func (x *NodeReport) GetBundles() []*BundleReport {
 	if x != nil {
 		return x.Bundles
+	}
+	return nil
+}
+
+func (x *NodeReport) GetLoad() *NodeLoad {
+	if x != nil {
+		return x.Load
 	}
 	return nil
 }
@@ -8274,6 +8282,425 @@ func (x *StreamReply) GetIndex() uint32 {
 	return 0
 }
 
+// NodeLoad is what a node does, for people.
+type NodeLoad struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MemoryUsed    int64                  `protobuf:"varint,1,opt,name=memory_used,json=memoryUsed,proto3" json:"memory_used,omitempty"` // bytes, of the machine or its control group
+	MemoryTotal   int64                  `protobuf:"varint,2,opt,name=memory_total,json=memoryTotal,proto3" json:"memory_total,omitempty"`
+	TasksRunning  uint64                 `protobuf:"varint,3,opt,name=tasks_running,json=tasksRunning,proto3" json:"tasks_running,omitempty"`
+	TasksWaiting  uint64                 `protobuf:"varint,4,opt,name=tasks_waiting,json=tasksWaiting,proto3" json:"tasks_waiting,omitempty"`
+	TasksEnded    uint64                 `protobuf:"varint,5,opt,name=tasks_ended,json=tasksEnded,proto3" json:"tasks_ended,omitempty"` // ever, of tasks that its processes own
+	Transferred   uint64                 `protobuf:"varint,6,opt,name=transferred,proto3" json:"transferred,omitempty"`                 // bytes that ever came from other nodes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NodeLoad) Reset() {
+	*x = NodeLoad{}
+	mi := &file_cluster_proto_msgTypes[108]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NodeLoad) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NodeLoad) ProtoMessage() {}
+
+func (x *NodeLoad) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[108]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NodeLoad.ProtoReflect.Descriptor instead.
+func (*NodeLoad) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{108}
+}
+
+func (x *NodeLoad) GetMemoryUsed() int64 {
+	if x != nil {
+		return x.MemoryUsed
+	}
+	return 0
+}
+
+func (x *NodeLoad) GetMemoryTotal() int64 {
+	if x != nil {
+		return x.MemoryTotal
+	}
+	return 0
+}
+
+func (x *NodeLoad) GetTasksRunning() uint64 {
+	if x != nil {
+		return x.TasksRunning
+	}
+	return 0
+}
+
+func (x *NodeLoad) GetTasksWaiting() uint64 {
+	if x != nil {
+		return x.TasksWaiting
+	}
+	return 0
+}
+
+func (x *NodeLoad) GetTasksEnded() uint64 {
+	if x != nil {
+		return x.TasksEnded
+	}
+	return 0
+}
+
+func (x *NodeLoad) GetTransferred() uint64 {
+	if x != nil {
+		return x.Transferred
+	}
+	return 0
+}
+
+type MetricsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetricsRequest) Reset() {
+	*x = MetricsRequest{}
+	mi := &file_cluster_proto_msgTypes[109]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetricsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetricsRequest) ProtoMessage() {}
+
+func (x *MetricsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[109]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetricsRequest.ProtoReflect.Descriptor instead.
+func (*MetricsRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{109}
+}
+
+// RunsRequest: with id, that run with its series; else all of the node without them.
+type RunsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunsRequest) Reset() {
+	*x = RunsRequest{}
+	mi := &file_cluster_proto_msgTypes[110]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunsRequest) ProtoMessage() {}
+
+func (x *RunsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[110]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunsRequest.ProtoReflect.Descriptor instead.
+func (*RunsRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{110}
+}
+
+func (x *RunsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type RunList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Runs          []*RunInfo             `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs,omitempty"`
+	Dropped       uint64                 `protobuf:"varint,2,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunList) Reset() {
+	*x = RunList{}
+	mi := &file_cluster_proto_msgTypes[111]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunList) ProtoMessage() {}
+
+func (x *RunList) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[111]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunList.ProtoReflect.Descriptor instead.
+func (*RunList) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{111}
+}
+
+func (x *RunList) GetRuns() []*RunInfo {
+	if x != nil {
+		return x.Runs
+	}
+	return nil
+}
+
+func (x *RunList) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+// RunInfo is a run of training, say, as one node knows it.
+type RunInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // training, agents
+	Job           uint32                 `protobuf:"varint,4,opt,name=job,proto3" json:"job,omitempty"`
+	TotalSteps    int64                  `protobuf:"varint,5,opt,name=total_steps,json=totalSteps,proto3" json:"total_steps,omitempty"` // 0: unknown
+	BegunUnixMs   int64                  `protobuf:"varint,6,opt,name=begun_unix_ms,json=begunUnixMs,proto3" json:"begun_unix_ms,omitempty"`
+	EndedUnixMs   int64                  `protobuf:"varint,7,opt,name=ended_unix_ms,json=endedUnixMs,proto3" json:"ended_unix_ms,omitempty"` // 0: it goes on
+	Step          int64                  `protobuf:"varint,8,opt,name=step,proto3" json:"step,omitempty"`                                    // the highest that was reported
+	Series        []*RunSeries           `protobuf:"bytes,9,rep,name=series,proto3" json:"series,omitempty"`                                 // without a RunsRequest.id, with their last points only
+	Dropped       uint64                 `protobuf:"varint,10,opt,name=dropped,proto3" json:"dropped,omitempty"`                             // values that had no place
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunInfo) Reset() {
+	*x = RunInfo{}
+	mi := &file_cluster_proto_msgTypes[112]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunInfo) ProtoMessage() {}
+
+func (x *RunInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[112]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunInfo.ProtoReflect.Descriptor instead.
+func (*RunInfo) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{112}
+}
+
+func (x *RunInfo) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RunInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RunInfo) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *RunInfo) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *RunInfo) GetTotalSteps() int64 {
+	if x != nil {
+		return x.TotalSteps
+	}
+	return 0
+}
+
+func (x *RunInfo) GetBegunUnixMs() int64 {
+	if x != nil {
+		return x.BegunUnixMs
+	}
+	return 0
+}
+
+func (x *RunInfo) GetEndedUnixMs() int64 {
+	if x != nil {
+		return x.EndedUnixMs
+	}
+	return 0
+}
+
+func (x *RunInfo) GetStep() int64 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *RunInfo) GetSeries() []*RunSeries {
+	if x != nil {
+		return x.Series
+	}
+	return nil
+}
+
+func (x *RunInfo) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+type RunSeries struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Steps         []int64                `protobuf:"varint,2,rep,packed,name=steps,proto3" json:"steps,omitempty"`
+	TimesUnixMs   []int64                `protobuf:"varint,3,rep,packed,name=times_unix_ms,json=timesUnixMs,proto3" json:"times_unix_ms,omitempty"`
+	Values        []float64              `protobuf:"fixed64,4,rep,packed,name=values,proto3" json:"values,omitempty"`
+	Bounds        []float64              `protobuf:"fixed64,5,rep,packed,name=bounds,proto3" json:"bounds,omitempty"` // of the buckets but the last, if values are counted, too
+	Counts        []uint64               `protobuf:"varint,6,rep,packed,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunSeries) Reset() {
+	*x = RunSeries{}
+	mi := &file_cluster_proto_msgTypes[113]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunSeries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunSeries) ProtoMessage() {}
+
+func (x *RunSeries) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[113]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunSeries.ProtoReflect.Descriptor instead.
+func (*RunSeries) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{113}
+}
+
+func (x *RunSeries) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *RunSeries) GetSteps() []int64 {
+	if x != nil {
+		return x.Steps
+	}
+	return nil
+}
+
+func (x *RunSeries) GetTimesUnixMs() []int64 {
+	if x != nil {
+		return x.TimesUnixMs
+	}
+	return nil
+}
+
+func (x *RunSeries) GetValues() []float64 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *RunSeries) GetBounds() []float64 {
+	if x != nil {
+		return x.Bounds
+	}
+	return nil
+}
+
+func (x *RunSeries) GetCounts() []uint64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
 var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
@@ -8435,7 +8862,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\blease_ms\x18\x04 \x01(\x03R\aleaseMs\":\n" +
 	"\x10LeaveNodeRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xcf\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\xf7\x01\n" +
 	"\n" +
 	"NodeReport\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12%\n" +
@@ -8443,7 +8870,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04jobs\x18\x03 \x03(\rR\x04jobs\x12)\n" +
 	"\x06actors\x18\x04 \x03(\v2\x11.gray.v1.ActorRefR\x06actors\x12\x16\n" +
 	"\x06number\x18\x05 \x01(\x04R\x06number\x12/\n" +
-	"\abundles\x182 \x03(\v2\x15.gray.v1.BundleReportR\abundles\"Y\n" +
+	"\abundles\x182 \x03(\v2\x15.gray.v1.BundleReportR\abundles\x12&\n" +
+	"\x04load\x18\xca\x02 \x01(\v2\x11.gray.v1.NodeLoadR\x04load\"Y\n" +
 	"\tBundleRef\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\fR\x05group\x12\x16\n" +
 	"\x06bundle\x18\x02 \x01(\rR\x06bundle\x12\x1e\n" +
@@ -8976,7 +9404,42 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\xb6\v\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index\"\xdb\x01\n" +
+	"\bNodeLoad\x12\x1f\n" +
+	"\vmemory_used\x18\x01 \x01(\x03R\n" +
+	"memoryUsed\x12!\n" +
+	"\fmemory_total\x18\x02 \x01(\x03R\vmemoryTotal\x12#\n" +
+	"\rtasks_running\x18\x03 \x01(\x04R\ftasksRunning\x12#\n" +
+	"\rtasks_waiting\x18\x04 \x01(\x04R\ftasksWaiting\x12\x1f\n" +
+	"\vtasks_ended\x18\x05 \x01(\x04R\n" +
+	"tasksEnded\x12 \n" +
+	"\vtransferred\x18\x06 \x01(\x04R\vtransferred\"\x10\n" +
+	"\x0eMetricsRequest\"\x1d\n" +
+	"\vRunsRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"I\n" +
+	"\aRunList\x12$\n" +
+	"\x04runs\x18\x01 \x03(\v2\x10.gray.v1.RunInfoR\x04runs\x12\x18\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped\"\x96\x02\n" +
+	"\aRunInfo\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x10\n" +
+	"\x03job\x18\x04 \x01(\rR\x03job\x12\x1f\n" +
+	"\vtotal_steps\x18\x05 \x01(\x03R\n" +
+	"totalSteps\x12\"\n" +
+	"\rbegun_unix_ms\x18\x06 \x01(\x03R\vbegunUnixMs\x12\"\n" +
+	"\rended_unix_ms\x18\a \x01(\x03R\vendedUnixMs\x12\x12\n" +
+	"\x04step\x18\b \x01(\x03R\x04step\x12*\n" +
+	"\x06series\x18\t \x03(\v2\x12.gray.v1.RunSeriesR\x06series\x12\x18\n" +
+	"\adropped\x18\n" +
+	" \x01(\x04R\adropped\"\x9f\x01\n" +
+	"\tRunSeries\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05steps\x18\x02 \x03(\x03R\x05steps\x12\"\n" +
+	"\rtimes_unix_ms\x18\x03 \x03(\x03R\vtimesUnixMs\x12\x16\n" +
+	"\x06values\x18\x04 \x03(\x01R\x06values\x12\x16\n" +
+	"\x06bounds\x18\x05 \x03(\x01R\x06bounds\x12\x16\n" +
+	"\x06counts\x18\x06 \x03(\x04R\x06counts2\xb6\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -9001,12 +9464,13 @@ const file_cluster_proto_rawDesc = "" +
 	"\tFindGroup\x12\x19.gray.v1.FindGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
 	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x12B\n" +
 	"\fRemoveGroups\x12\x1c.gray.v1.RemoveGroupsRequest\x1a\x14.gray.v1.GroupsReply\x12>\n" +
-	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xf4\x01\n" +
+	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xae\x02\n" +
 	"\x05Heads\x125\n" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
-	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xd4\a\n" +
+	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x128\n" +
+	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x012\xbe\b\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -9026,7 +9490,9 @@ const file_cluster_proto_rawDesc = "" +
 	"\tListTasks\x12\x14.gray.v1.ListRequest\x1a\x11.gray.v1.TaskList\x128\n" +
 	"\vListObjects\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.ObjectList\x128\n" +
 	"\vListWorkers\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.WorkerList\x124\n" +
-	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01B*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
+	"\aMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x01\x122\n" +
+	"\bListRuns\x12\x14.gray.v1.RunsRequest\x1a\x10.gray.v1.RunListB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -9041,7 +9507,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 114)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 120)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -9159,24 +9625,30 @@ var file_cluster_proto_goTypes = []any{
 	(*StreamHeader)(nil),          // 113: gray.v1.StreamHeader
 	(*Pull)(nil),                  // 114: gray.v1.Pull
 	(*StreamReply)(nil),           // 115: gray.v1.StreamReply
-	nil,                           // 116: gray.v1.Resources.QuantityEntry
-	nil,                           // 117: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 118: gray.v1.JobSpec.EnvEntry
-	nil,                           // 119: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 120: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 121: gray.v1.Environment.VarsEntry
+	(*NodeLoad)(nil),              // 116: gray.v1.NodeLoad
+	(*MetricsRequest)(nil),        // 117: gray.v1.MetricsRequest
+	(*RunsRequest)(nil),           // 118: gray.v1.RunsRequest
+	(*RunList)(nil),               // 119: gray.v1.RunList
+	(*RunInfo)(nil),               // 120: gray.v1.RunInfo
+	(*RunSeries)(nil),             // 121: gray.v1.RunSeries
+	nil,                           // 122: gray.v1.Resources.QuantityEntry
+	nil,                           // 123: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 124: gray.v1.JobSpec.EnvEntry
+	nil,                           // 125: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 126: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 127: gray.v1.Environment.VarsEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
 	8,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	116, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	122, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	11,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	10,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	9,   // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	9,   // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	117, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	123, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	15,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	14,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
 	9,   // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
@@ -9188,179 +9660,188 @@ var file_cluster_proto_depIdxs = []int32{
 	12,  // 18: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
 	29,  // 19: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
 	28,  // 20: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
-	27,  // 21: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
-	34,  // 22: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	35,  // 23: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	36,  // 24: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	37,  // 25: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	38,  // 26: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	39,  // 27: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	40,  // 28: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	33,  // 29: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	31,  // 30: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
-	32,  // 31: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
-	13,  // 32: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
-	41,  // 33: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
-	27,  // 34: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
-	9,   // 35: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
-	27,  // 36: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
-	8,   // 37: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
-	12,  // 38: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	15,  // 39: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
-	42,  // 40: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	47,  // 41: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	42,  // 42: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	43,  // 43: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	118, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	119, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	9,   // 46: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
-	3,   // 47: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	120, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	9,   // 49: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	10,  // 50: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	48,  // 51: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
-	83,  // 52: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
-	47,  // 53: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
-	4,   // 54: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	8,   // 55: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
-	5,   // 56: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	8,   // 57: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	47,  // 58: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
-	6,   // 59: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
-	57,  // 60: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
-	9,   // 61: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
-	11,  // 62: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
-	56,  // 63: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
-	7,   // 64: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
-	8,   // 65: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
-	56,  // 66: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
-	61,  // 67: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
-	58,  // 68: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
-	8,   // 69: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
-	12,  // 70: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	9,   // 71: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	10,  // 72: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	42,  // 73: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	83,  // 74: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	121, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
-	84,  // 76: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
-	86,  // 77: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	87,  // 78: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	88,  // 79: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	9,   // 80: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	8,   // 81: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	8,   // 82: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	92,  // 83: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	8,   // 84: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	100, // 85: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	9,   // 86: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
-	10,  // 87: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
-	8,   // 88: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
-	104, // 89: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	105, // 90: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	108, // 91: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	107, // 92: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	107, // 93: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	110, // 94: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	114, // 95: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	8,   // 96: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	18,  // 97: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	19,  // 98: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	21,  // 99: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	23,  // 100: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	26,  // 101: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	25,  // 102: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	44,  // 103: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	50,  // 104: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	45,  // 105: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	51,  // 106: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	52,  // 107: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	53,  // 108: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	54,  // 109: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	55,  // 110: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
-	65,  // 111: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	67,  // 112: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	69,  // 113: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	71,  // 114: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	73,  // 115: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	59,  // 116: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
-	62,  // 117: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	63,  // 118: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	64,  // 119: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
-	75,  // 120: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	77,  // 121: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	78,  // 122: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	80,  // 123: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	81,  // 124: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	82,  // 125: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	89,  // 126: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	89,  // 127: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	90,  // 128: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	93,  // 129: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	94,  // 130: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	95,  // 131: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	98,  // 132: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	101, // 133: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	96,  // 134: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	97,  // 135: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	102, // 136: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	75,  // 137: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	76,  // 138: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
-	103, // 139: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	103, // 140: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	103, // 141: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	112, // 142: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	20,  // 143: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	20,  // 144: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	22,  // 145: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	24,  // 146: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	30,  // 147: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	16,  // 148: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	16,  // 149: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	16,  // 150: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	46,  // 151: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	16,  // 152: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	49,  // 153: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	49,  // 154: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	16,  // 155: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	16,  // 156: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	66,  // 157: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	68,  // 158: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	70,  // 159: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	72,  // 160: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	74,  // 161: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	60,  // 162: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	58,  // 163: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	58,  // 164: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	60,  // 165: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	17,  // 166: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	79,  // 167: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	79,  // 168: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	16,  // 169: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	17,  // 170: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	85,  // 171: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	16,  // 172: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	16,  // 173: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	91,  // 174: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	16,  // 175: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	16,  // 176: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	16,  // 177: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	99,  // 178: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	16,  // 179: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	16,  // 180: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	16,  // 181: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	16,  // 182: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	17,  // 183: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	16,  // 184: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
-	106, // 185: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	109, // 186: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	111, // 187: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	17,  // 188: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	143, // [143:189] is the sub-list for method output_type
-	97,  // [97:143] is the sub-list for method input_type
-	97,  // [97:97] is the sub-list for extension type_name
-	97,  // [97:97] is the sub-list for extension extendee
-	0,   // [0:97] is the sub-list for field type_name
+	116, // 21: gray.v1.NodeReport.load:type_name -> gray.v1.NodeLoad
+	27,  // 22: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
+	34,  // 23: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	35,  // 24: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	36,  // 25: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	37,  // 26: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	38,  // 27: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	39,  // 28: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	40,  // 29: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	33,  // 30: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	31,  // 31: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
+	32,  // 32: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
+	13,  // 33: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
+	41,  // 34: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
+	27,  // 35: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
+	9,   // 36: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
+	27,  // 37: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
+	8,   // 38: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
+	12,  // 39: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	15,  // 40: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
+	42,  // 41: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	47,  // 42: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	42,  // 43: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	43,  // 44: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	124, // 45: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	125, // 46: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	9,   // 47: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	3,   // 48: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
+	126, // 49: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	9,   // 50: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	10,  // 51: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	48,  // 52: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
+	83,  // 53: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
+	47,  // 54: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	4,   // 55: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
+	8,   // 56: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	5,   // 57: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
+	8,   // 58: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	47,  // 59: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	6,   // 60: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
+	57,  // 61: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
+	9,   // 62: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
+	11,  // 63: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
+	56,  // 64: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
+	7,   // 65: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
+	8,   // 66: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
+	56,  // 67: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
+	61,  // 68: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
+	58,  // 69: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
+	8,   // 70: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
+	12,  // 71: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	9,   // 72: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	10,  // 73: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	42,  // 74: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	83,  // 75: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
+	127, // 76: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	84,  // 77: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
+	86,  // 78: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	87,  // 79: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	88,  // 80: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	9,   // 81: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	8,   // 82: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	8,   // 83: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	92,  // 84: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	8,   // 85: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	100, // 86: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	9,   // 87: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	10,  // 88: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	8,   // 89: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	104, // 90: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	105, // 91: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	108, // 92: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	107, // 93: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	107, // 94: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	110, // 95: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	114, // 96: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	8,   // 97: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	120, // 98: gray.v1.RunList.runs:type_name -> gray.v1.RunInfo
+	121, // 99: gray.v1.RunInfo.series:type_name -> gray.v1.RunSeries
+	18,  // 100: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	19,  // 101: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	21,  // 102: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	23,  // 103: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	26,  // 104: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	25,  // 105: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	44,  // 106: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	50,  // 107: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	45,  // 108: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	51,  // 109: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	52,  // 110: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	53,  // 111: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	54,  // 112: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	55,  // 113: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	65,  // 114: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	67,  // 115: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	69,  // 116: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	71,  // 117: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	73,  // 118: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	59,  // 119: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
+	62,  // 120: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	63,  // 121: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	64,  // 122: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
+	75,  // 123: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	77,  // 124: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	78,  // 125: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	80,  // 126: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	81,  // 127: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	117, // 128: gray.v1.Heads.HeadMetrics:input_type -> gray.v1.MetricsRequest
+	82,  // 129: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	89,  // 130: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	89,  // 131: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	90,  // 132: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	93,  // 133: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	94,  // 134: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	95,  // 135: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	98,  // 136: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	101, // 137: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	96,  // 138: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	97,  // 139: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	102, // 140: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	75,  // 141: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	76,  // 142: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	103, // 143: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	103, // 144: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	103, // 145: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	112, // 146: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	117, // 147: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
+	118, // 148: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
+	20,  // 149: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	20,  // 150: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	22,  // 151: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	24,  // 152: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	30,  // 153: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	16,  // 154: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	16,  // 155: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	16,  // 156: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	46,  // 157: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	16,  // 158: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	49,  // 159: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	49,  // 160: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	16,  // 161: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	16,  // 162: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	66,  // 163: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	68,  // 164: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	70,  // 165: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	72,  // 166: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	74,  // 167: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	60,  // 168: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	58,  // 169: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	58,  // 170: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	60,  // 171: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	17,  // 172: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	79,  // 173: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	79,  // 174: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	16,  // 175: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	17,  // 176: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	17,  // 177: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
+	85,  // 178: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	16,  // 179: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	16,  // 180: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	91,  // 181: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	16,  // 182: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	16,  // 183: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	16,  // 184: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	99,  // 185: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	16,  // 186: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	16,  // 187: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	16,  // 188: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	16,  // 189: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	17,  // 190: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	16,  // 191: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	106, // 192: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	109, // 193: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	111, // 194: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	17,  // 195: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	17,  // 196: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
+	119, // 197: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
+	149, // [149:198] is the sub-list for method output_type
+	100, // [100:149] is the sub-list for method input_type
+	100, // [100:100] is the sub-list for extension type_name
+	100, // [100:100] is the sub-list for extension extendee
+	0,   // [0:100] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -9403,7 +9884,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   114,
+			NumMessages:   120,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -1028,6 +1028,7 @@ const (
 	Heads_DescribeHead_FullMethodName = "/gray.v1.Heads/DescribeHead"
 	Heads_StorePackage_FullMethodName = "/gray.v1.Heads/StorePackage"
 	Heads_ReadPackage_FullMethodName  = "/gray.v1.Heads/ReadPackage"
+	Heads_HeadMetrics_FullMethodName  = "/gray.v1.Heads/HeadMetrics"
 )
 
 // HeadsClient is the client API for Heads service.
@@ -1044,6 +1045,8 @@ type HeadsClient interface {
 	StorePackage(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PackageChunk, Ack], error)
 	// ReadPackage sends a package that this head has on its disk.
 	ReadPackage(ctx context.Context, in *ReadPackageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// HeadMetrics is this head's in Prometheus' text format.
+	HeadMetrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
 
 type headsClient struct {
@@ -1106,6 +1109,25 @@ func (c *headsClient) ReadPackage(ctx context.Context, in *ReadPackageRequest, o
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Heads_ReadPackageClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *headsClient) HeadMetrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Heads_ServiceDesc.Streams[2], Heads_HeadMetrics_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[MetricsRequest, Chunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Heads_HeadMetricsClient = grpc.ServerStreamingClient[Chunk]
+
 // HeadsServer is the server API for Heads service.
 // All implementations must embed UnimplementedHeadsServer
 // for forward compatibility.
@@ -1120,6 +1142,8 @@ type HeadsServer interface {
 	StorePackage(grpc.ClientStreamingServer[PackageChunk, Ack]) error
 	// ReadPackage sends a package that this head has on its disk.
 	ReadPackage(*ReadPackageRequest, grpc.ServerStreamingServer[Chunk]) error
+	// HeadMetrics is this head's in Prometheus' text format.
+	HeadMetrics(*MetricsRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedHeadsServer()
 }
 
@@ -1141,6 +1165,9 @@ func (UnimplementedHeadsServer) StorePackage(grpc.ClientStreamingServer[PackageC
 }
 func (UnimplementedHeadsServer) ReadPackage(*ReadPackageRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method ReadPackage not implemented")
+}
+func (UnimplementedHeadsServer) HeadMetrics(*MetricsRequest, grpc.ServerStreamingServer[Chunk]) error {
+	return status.Error(codes.Unimplemented, "method HeadMetrics not implemented")
 }
 func (UnimplementedHeadsServer) mustEmbedUnimplementedHeadsServer() {}
 func (UnimplementedHeadsServer) testEmbeddedByValue()               {}
@@ -1217,6 +1244,17 @@ func _Heads_ReadPackage_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Heads_ReadPackageServer = grpc.ServerStreamingServer[Chunk]
 
+func _Heads_HeadMetrics_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(MetricsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(HeadsServer).HeadMetrics(m, &grpc.GenericServerStream[MetricsRequest, Chunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Heads_HeadMetricsServer = grpc.ServerStreamingServer[Chunk]
+
 // Heads_ServiceDesc is the grpc.ServiceDesc for Heads service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1244,6 +1282,11 @@ var Heads_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Heads_ReadPackage_Handler,
 			ServerStreams: true,
 		},
+		{
+			StreamName:    "HeadMetrics",
+			Handler:       _Heads_HeadMetrics_Handler,
+			ServerStreams: true,
+		},
 	},
 	Metadata: "cluster.proto",
 }
@@ -1267,6 +1310,8 @@ const (
 	Node_ListObjects_FullMethodName   = "/gray.v1.Node/ListObjects"
 	Node_ListWorkers_FullMethodName   = "/gray.v1.Node/ListWorkers"
 	Node_ReadLog_FullMethodName       = "/gray.v1.Node/ReadLog"
+	Node_Metrics_FullMethodName       = "/gray.v1.Node/Metrics"
+	Node_ListRuns_FullMethodName      = "/gray.v1.Node/ListRuns"
 )
 
 // NodeClient is the client API for Node service.
@@ -1299,6 +1344,9 @@ type NodeClient interface {
 	ListObjects(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ObjectList, error)
 	ListWorkers(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*WorkerList, error)
 	ReadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// Metrics is the node's in Prometheus' text format.
+	Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	ListRuns(ctx context.Context, in *RunsRequest, opts ...grpc.CallOption) (*RunList, error)
 }
 
 type nodeClient struct {
@@ -1510,6 +1558,35 @@ func (c *nodeClient) ReadLog(ctx context.Context, in *ReadLogRequest, opts ...gr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *nodeClient) Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Node_ServiceDesc.Streams[3], Node_Metrics_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[MetricsRequest, Chunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_MetricsClient = grpc.ServerStreamingClient[Chunk]
+
+func (c *nodeClient) ListRuns(ctx context.Context, in *RunsRequest, opts ...grpc.CallOption) (*RunList, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RunList)
+	err := c.cc.Invoke(ctx, Node_ListRuns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -1540,6 +1617,9 @@ type NodeServer interface {
 	ListObjects(context.Context, *ListRequest) (*ObjectList, error)
 	ListWorkers(context.Context, *ListRequest) (*WorkerList, error)
 	ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error
+	// Metrics is the node's in Prometheus' text format.
+	Metrics(*MetricsRequest, grpc.ServerStreamingServer[Chunk]) error
+	ListRuns(context.Context, *RunsRequest) (*RunList, error)
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -1603,6 +1683,12 @@ func (UnimplementedNodeServer) ListWorkers(context.Context, *ListRequest) (*Work
 }
 func (UnimplementedNodeServer) ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method ReadLog not implemented")
+}
+func (UnimplementedNodeServer) Metrics(*MetricsRequest, grpc.ServerStreamingServer[Chunk]) error {
+	return status.Error(codes.Unimplemented, "method Metrics not implemented")
+}
+func (UnimplementedNodeServer) ListRuns(context.Context, *RunsRequest) (*RunList, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRuns not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -1924,6 +2010,35 @@ func _Node_ReadLog_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogServer = grpc.ServerStreamingServer[Chunk]
 
+func _Node_Metrics_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(MetricsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(NodeServer).Metrics(m, &grpc.GenericServerStream[MetricsRequest, Chunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_MetricsServer = grpc.ServerStreamingServer[Chunk]
+
+func _Node_ListRuns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RunsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).ListRuns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_ListRuns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).ListRuns(ctx, req.(*RunsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1991,6 +2106,10 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "ListWorkers",
 			Handler:    _Node_ListWorkers_Handler,
 		},
+		{
+			MethodName: "ListRuns",
+			Handler:    _Node_ListRuns_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -2007,6 +2126,11 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ReadLog",
 			Handler:       _Node_ReadLog_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Metrics",
+			Handler:       _Node_Metrics_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -75,6 +75,55 @@ func (Hello_Kind) EnumDescriptor() ([]byte, []int) {
 	return file_local_proto_rawDescGZIP(), []int{2, 0}
 }
 
+type UserFamily_Kind int32
+
+const (
+	UserFamily_COUNTER   UserFamily_Kind = 0
+	UserFamily_GAUGE     UserFamily_Kind = 1
+	UserFamily_HISTOGRAM UserFamily_Kind = 2
+)
+
+// Enum value maps for UserFamily_Kind.
+var (
+	UserFamily_Kind_name = map[int32]string{
+		0: "COUNTER",
+		1: "GAUGE",
+		2: "HISTOGRAM",
+	}
+	UserFamily_Kind_value = map[string]int32{
+		"COUNTER":   0,
+		"GAUGE":     1,
+		"HISTOGRAM": 2,
+	}
+)
+
+func (x UserFamily_Kind) Enum() *UserFamily_Kind {
+	p := new(UserFamily_Kind)
+	*p = x
+	return p
+}
+
+func (x UserFamily_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UserFamily_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_local_proto_enumTypes[1].Descriptor()
+}
+
+func (UserFamily_Kind) Type() protoreflect.EnumType {
+	return &file_local_proto_enumTypes[1]
+}
+
+func (x UserFamily_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UserFamily_Kind.Descriptor instead.
+func (UserFamily_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{37, 0}
+}
+
 // ToNode goes from a process to its node. A call number other than zero asks
 // for an answer that bears the same number.
 type ToNode struct {
@@ -106,6 +155,8 @@ type ToNode struct {
 	//	*ToNode_OfferArchive
 	//	*ToNode_CancelTask
 	//	*ToNode_CancelResult
+	//	*ToNode_UserMetrics
+	//	*ToNode_RunReport
 	Body          isToNode_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -371,6 +422,24 @@ func (x *ToNode) GetCancelResult() *CancelResult {
 	return nil
 }
 
+func (x *ToNode) GetUserMetrics() *UserMetrics {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_UserMetrics); ok {
+			return x.UserMetrics
+		}
+	}
+	return nil
+}
+
+func (x *ToNode) GetRunReport() *RunReport {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_RunReport); ok {
+			return x.RunReport
+		}
+	}
+	return nil
+}
+
 type isToNode_Body interface {
 	isToNode_Body()
 }
@@ -471,6 +540,14 @@ type ToNode_CancelResult struct {
 	CancelResult *CancelResult `protobuf:"bytes,142,opt,name=cancel_result,json=cancelResult,proto3,oneof"` // answers ToProcess.cancel_task
 }
 
+type ToNode_UserMetrics struct {
+	UserMetrics *UserMetrics `protobuf:"bytes,330,opt,name=user_metrics,json=userMetrics,proto3,oneof"` // also answers ToProcess.push_metrics
+}
+
+type ToNode_RunReport struct {
+	RunReport *RunReport `protobuf:"bytes,331,opt,name=run_report,json=runReport,proto3,oneof"`
+}
+
 func (*ToNode_Hello) isToNode_Body() {}
 
 func (*ToNode_LeaseDemand) isToNode_Body() {}
@@ -519,6 +596,10 @@ func (*ToNode_CancelTask) isToNode_Body() {}
 
 func (*ToNode_CancelResult) isToNode_Body() {}
 
+func (*ToNode_UserMetrics) isToNode_Body() {}
+
+func (*ToNode_RunReport) isToNode_Body() {}
+
 // ToProcess goes from a node to one of its processes.
 type ToProcess struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -547,6 +628,7 @@ type ToProcess struct {
 	//	*ToProcess_ObjectMoved
 	//	*ToProcess_CancelTask
 	//	*ToProcess_LeaveActor
+	//	*ToProcess_PushMetrics
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -794,6 +876,15 @@ func (x *ToProcess) GetLeaveActor() *LeaveActor {
 	return nil
 }
 
+func (x *ToProcess) GetPushMetrics() *PushMetrics {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_PushMetrics); ok {
+			return x.PushMetrics
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -886,6 +977,10 @@ type ToProcess_LeaveActor struct {
 	LeaveActor *LeaveActor `protobuf:"bytes,120,opt,name=leave_actor,json=leaveActor,proto3,oneof"`
 }
 
+type ToProcess_PushMetrics struct {
+	PushMetrics *PushMetrics `protobuf:"bytes,330,opt,name=push_metrics,json=pushMetrics,proto3,oneof"` // the process may soon be ended
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -929,6 +1024,8 @@ func (*ToProcess_ObjectMoved) isToProcess_Body() {}
 func (*ToProcess_CancelTask) isToProcess_Body() {}
 
 func (*ToProcess_LeaveActor) isToProcess_Body() {}
+
+func (*ToProcess_PushMetrics) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2845,11 +2942,373 @@ func (x *FinishDriver) GetMessage() string {
 	return ""
 }
 
+// UserMetrics is what has changed of a process's own metrics since it said so last.
+type UserMetrics struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Families      []*UserFamily          `protobuf:"bytes,1,rep,name=families,proto3" json:"families,omitempty"`
+	Dropped       uint64                 `protobuf:"varint,2,opt,name=dropped,proto3" json:"dropped,omitempty"` // updates of series that were too many
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserMetrics) Reset() {
+	*x = UserMetrics{}
+	mi := &file_local_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserMetrics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserMetrics) ProtoMessage() {}
+
+func (x *UserMetrics) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserMetrics.ProtoReflect.Descriptor instead.
+func (*UserMetrics) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *UserMetrics) GetFamilies() []*UserFamily {
+	if x != nil {
+		return x.Families
+	}
+	return nil
+}
+
+func (x *UserMetrics) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+type UserFamily struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Help          string                 `protobuf:"bytes,2,opt,name=help,proto3" json:"help,omitempty"`
+	Kind          UserFamily_Kind        `protobuf:"varint,3,opt,name=kind,proto3,enum=gray.v1.UserFamily_Kind" json:"kind,omitempty"`
+	Labels        []string               `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty"`
+	Bounds        []float64              `protobuf:"fixed64,5,rep,packed,name=bounds,proto3" json:"bounds,omitempty"` // of a histogram's buckets but the last, which has none
+	Series        []*UserSeries          `protobuf:"bytes,6,rep,name=series,proto3" json:"series,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserFamily) Reset() {
+	*x = UserFamily{}
+	mi := &file_local_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserFamily) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserFamily) ProtoMessage() {}
+
+func (x *UserFamily) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserFamily.ProtoReflect.Descriptor instead.
+func (*UserFamily) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *UserFamily) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UserFamily) GetHelp() string {
+	if x != nil {
+		return x.Help
+	}
+	return ""
+}
+
+func (x *UserFamily) GetKind() UserFamily_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return UserFamily_COUNTER
+}
+
+func (x *UserFamily) GetLabels() []string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *UserFamily) GetBounds() []float64 {
+	if x != nil {
+		return x.Bounds
+	}
+	return nil
+}
+
+func (x *UserFamily) GetSeries() []*UserSeries {
+	if x != nil {
+		return x.Series
+	}
+	return nil
+}
+
+type UserSeries struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Labels        []string               `protobuf:"bytes,1,rep,name=labels,proto3" json:"labels,omitempty"`         // values, as the family names them
+	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`         // what a counter, or a histogram's sum, went up by; what a gauge is
+	Counts        []uint64               `protobuf:"varint,3,rep,packed,name=counts,proto3" json:"counts,omitempty"` // what a histogram's buckets went up by, each by itself
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UserSeries) Reset() {
+	*x = UserSeries{}
+	mi := &file_local_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UserSeries) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UserSeries) ProtoMessage() {}
+
+func (x *UserSeries) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UserSeries.ProtoReflect.Descriptor instead.
+func (*UserSeries) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *UserSeries) GetLabels() []string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *UserSeries) GetValue() float64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+func (x *UserSeries) GetCounts() []uint64 {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+type PushMetrics struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushMetrics) Reset() {
+	*x = PushMetrics{}
+	mi := &file_local_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushMetrics) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushMetrics) ProtoMessage() {}
+
+func (x *PushMetrics) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushMetrics.ProtoReflect.Descriptor instead.
+func (*PushMetrics) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{39}
+}
+
+// RunReport is what a process has to say of a run, its own or another's of its job.
+type RunReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Run           *RunInfo               `protobuf:"bytes,1,opt,name=run,proto3" json:"run,omitempty"` // id, name, kind, total_steps and when it began
+	Points        []*RunPoint            `protobuf:"bytes,2,rep,name=points,proto3" json:"points,omitempty"`
+	Ended         bool                   `protobuf:"varint,3,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunReport) Reset() {
+	*x = RunReport{}
+	mi := &file_local_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunReport) ProtoMessage() {}
+
+func (x *RunReport) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunReport.ProtoReflect.Descriptor instead.
+func (*RunReport) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *RunReport) GetRun() *RunInfo {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *RunReport) GetPoints() []*RunPoint {
+	if x != nil {
+		return x.Points
+	}
+	return nil
+}
+
+func (x *RunReport) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+type RunPoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Step          int64                  `protobuf:"varint,1,opt,name=step,proto3" json:"step,omitempty"`
+	TimeUnixMs    int64                  `protobuf:"varint,2,opt,name=time_unix_ms,json=timeUnixMs,proto3" json:"time_unix_ms,omitempty"`
+	Keys          []string               `protobuf:"bytes,3,rep,name=keys,proto3" json:"keys,omitempty"`
+	Values        []float64              `protobuf:"fixed64,4,rep,packed,name=values,proto3" json:"values,omitempty"` // as many
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunPoint) Reset() {
+	*x = RunPoint{}
+	mi := &file_local_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunPoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunPoint) ProtoMessage() {}
+
+func (x *RunPoint) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunPoint.ProtoReflect.Descriptor instead.
+func (*RunPoint) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *RunPoint) GetStep() int64 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
+func (x *RunPoint) GetTimeUnixMs() int64 {
+	if x != nil {
+		return x.TimeUnixMs
+	}
+	return 0
+}
+
+func (x *RunPoint) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *RunPoint) GetValues() []float64 {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 var File_local_proto protoreflect.FileDescriptor
 
 const file_local_proto_rawDesc = "" +
 	"\n" +
-	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xa8\v\n" +
+	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\x9a\f\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.gray.v1.HelloH\x00R\x05hello\x129\n" +
@@ -2881,8 +3340,12 @@ const file_local_proto_rawDesc = "" +
 	"\roffer_archive\x18\x8c\x01 \x01(\v2\x15.gray.v1.OfferArchiveH\x00R\fofferArchive\x12>\n" +
 	"\vcancel_task\x18\x8d\x01 \x01(\v2\x1a.gray.v1.CancelTaskRequestH\x00R\n" +
 	"cancelTask\x12=\n" +
-	"\rcancel_result\x18\x8e\x01 \x01(\v2\x15.gray.v1.CancelResultH\x00R\fcancelResultB\x06\n" +
-	"\x04body\"\xe7\t\n" +
+	"\rcancel_result\x18\x8e\x01 \x01(\v2\x15.gray.v1.CancelResultH\x00R\fcancelResult\x12:\n" +
+	"\fuser_metrics\x18\xca\x02 \x01(\v2\x14.gray.v1.UserMetricsH\x00R\vuserMetrics\x124\n" +
+	"\n" +
+	"run_report\x18\xcb\x02 \x01(\v2\x12.gray.v1.RunReportH\x00R\trunReportB\x06\n" +
+	"\x04body\"\xa3\n" +
+	"\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
 	"\awelcome\x18\x02 \x01(\v2\x10.gray.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -2914,7 +3377,8 @@ const file_local_proto_rawDesc = "" +
 	"\vcancel_task\x18\x8c\x01 \x01(\v2\x1a.gray.v1.CancelTaskRequestH\x00R\n" +
 	"cancelTask\x126\n" +
 	"\vleave_actor\x18x \x01(\v2\x13.gray.v1.LeaveActorH\x00R\n" +
-	"leaveActorB\x06\n" +
+	"leaveActor\x12:\n" +
+	"\fpush_metrics\x18\xca\x02 \x01(\v2\x14.gray.v1.PushMetricsH\x00R\vpushMetricsB\x06\n" +
 	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -3046,7 +3510,38 @@ const file_local_proto_rawDesc = "" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"E\n" +
 	"\fFinishDriver\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessageB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\amessage\x18\x02 \x01(\tR\amessage\"X\n" +
+	"\vUserMetrics\x12/\n" +
+	"\bfamilies\x18\x01 \x03(\v2\x13.gray.v1.UserFamilyR\bfamilies\x12\x18\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped\"\xee\x01\n" +
+	"\n" +
+	"UserFamily\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04help\x18\x02 \x01(\tR\x04help\x12,\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x18.gray.v1.UserFamily.KindR\x04kind\x12\x16\n" +
+	"\x06labels\x18\x04 \x03(\tR\x06labels\x12\x16\n" +
+	"\x06bounds\x18\x05 \x03(\x01R\x06bounds\x12+\n" +
+	"\x06series\x18\x06 \x03(\v2\x13.gray.v1.UserSeriesR\x06series\"-\n" +
+	"\x04Kind\x12\v\n" +
+	"\aCOUNTER\x10\x00\x12\t\n" +
+	"\x05GAUGE\x10\x01\x12\r\n" +
+	"\tHISTOGRAM\x10\x02\"R\n" +
+	"\n" +
+	"UserSeries\x12\x16\n" +
+	"\x06labels\x18\x01 \x03(\tR\x06labels\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\x12\x16\n" +
+	"\x06counts\x18\x03 \x03(\x04R\x06counts\"\r\n" +
+	"\vPushMetrics\"p\n" +
+	"\tRunReport\x12\"\n" +
+	"\x03run\x18\x01 \x01(\v2\x10.gray.v1.RunInfoR\x03run\x12)\n" +
+	"\x06points\x18\x02 \x03(\v2\x11.gray.v1.RunPointR\x06points\x12\x14\n" +
+	"\x05ended\x18\x03 \x01(\bR\x05ended\"l\n" +
+	"\bRunPoint\x12\x12\n" +
+	"\x04step\x18\x01 \x01(\x03R\x04step\x12 \n" +
+	"\ftime_unix_ms\x18\x02 \x01(\x03R\n" +
+	"timeUnixMs\x12\x12\n" +
+	"\x04keys\x18\x03 \x03(\tR\x04keys\x12\x16\n" +
+	"\x06values\x18\x04 \x03(\x01R\x06valuesB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_local_proto_rawDescOnce sync.Once
@@ -3060,130 +3555,146 @@ func file_local_proto_rawDescGZIP() []byte {
 	return file_local_proto_rawDescData
 }
 
-var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),           // 0: gray.v1.Hello.Kind
-	(*ToNode)(nil),            // 1: gray.v1.ToNode
-	(*ToProcess)(nil),         // 2: gray.v1.ToProcess
-	(*Hello)(nil),             // 3: gray.v1.Hello
-	(*Function)(nil),          // 4: gray.v1.Function
-	(*Welcome)(nil),           // 5: gray.v1.Welcome
-	(*LeaseDemand)(nil),       // 6: gray.v1.LeaseDemand
-	(*LeaseGrant)(nil),        // 7: gray.v1.LeaseGrant
-	(*NodeDraining)(nil),      // 8: gray.v1.NodeDraining
-	(*LeaseReturn)(nil),       // 9: gray.v1.LeaseReturn
-	(*LeaseGone)(nil),         // 10: gray.v1.LeaseGone
-	(*ReclaimLeases)(nil),     // 11: gray.v1.ReclaimLeases
-	(*Blocked)(nil),           // 12: gray.v1.Blocked
-	(*CreateObject)(nil),      // 13: gray.v1.CreateObject
-	(*SealObject)(nil),        // 14: gray.v1.SealObject
-	(*AbortObject)(nil),       // 15: gray.v1.AbortObject
-	(*FetchObject)(nil),       // 16: gray.v1.FetchObject
-	(*UnpinObject)(nil),       // 17: gray.v1.UnpinObject
-	(*ObjectPlace)(nil),       // 18: gray.v1.ObjectPlace
-	(*FreeObject)(nil),        // 19: gray.v1.FreeObject
-	(*Location)(nil),          // 20: gray.v1.Location
-	(*BorrowObjects)(nil),     // 21: gray.v1.BorrowObjects
-	(*ReleaseObjects)(nil),    // 22: gray.v1.ReleaseObjects
-	(*PublishObject)(nil),     // 23: gray.v1.PublishObject
-	(*WantedObject)(nil),      // 24: gray.v1.WantedObject
-	(*DropObjects)(nil),       // 25: gray.v1.DropObjects
-	(*StorePressure)(nil),     // 26: gray.v1.StorePressure
-	(*ReplicateObject)(nil),   // 27: gray.v1.ReplicateObject
-	(*ResolveObject)(nil),     // 28: gray.v1.ResolveObject
-	(*HeadCall)(nil),          // 29: gray.v1.HeadCall
-	(*HeadResult)(nil),        // 30: gray.v1.HeadResult
-	(*ActorStarted)(nil),      // 31: gray.v1.ActorStarted
-	(*CancelResult)(nil),      // 32: gray.v1.CancelResult
-	(*OfferArchive)(nil),      // 33: gray.v1.OfferArchive
-	(*ActorExit)(nil),         // 34: gray.v1.ActorExit
-	(*LeaveActor)(nil),        // 35: gray.v1.LeaveActor
-	(*FinishDriver)(nil),      // 36: gray.v1.FinishDriver
-	(*TaskList)(nil),          // 37: gray.v1.TaskList
-	(*ObjectList)(nil),        // 38: gray.v1.ObjectList
-	(*CancelTaskRequest)(nil), // 39: gray.v1.CancelTaskRequest
-	(*Ack)(nil),               // 40: gray.v1.Ack
-	(*Error)(nil),             // 41: gray.v1.Error
-	(*ObjectState)(nil),       // 42: gray.v1.ObjectState
-	(*StartActor)(nil),        // 43: gray.v1.StartActor
-	(*LogLines)(nil),          // 44: gray.v1.LogLines
-	(*JobEnded)(nil),          // 45: gray.v1.JobEnded
-	(*NodeDead)(nil),          // 46: gray.v1.NodeDead
-	(*ListRequest)(nil),       // 47: gray.v1.ListRequest
-	(*MovedRequest)(nil),      // 48: gray.v1.MovedRequest
-	(*Environment)(nil),       // 49: gray.v1.Environment
-	(*Resources)(nil),         // 50: gray.v1.Resources
-	(*Strategy)(nil),          // 51: gray.v1.Strategy
-	(*WorkerDied)(nil),        // 52: gray.v1.WorkerDied
-	(*WorkingDir)(nil),        // 53: gray.v1.WorkingDir
+	(UserFamily_Kind)(0),      // 1: gray.v1.UserFamily.Kind
+	(*ToNode)(nil),            // 2: gray.v1.ToNode
+	(*ToProcess)(nil),         // 3: gray.v1.ToProcess
+	(*Hello)(nil),             // 4: gray.v1.Hello
+	(*Function)(nil),          // 5: gray.v1.Function
+	(*Welcome)(nil),           // 6: gray.v1.Welcome
+	(*LeaseDemand)(nil),       // 7: gray.v1.LeaseDemand
+	(*LeaseGrant)(nil),        // 8: gray.v1.LeaseGrant
+	(*NodeDraining)(nil),      // 9: gray.v1.NodeDraining
+	(*LeaseReturn)(nil),       // 10: gray.v1.LeaseReturn
+	(*LeaseGone)(nil),         // 11: gray.v1.LeaseGone
+	(*ReclaimLeases)(nil),     // 12: gray.v1.ReclaimLeases
+	(*Blocked)(nil),           // 13: gray.v1.Blocked
+	(*CreateObject)(nil),      // 14: gray.v1.CreateObject
+	(*SealObject)(nil),        // 15: gray.v1.SealObject
+	(*AbortObject)(nil),       // 16: gray.v1.AbortObject
+	(*FetchObject)(nil),       // 17: gray.v1.FetchObject
+	(*UnpinObject)(nil),       // 18: gray.v1.UnpinObject
+	(*ObjectPlace)(nil),       // 19: gray.v1.ObjectPlace
+	(*FreeObject)(nil),        // 20: gray.v1.FreeObject
+	(*Location)(nil),          // 21: gray.v1.Location
+	(*BorrowObjects)(nil),     // 22: gray.v1.BorrowObjects
+	(*ReleaseObjects)(nil),    // 23: gray.v1.ReleaseObjects
+	(*PublishObject)(nil),     // 24: gray.v1.PublishObject
+	(*WantedObject)(nil),      // 25: gray.v1.WantedObject
+	(*DropObjects)(nil),       // 26: gray.v1.DropObjects
+	(*StorePressure)(nil),     // 27: gray.v1.StorePressure
+	(*ReplicateObject)(nil),   // 28: gray.v1.ReplicateObject
+	(*ResolveObject)(nil),     // 29: gray.v1.ResolveObject
+	(*HeadCall)(nil),          // 30: gray.v1.HeadCall
+	(*HeadResult)(nil),        // 31: gray.v1.HeadResult
+	(*ActorStarted)(nil),      // 32: gray.v1.ActorStarted
+	(*CancelResult)(nil),      // 33: gray.v1.CancelResult
+	(*OfferArchive)(nil),      // 34: gray.v1.OfferArchive
+	(*ActorExit)(nil),         // 35: gray.v1.ActorExit
+	(*LeaveActor)(nil),        // 36: gray.v1.LeaveActor
+	(*FinishDriver)(nil),      // 37: gray.v1.FinishDriver
+	(*UserMetrics)(nil),       // 38: gray.v1.UserMetrics
+	(*UserFamily)(nil),        // 39: gray.v1.UserFamily
+	(*UserSeries)(nil),        // 40: gray.v1.UserSeries
+	(*PushMetrics)(nil),       // 41: gray.v1.PushMetrics
+	(*RunReport)(nil),         // 42: gray.v1.RunReport
+	(*RunPoint)(nil),          // 43: gray.v1.RunPoint
+	(*TaskList)(nil),          // 44: gray.v1.TaskList
+	(*ObjectList)(nil),        // 45: gray.v1.ObjectList
+	(*CancelTaskRequest)(nil), // 46: gray.v1.CancelTaskRequest
+	(*Ack)(nil),               // 47: gray.v1.Ack
+	(*Error)(nil),             // 48: gray.v1.Error
+	(*ObjectState)(nil),       // 49: gray.v1.ObjectState
+	(*StartActor)(nil),        // 50: gray.v1.StartActor
+	(*LogLines)(nil),          // 51: gray.v1.LogLines
+	(*JobEnded)(nil),          // 52: gray.v1.JobEnded
+	(*NodeDead)(nil),          // 53: gray.v1.NodeDead
+	(*ListRequest)(nil),       // 54: gray.v1.ListRequest
+	(*MovedRequest)(nil),      // 55: gray.v1.MovedRequest
+	(*Environment)(nil),       // 56: gray.v1.Environment
+	(*Resources)(nil),         // 57: gray.v1.Resources
+	(*Strategy)(nil),          // 58: gray.v1.Strategy
+	(*WorkerDied)(nil),        // 59: gray.v1.WorkerDied
+	(*WorkingDir)(nil),        // 60: gray.v1.WorkingDir
+	(*RunInfo)(nil),           // 61: gray.v1.RunInfo
 }
 var file_local_proto_depIdxs = []int32{
-	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
-	6,  // 1: gray.v1.ToNode.lease_demand:type_name -> gray.v1.LeaseDemand
-	9,  // 2: gray.v1.ToNode.lease_return:type_name -> gray.v1.LeaseReturn
-	12, // 3: gray.v1.ToNode.blocked:type_name -> gray.v1.Blocked
-	13, // 4: gray.v1.ToNode.create_object:type_name -> gray.v1.CreateObject
-	14, // 5: gray.v1.ToNode.seal_object:type_name -> gray.v1.SealObject
-	15, // 6: gray.v1.ToNode.abort_object:type_name -> gray.v1.AbortObject
-	16, // 7: gray.v1.ToNode.fetch_object:type_name -> gray.v1.FetchObject
-	17, // 8: gray.v1.ToNode.unpin_object:type_name -> gray.v1.UnpinObject
-	19, // 9: gray.v1.ToNode.free_object:type_name -> gray.v1.FreeObject
-	21, // 10: gray.v1.ToNode.borrow_objects:type_name -> gray.v1.BorrowObjects
-	22, // 11: gray.v1.ToNode.release_objects:type_name -> gray.v1.ReleaseObjects
-	23, // 12: gray.v1.ToNode.publish_object:type_name -> gray.v1.PublishObject
-	28, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
-	29, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
-	31, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
-	36, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	37, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
-	27, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	38, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
-	34, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
-	33, // 21: gray.v1.ToNode.offer_archive:type_name -> gray.v1.OfferArchive
-	39, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
-	32, // 23: gray.v1.ToNode.cancel_result:type_name -> gray.v1.CancelResult
-	5,  // 24: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	40, // 25: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	41, // 26: gray.v1.ToProcess.error:type_name -> gray.v1.Error
-	7,  // 27: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
-	10, // 28: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
-	11, // 29: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
-	18, // 30: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	42, // 31: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
-	24, // 32: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
-	25, // 33: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	30, // 34: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	43, // 35: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	44, // 36: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	45, // 37: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	46, // 38: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	47, // 39: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	26, // 40: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	47, // 41: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
-	8,  // 42: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
-	48, // 43: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
-	39, // 44: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
-	35, // 45: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
-	0,  // 46: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 47: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	49, // 48: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
-	50, // 49: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	51, // 50: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	49, // 51: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
-	52, // 52: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	20, // 53: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	42, // 54: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	42, // 55: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	41, // 56: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	41, // 57: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	41, // 58: gray.v1.CancelResult.error:type_name -> gray.v1.Error
-	53, // 59: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
-	60, // [60:60] is the sub-list for method output_type
-	60, // [60:60] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	4,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
+	7,  // 1: gray.v1.ToNode.lease_demand:type_name -> gray.v1.LeaseDemand
+	10, // 2: gray.v1.ToNode.lease_return:type_name -> gray.v1.LeaseReturn
+	13, // 3: gray.v1.ToNode.blocked:type_name -> gray.v1.Blocked
+	14, // 4: gray.v1.ToNode.create_object:type_name -> gray.v1.CreateObject
+	15, // 5: gray.v1.ToNode.seal_object:type_name -> gray.v1.SealObject
+	16, // 6: gray.v1.ToNode.abort_object:type_name -> gray.v1.AbortObject
+	17, // 7: gray.v1.ToNode.fetch_object:type_name -> gray.v1.FetchObject
+	18, // 8: gray.v1.ToNode.unpin_object:type_name -> gray.v1.UnpinObject
+	20, // 9: gray.v1.ToNode.free_object:type_name -> gray.v1.FreeObject
+	22, // 10: gray.v1.ToNode.borrow_objects:type_name -> gray.v1.BorrowObjects
+	23, // 11: gray.v1.ToNode.release_objects:type_name -> gray.v1.ReleaseObjects
+	24, // 12: gray.v1.ToNode.publish_object:type_name -> gray.v1.PublishObject
+	29, // 13: gray.v1.ToNode.resolve_object:type_name -> gray.v1.ResolveObject
+	30, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
+	32, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
+	37, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
+	44, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	28, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
+	45, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	35, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
+	34, // 21: gray.v1.ToNode.offer_archive:type_name -> gray.v1.OfferArchive
+	46, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	33, // 23: gray.v1.ToNode.cancel_result:type_name -> gray.v1.CancelResult
+	38, // 24: gray.v1.ToNode.user_metrics:type_name -> gray.v1.UserMetrics
+	42, // 25: gray.v1.ToNode.run_report:type_name -> gray.v1.RunReport
+	6,  // 26: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
+	47, // 27: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	48, // 28: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	8,  // 29: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
+	11, // 30: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
+	12, // 31: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
+	19, // 32: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
+	49, // 33: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	25, // 34: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
+	26, // 35: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
+	31, // 36: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	50, // 37: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	51, // 38: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	52, // 39: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	53, // 40: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	54, // 41: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	27, // 42: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
+	54, // 43: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	9,  // 44: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
+	55, // 45: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	46, // 46: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	36, // 47: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
+	41, // 48: gray.v1.ToProcess.push_metrics:type_name -> gray.v1.PushMetrics
+	0,  // 49: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	5,  // 50: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	56, // 51: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	57, // 52: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	58, // 53: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	56, // 54: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	59, // 55: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	21, // 56: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	49, // 57: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	49, // 58: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	48, // 59: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	48, // 60: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	48, // 61: gray.v1.CancelResult.error:type_name -> gray.v1.Error
+	60, // 62: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
+	39, // 63: gray.v1.UserMetrics.families:type_name -> gray.v1.UserFamily
+	1,  // 64: gray.v1.UserFamily.kind:type_name -> gray.v1.UserFamily.Kind
+	40, // 65: gray.v1.UserFamily.series:type_name -> gray.v1.UserSeries
+	61, // 66: gray.v1.RunReport.run:type_name -> gray.v1.RunInfo
+	43, // 67: gray.v1.RunReport.points:type_name -> gray.v1.RunPoint
+	68, // [68:68] is the sub-list for method output_type
+	68, // [68:68] is the sub-list for method input_type
+	68, // [68:68] is the sub-list for extension type_name
+	68, // [68:68] is the sub-list for extension extendee
+	0,  // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -3217,6 +3728,8 @@ func file_local_proto_init() {
 		(*ToNode_OfferArchive)(nil),
 		(*ToNode_CancelTask)(nil),
 		(*ToNode_CancelResult)(nil),
+		(*ToNode_UserMetrics)(nil),
+		(*ToNode_RunReport)(nil),
 	}
 	file_local_proto_msgTypes[1].OneofWrappers = []any{
 		(*ToProcess_Welcome)(nil),
@@ -3241,14 +3754,15 @@ func file_local_proto_init() {
 		(*ToProcess_ObjectMoved)(nil),
 		(*ToProcess_CancelTask)(nil),
 		(*ToProcess_LeaveActor)(nil),
+		(*ToProcess_PushMetrics)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   36,
+			NumEnums:      2,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -17,6 +17,7 @@ type cluster interface {
 	Jobs(ctx context.Context) ([]job, error)
 	Actors(ctx context.Context, limit int) (page[actor], error)
 	Groups(ctx context.Context, limit int) (page[group], error)
+	Runs(ctx context.Context, limit int) (page[api.RunRow], error)
 	Tasks(ctx context.Context, limit int) (page[task], error)
 	Objects(ctx context.Context, limit int) (page[object], error)
 	// Memory is Objects with who made them and what holds them.

@@ -17,7 +17,7 @@ func newList(t *terminal) *cobra.Command {
 		Use: "list", Short: "Show what is in the cluster, by kind", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newGroups(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newJobs(t))
+	c.AddCommand(newGroups(t), newRuns(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newJobs(t))
 	return c
 }
 

@@ -35,8 +35,11 @@ type startFlags struct {
 	threshold   float64
 	limit       string
 	ip          string
-	dataDir     string
-	block       bool
+
+	metricsAddress string
+
+	dataDir string
+	block   bool
 }
 
 func (f *startFlags) register(c *cobra.Command) {
@@ -59,6 +62,8 @@ func (f *startFlags) register(c *cobra.Command) {
 		"`PART` of the machine's memory, or of a control group's, from which on tasks are killed; 0: never")
 	s.StringVar(&f.limit, "memory-limit", "", "`BYTES` that the jobs' processes here may use together before tasks are killed (default: any)")
 	s.StringVar(&f.ip, "node-ip-address", "", "`IP` at which other machines reach this one (default: found out)")
+	s.StringVar(&f.metricsAddress, "metrics-address", "",
+		"`HOST:PORT` where this node answers GET /metrics itself; port 0 takes any free one (default: only heads answer, for it, too)")
 	s.StringVar(&f.dataDir, "data-dir", "", "`DIR` for state and logs (default: ~/.gray/data)")
 	s.BoolVar(&f.block, "block", false, "stay in the foreground; Ctrl-C stops the daemons")
 }
@@ -104,6 +109,14 @@ func (f *startFlags) check(changed func(flag string) bool) error {
 	}
 	if f.head && f.port == f.httpPort && f.port != 0 {
 		return usagef("--port and --http-port are both %d", f.port)
+	}
+	return f.checkOwn()
+}
+
+// checkOwn looks at the addresses that are to be this node's.
+func (f *startFlags) checkOwn() error {
+	if _, port, err := net.SplitHostPort(f.metricsAddress); f.metricsAddress != "" && (err != nil || port == "") {
+		return usagef("--metrics-address %q isn't of the form HOST:PORT", f.metricsAddress)
 	}
 	if f.ip != "" && net.ParseIP(f.ip) == nil {
 		return usagef("--node-ip-address %q isn't an IP address", f.ip)

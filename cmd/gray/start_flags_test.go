@@ -87,6 +87,7 @@ func TestCheckRefuses(t *testing.T) {
 		{startFlags{head: true, port: 1, httpPort: 65536}, "", []string{"--http-port"}},
 		{startFlags{head: true, port: 1, httpPort: 1}, "", []string{"both"}},
 		{startFlags{head: true, ip: "host"}, "", []string{"--node-ip-address", "host"}},
+		{startFlags{head: true, metricsAddress: "9100"}, "", []string{"--metrics-address", "9100", "HOST:PORT"}},
 	} {
 		err := tt.flags.check(func(flag string) bool { return flag == tt.changed })
 		refused(t, fmt.Sprintf("%+v", tt.flags), err, tt.want)

@@ -73,7 +73,7 @@ func (s *starter) runHead(ctx context.Context) error {
 		if err != nil {
 			return s.giveUp(limited, err, head, node)
 		}
-		text = fmt.Sprintf("Node n%d offers %s.", nodeInfo.Node, s.offer())
+		text = fmt.Sprintf("Node n%d offers %s.%s", nodeInfo.Node, s.offer(), answersMetrics(nodeInfo))
 	}
 	if headInfo.Waiting != "" {
 		s.printWaiting(headInfo, text)

@@ -34,10 +34,18 @@ func (s *starter) printWaiting(head daemon.Info, node string) {
 }
 
 func (s *starter) printNode(node daemon.Info) {
-	fmt.Fprintf(s.out, "Node n%d has joined the cluster at %s and offers %s.\n\n", node.Node, s.address, s.offer())
+	fmt.Fprintf(s.out, "Node n%d has joined the cluster at %s and offers %s.%s\n\n", node.Node, s.address, s.offer(), answersMetrics(node))
 	fmt.Fprintf(s.out, "See the cluster:  gray status --address %s\n", s.address)
 	fmt.Fprintf(s.out, "End it:           gray stop\n\n")
 	fmt.Fprintf(s.out, "Data and logs:    %s\n", node.DataDir)
+}
+
+// answersMetrics says where a node answers requests of metrics itself, if it does.
+func answersMetrics(node daemon.Info) string {
+	if node.Metrics == "" {
+		return ""
+	}
+	return " It answers GET /metrics at " + node.Metrics + "."
 }
 
 // offer is the node's resources in words.

@@ -48,6 +48,7 @@ type Config struct {
 
 	MemoryThreshold float64 `json:"memory_threshold,omitempty"`
 	MemoryLimit     int64   `json:"memory_limit,omitempty"`
+	MetricsAddress  string  `json:"metrics_address,omitempty"`
 }
 
 // Info is what is known of a running daemon: its answer when it's ready, and
@@ -67,6 +68,7 @@ type Info struct {
 	Node        uint32   `json:"node_id,omitempty"`
 	NodeAddress string   `json:"node_address,omitempty"`
 	Socket      string   `json:"socket,omitempty"`
+	Metrics     string   `json:"metrics_address,omitempty"` // of a node that answers there itself
 	IsHead      bool     `json:"is_head,omitempty"`
 	StartedUnix int64    `json:"started_unix_ms"` // 0: it isn't ready yet
 

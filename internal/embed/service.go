@@ -41,12 +41,13 @@ func startNode(ctx context.Context, cfg daemon.Config, rec *record, log *slog.Lo
 		DataDir: cfg.DataDir, RunDir: cfg.RunDir, HeadAddress: cfg.HeadAddress, Heads: cfg.Heads, Token: token, IP: cfg.IP,
 		Resources: cfg.Resources, Labels: cfg.Labels, StoreBytes: cfg.StoreBytes, SpillDirs: cfg.SpillDirs, IsHead: cfg.IsHead,
 		Logger: log, OnHeads: rec.setHeads, MemoryThreshold: cfg.MemoryThreshold, MemoryLimit: cfg.MemoryLimit,
+		MetricsAddress: cfg.MetricsAddress,
 	})
 	if err != nil {
 		return outcome{err: err}
 	}
 	return outcome{service: n, info: daemon.Info{
 		Cluster: n.ClusterID().String(), Address: cfg.HeadAddress, Node: uint32(n.ID()), NodeAddress: n.Address(), Socket: n.Socket(),
-		IsHead: cfg.IsHead,
+		IsHead: cfg.IsHead, Metrics: n.MetricsAddress(),
 	}}
 }

@@ -29,6 +29,9 @@ func (p *Puller) run(f *fetch) {
 	case f.ctx.Err() != nil:
 		err = errGivenUp
 	}
+	if p.cfg.Done != nil && f.brought && !errors.Is(err, errGivenUp) {
+		p.cfg.Done(f.size, time.Since(f.began), err)
+	}
 	p.mu.Lock()
 	p.end(f)
 	p.mu.Unlock()
@@ -116,6 +119,7 @@ func (p *Puller) bring(f *fetch) error {
 		err = p.gather(f, data)
 		f.slot.release()
 	}
+	f.brought = true
 	if err == nil {
 		if err = p.cfg.Store.Seal(f.id); err == nil {
 			return nil

@@ -45,7 +45,12 @@ func TestPull(t *testing.T) {
 				from.put(objectN(1), want)
 				h := newHosts(t, secure)
 				s := h.serve(2, ServerConfig{Store: from})
-				p := newPuller(t, PullerConfig{Store: to, Dial: h.dial})
+				brought := []int64{}
+				p := newPuller(t, PullerConfig{Store: to, Dial: h.dial, Done: func(size int64, took time.Duration, err error) {
+					if brought = append(brought, size); took < 0 || err != nil {
+						t.Errorf("it took %v: %v", took, err)
+					}
+				}})
 				for range 2 { // the second finds it
 					if err := p.Fetch(t.Context(), objectN(1), int64(size), []ids.NodeID{2}); err != nil {
 						t.Fatal(err)
@@ -53,6 +58,9 @@ func TestPull(t *testing.T) {
 				}
 				if !bytes.Equal(to.sealed[objectN(1)], want) || to.creates != 1 {
 					t.Errorf("other bytes arrived, or more than once (%d)", to.creates)
+				}
+				if len(brought) != 1 || brought[0] != int64(size) {
+					t.Errorf("told of objects of the sizes %v", brought)
 				}
 				_ = s.Close()
 				if size > 0 && (p.Moved() == 0 || s.Moved() == 0) {

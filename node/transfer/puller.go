@@ -26,6 +26,9 @@ type PullerConfig struct {
 	MaxBytes int64
 	// StallTimeout gives up on a connection on which nothing comes. 0: 30 s.
 	StallTimeout time.Duration
+	// Done is told of each object that was brought from other nodes, or couldn't be, and how
+	// long that took from when it was asked for. nil: nobody is.
+	Done func(size int64, took time.Duration, err error)
 
 	chunk   int64         // 0: chunkSize
 	streams int           // 0: maxStreams
@@ -57,8 +60,11 @@ type fetch struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // after done
-	slot   turn
-	bytes  turn
+	began  time.Time
+	// It was looked for on other nodes; the pull's goroutine's.
+	brought bool
+	slot    turn
+	bytes   turn
 
 	// Under Puller.mu.
 	waiting int   // callers; with the last, the fetch is given up
@@ -146,7 +152,7 @@ func (p *Puller) join(id ids.ObjectID, size int64, nodes []ids.NodeID) (*fetch, 
 	}
 	f := p.fetches[id]
 	if f == nil {
-		f = &fetch{id: id, size: max(size, 0), done: make(chan struct{})}
+		f = &fetch{id: id, size: max(size, 0), done: make(chan struct{}), began: time.Now()}
 		f.slot = turn{line: p.slots, weight: 1}
 		f.bytes = turn{line: p.bytes, weight: min(f.size, p.cfg.MaxBytes)}
 		f.ctx, f.cancel = context.WithCancel(p.ctx)

@@ -66,6 +66,7 @@ type Process struct {
 	worker  *worker // nil in a driver
 	counts  taskCounts
 	failed  failures
+	meter   meter
 
 	ready               readyGroups
 	creations, removals groupCalls
@@ -96,12 +97,14 @@ func Connect(ctx context.Context, cfg Config) (*Process, error) {
 	p.reap.init(p.store.Size())
 	p.leases.init(p)
 	p.actors.init(p)
+	p.meter.init()
 	if cfg.Listener != nil {
 		p.worker = newWorker(p) // before the link: the node may have an actor for it at once
 	}
 	p.spawn(p.runLink)
 	p.spawn(p.runReaper)
 	p.spawn(p.leases.runIdle)
+	p.spawn(p.runMeter)
 	if cfg.Listener != nil {
 		p.spawn(func() { p.worker.accept(cfg.Listener) })
 	}
@@ -199,6 +202,7 @@ func (p *Process) spawn(f func()) {
 // Finish tells the node that the driver is done and waits until the output of
 // the job's workers has been passed on.
 func (p *Process) Finish(ctx context.Context, exitCode int, message string) error {
+	p.pushMetrics()
 	_, err := p.node.call(ctx, &proto.ToNode{Body: &proto.ToNode_FinishDriver{
 		FinishDriver: &proto.FinishDriver{ExitCode: int32(exitCode), Message: message},
 	}})
@@ -279,6 +283,8 @@ func (p *Process) dispatch(m *proto.ToProcess) {
 		}
 	case *proto.ToProcess_JobEnded:
 		p.end(&RemoteError{&proto.Error{Kind: proto.Error_JOB_ENDED, Message: "the job has ended"}})
+	case *proto.ToProcess_PushMetrics:
+		p.spawn(func() { p.lastMetrics(m.Call) })
 	case *proto.ToProcess_StorePressure:
 		p.reap.hurry()
 	case *proto.ToProcess_ObjectMoved:

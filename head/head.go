@@ -50,6 +50,7 @@ type Head struct {
 	nodes     *clients[uint32]
 	heads     *clients[string] // by control address
 	broken    chan struct{}    // a connection of another head has ended
+	drawers   chan struct{}    // has a word for each timeline that is being made
 
 	ca       *pki.Authority
 	identity *pki.Identity
@@ -88,6 +89,7 @@ func Start(ctx context.Context, cfg Config) (*Head, error) {
 	}
 	h := &Head{
 		cfg: cfg, log: cfg.Logger, started: time.Now(), done: make(chan struct{}), broken: make(chan struct{}, 1),
+		drawers: make(chan struct{}, maxDrawers),
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	h.standing = newStanding(h.ctx)

@@ -52,6 +52,9 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/v0/tasks/{id}/logs": h.getTaskLogs,
 
 		"GET /api/v0/placement_groups": h.listGroups,
+
+		"GET /api/v0/timeline":           h.getTimeline,
+		"GET /api/v0/jobs/{id}/timeline": h.getTrace,
 	}
 }
 

@@ -1267,6 +1267,7 @@ const (
 	Node_ListObjects_FullMethodName   = "/gray.v1.Node/ListObjects"
 	Node_ListWorkers_FullMethodName   = "/gray.v1.Node/ListWorkers"
 	Node_ReadLog_FullMethodName       = "/gray.v1.Node/ReadLog"
+	Node_Timeline_FullMethodName      = "/gray.v1.Node/Timeline"
 )
 
 // NodeClient is the client API for Node service.
@@ -1299,6 +1300,9 @@ type NodeClient interface {
 	ListObjects(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ObjectList, error)
 	ListWorkers(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*WorkerList, error)
 	ReadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// Timeline sends what ended and what runs of a job here, and what the node did for its
+	// objects, as far as it's kept; of more than the limit the newest.
+	Timeline(ctx context.Context, in *TimelineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TimelinePart], error)
 }
 
 type nodeClient struct {
@@ -1510,6 +1514,25 @@ func (c *nodeClient) ReadLog(ctx context.Context, in *ReadLogRequest, opts ...gr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *nodeClient) Timeline(ctx context.Context, in *TimelineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TimelinePart], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Node_ServiceDesc.Streams[3], Node_Timeline_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[TimelineRequest, TimelinePart]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_TimelineClient = grpc.ServerStreamingClient[TimelinePart]
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -1540,6 +1563,9 @@ type NodeServer interface {
 	ListObjects(context.Context, *ListRequest) (*ObjectList, error)
 	ListWorkers(context.Context, *ListRequest) (*WorkerList, error)
 	ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error
+	// Timeline sends what ended and what runs of a job here, and what the node did for its
+	// objects, as far as it's kept; of more than the limit the newest.
+	Timeline(*TimelineRequest, grpc.ServerStreamingServer[TimelinePart]) error
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -1603,6 +1629,9 @@ func (UnimplementedNodeServer) ListWorkers(context.Context, *ListRequest) (*Work
 }
 func (UnimplementedNodeServer) ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method ReadLog not implemented")
+}
+func (UnimplementedNodeServer) Timeline(*TimelineRequest, grpc.ServerStreamingServer[TimelinePart]) error {
+	return status.Error(codes.Unimplemented, "method Timeline not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -1924,6 +1953,17 @@ func _Node_ReadLog_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogServer = grpc.ServerStreamingServer[Chunk]
 
+func _Node_Timeline_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(TimelineRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(NodeServer).Timeline(m, &grpc.GenericServerStream[TimelineRequest, TimelinePart]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_TimelineServer = grpc.ServerStreamingServer[TimelinePart]
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -2007,6 +2047,11 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ReadLog",
 			Handler:       _Node_ReadLog_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Timeline",
+			Handler:       _Node_Timeline_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -940,7 +940,8 @@ type Hello struct {
 	Dir           string                 `protobuf:"bytes,6,opt,name=dir,proto3" json:"dir,omitempty"`
 	TunnelNode    uint32                 `protobuf:"varint,7,opt,name=tunnel_node,json=tunnelNode,proto3" json:"tunnel_node,omitempty"` // TUNNEL: after Welcome the bytes of that worker's socket follow
 	TunnelProcess uint32                 `protobuf:"varint,8,opt,name=tunnel_process,json=tunnelProcess,proto3" json:"tunnel_process,omitempty"`
-	Functions     []*Function            `protobuf:"bytes,9,rep,name=functions,proto3" json:"functions,omitempty"` // what this binary registered
+	Functions     []*Function            `protobuf:"bytes,9,rep,name=functions,proto3" json:"functions,omitempty"`                                                                 // what this binary registered
+	Env           map[string]string      `protobuf:"bytes,320,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // DRIVER that wasn't submitted: what its workers' environment has of its own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1034,6 +1035,13 @@ func (x *Hello) GetTunnelProcess() uint32 {
 func (x *Hello) GetFunctions() []*Function {
 	if x != nil {
 		return x.Functions
+	}
+	return nil
+}
+
+func (x *Hello) GetEnv() map[string]string {
+	if x != nil {
+		return x.Env
 	}
 	return nil
 }
@@ -2915,7 +2923,7 @@ const file_local_proto_rawDesc = "" +
 	"cancelTask\x126\n" +
 	"\vleave_actor\x18x \x01(\v2\x13.gray.v1.LeaveActorH\x00R\n" +
 	"leaveActorB\x06\n" +
-	"\x04body\"\xbb\x02\n" +
+	"\x04body\"\x9f\x03\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -2926,7 +2934,11 @@ const file_local_proto_rawDesc = "" +
 	"\vtunnel_node\x18\a \x01(\rR\n" +
 	"tunnelNode\x12%\n" +
 	"\x0etunnel_process\x18\b \x01(\rR\rtunnelProcess\x12/\n" +
-	"\tfunctions\x18\t \x03(\v2\x11.gray.v1.FunctionR\tfunctions\"*\n" +
+	"\tfunctions\x18\t \x03(\v2\x11.gray.v1.FunctionR\tfunctions\x12*\n" +
+	"\x03env\x18\xc0\x02 \x03(\v2\x17.gray.v1.Hello.EnvEntryR\x03env\x1a6\n" +
+	"\bEnvEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"*\n" +
 	"\x04Kind\x12\n" +
 	"\n" +
 	"\x06DRIVER\x10\x00\x12\n" +
@@ -3061,7 +3073,7 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),           // 0: gray.v1.Hello.Kind
 	(*ToNode)(nil),            // 1: gray.v1.ToNode
@@ -3100,23 +3112,24 @@ var file_local_proto_goTypes = []any{
 	(*ActorExit)(nil),         // 34: gray.v1.ActorExit
 	(*LeaveActor)(nil),        // 35: gray.v1.LeaveActor
 	(*FinishDriver)(nil),      // 36: gray.v1.FinishDriver
-	(*TaskList)(nil),          // 37: gray.v1.TaskList
-	(*ObjectList)(nil),        // 38: gray.v1.ObjectList
-	(*CancelTaskRequest)(nil), // 39: gray.v1.CancelTaskRequest
-	(*Ack)(nil),               // 40: gray.v1.Ack
-	(*Error)(nil),             // 41: gray.v1.Error
-	(*ObjectState)(nil),       // 42: gray.v1.ObjectState
-	(*StartActor)(nil),        // 43: gray.v1.StartActor
-	(*LogLines)(nil),          // 44: gray.v1.LogLines
-	(*JobEnded)(nil),          // 45: gray.v1.JobEnded
-	(*NodeDead)(nil),          // 46: gray.v1.NodeDead
-	(*ListRequest)(nil),       // 47: gray.v1.ListRequest
-	(*MovedRequest)(nil),      // 48: gray.v1.MovedRequest
-	(*Environment)(nil),       // 49: gray.v1.Environment
-	(*Resources)(nil),         // 50: gray.v1.Resources
-	(*Strategy)(nil),          // 51: gray.v1.Strategy
-	(*WorkerDied)(nil),        // 52: gray.v1.WorkerDied
-	(*WorkingDir)(nil),        // 53: gray.v1.WorkingDir
+	nil,                       // 37: gray.v1.Hello.EnvEntry
+	(*TaskList)(nil),          // 38: gray.v1.TaskList
+	(*ObjectList)(nil),        // 39: gray.v1.ObjectList
+	(*CancelTaskRequest)(nil), // 40: gray.v1.CancelTaskRequest
+	(*Ack)(nil),               // 41: gray.v1.Ack
+	(*Error)(nil),             // 42: gray.v1.Error
+	(*ObjectState)(nil),       // 43: gray.v1.ObjectState
+	(*StartActor)(nil),        // 44: gray.v1.StartActor
+	(*LogLines)(nil),          // 45: gray.v1.LogLines
+	(*JobEnded)(nil),          // 46: gray.v1.JobEnded
+	(*NodeDead)(nil),          // 47: gray.v1.NodeDead
+	(*ListRequest)(nil),       // 48: gray.v1.ListRequest
+	(*MovedRequest)(nil),      // 49: gray.v1.MovedRequest
+	(*Environment)(nil),       // 50: gray.v1.Environment
+	(*Resources)(nil),         // 51: gray.v1.Resources
+	(*Strategy)(nil),          // 52: gray.v1.Strategy
+	(*WorkerDied)(nil),        // 53: gray.v1.WorkerDied
+	(*WorkingDir)(nil),        // 54: gray.v1.WorkingDir
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -3136,54 +3149,55 @@ var file_local_proto_depIdxs = []int32{
 	29, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
 	31, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
 	36, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	37, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	38, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
 	27, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	38, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	39, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
 	34, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
 	33, // 21: gray.v1.ToNode.offer_archive:type_name -> gray.v1.OfferArchive
-	39, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	40, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
 	32, // 23: gray.v1.ToNode.cancel_result:type_name -> gray.v1.CancelResult
 	5,  // 24: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	40, // 25: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	41, // 26: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	41, // 25: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	42, // 26: gray.v1.ToProcess.error:type_name -> gray.v1.Error
 	7,  // 27: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
 	10, // 28: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
 	11, // 29: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
 	18, // 30: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	42, // 31: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	43, // 31: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
 	24, // 32: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
 	25, // 33: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
 	30, // 34: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	43, // 35: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	44, // 36: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	45, // 37: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	46, // 38: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	47, // 39: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	44, // 35: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	45, // 36: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	46, // 37: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	47, // 38: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	48, // 39: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
 	26, // 40: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	47, // 41: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	48, // 41: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
 	8,  // 42: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
-	48, // 43: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
-	39, // 44: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	49, // 43: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	40, // 44: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
 	35, // 45: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
 	0,  // 46: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
 	4,  // 47: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	49, // 48: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
-	50, // 49: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	51, // 50: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	49, // 51: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
-	52, // 52: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	20, // 53: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	42, // 54: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	42, // 55: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	41, // 56: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	41, // 57: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	41, // 58: gray.v1.CancelResult.error:type_name -> gray.v1.Error
-	53, // 59: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
-	60, // [60:60] is the sub-list for method output_type
-	60, // [60:60] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	37, // 48: gray.v1.Hello.env:type_name -> gray.v1.Hello.EnvEntry
+	50, // 49: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	51, // 50: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	52, // 51: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	50, // 52: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	53, // 53: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	20, // 54: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	43, // 55: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	43, // 56: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	42, // 57: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	42, // 58: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	42, // 59: gray.v1.CancelResult.error:type_name -> gray.v1.Error
+	54, // 60: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -3248,7 +3262,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

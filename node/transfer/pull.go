@@ -112,12 +112,17 @@ func (p *Puller) bring(f *fetch) error {
 	if made || err != nil {
 		return err
 	}
+	var began time.Time
 	if err = p.begin(f); err == nil {
+		began = time.Now()
 		err = p.gather(f, data)
 		f.slot.release()
 	}
 	if err == nil {
 		if err = p.cfg.Store.Seal(f.id); err == nil {
+			if p.cfg.OnPull != nil {
+				p.cfg.OnPull(Pulled{f.id, f.slot.node, f.size, began, time.Since(began)})
+			}
 			return nil
 		}
 		err = fmt.Errorf("fetch object %s: %w", f.id, err)

@@ -24,12 +24,23 @@ type PullerConfig struct {
 	// MaxBytes is how many bytes of objects are under way at once; a larger object
 	// goes alone. 0: 1 GiB.
 	MaxBytes int64
+	// OnPull, if set, is told of each object that was brought.
+	OnPull func(Pulled)
 	// StallTimeout gives up on a connection on which nothing comes. 0: 30 s.
 	StallTimeout time.Duration
 
 	chunk   int64         // 0: chunkSize
 	streams int           // 0: maxStreams
 	rest    time.Duration // 0: restTime
+}
+
+// Pulled is an object that was brought here.
+type Pulled struct {
+	Object ids.ObjectID
+	Node   ids.NodeID // that was asked first; others may have given chunks
+	Size   int64
+	Began  time.Time // when the first chunk was asked for
+	Took   time.Duration
 }
 
 // A Puller brings objects of other nodes into the local store.

@@ -20,7 +20,12 @@ const (
 // gather asks all living nodes something, a few at a time. Answers are in the
 // order of nodes; who doesn't answer in time is named in the warnings.
 func gather[T any](ctx context.Context, h *Head, ask func(context.Context, *proto.NodeInfo, proto.NodeClient) (T, error)) ([]T, []string) {
-	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
+	return gatherWithin(ctx, h, gatherLimit, ask)
+}
+
+// gatherWithin is gather for what takes longer, or less.
+func gatherWithin[T any](ctx context.Context, h *Head, limit time.Duration, ask func(context.Context, *proto.NodeInfo, proto.NodeClient) (T, error)) ([]T, []string) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	infos := h.leader.infos()
 	answers, errs := make([]T, len(infos)), make([]error, len(infos))

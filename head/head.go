@@ -53,6 +53,7 @@ type Head struct {
 	trend     trend
 
 	instruments *instruments
+	drawers     chan struct{} // has a word for each timeline that is being made
 
 	ca       *pki.Authority
 	identity *pki.Identity
@@ -91,6 +92,7 @@ func Start(ctx context.Context, cfg Config) (*Head, error) {
 	}
 	h := &Head{
 		cfg: cfg, log: cfg.Logger, started: time.Now(), done: make(chan struct{}), broken: make(chan struct{}, 1),
+		drawers: make(chan struct{}, maxDrawers),
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.Background())
 	h.standing = newStanding(h.ctx)

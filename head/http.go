@@ -57,11 +57,13 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/v0/runs/{id}": h.getRun,
 		"GET /api/v0/history":   h.getHistory,
 
-		"GET " + metricsPath:          h.getMetrics,
-		"GET /metrics/heads/{id}":     h.getHeadMetrics,
-		"GET /metrics/nodes/{id}":     h.getNodeMetrics,
-		"GET /metrics/cluster":        h.getClusterMetrics,
-		"GET /api/prometheus/targets": h.getTargets,
+		"GET " + metricsPath:             h.getMetrics,
+		"GET /metrics/heads/{id}":        h.getHeadMetrics,
+		"GET /metrics/nodes/{id}":        h.getNodeMetrics,
+		"GET /metrics/cluster":           h.getClusterMetrics,
+		"GET /api/prometheus/targets":    h.getTargets,
+		"GET /api/v0/timeline":           h.getTimeline,
+		"GET /api/v0/jobs/{id}/timeline": h.getTrace,
 	}
 }
 

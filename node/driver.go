@@ -229,6 +229,7 @@ func (n *Node) register(p *process, h *proto.Hello) (*job, error) {
 	}
 	reply, err := n.head.control.RegisterDriver(ctx, &proto.RegisterDriverRequest{
 		Node: uint32(n.id), Process: p.id.Number, Entrypoint: entrypoint, Args: args, Pid: h.Pid, Instance: hex.EncodeToString(random[:]),
+		Env: h.Env,
 	}, grpc.WaitForReady(true))
 	if err != nil {
 		return nil, fmt.Errorf("register the driver with the head: %w", err)
@@ -236,7 +237,7 @@ func (n *Node) register(p *process, h *proto.Hello) (*job, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	j, err := n.jobLocked(&proto.JobSpec{
-		Id: reply.Job, SubmissionId: reply.SubmissionId, Entrypoint: entrypoint, Args: args, Origin: uint32(n.id),
+		Id: reply.Job, SubmissionId: reply.SubmissionId, Entrypoint: entrypoint, Args: args, Origin: uint32(n.id), Env: h.Env,
 	}, h.Dir)
 	if err == nil && len(h.Args) > 0 {
 		j.argv = h.Args

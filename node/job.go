@@ -165,7 +165,7 @@ func (n *Node) endJob(id ids.JobID, why string) {
 			p.actor.jobOver = true
 		}
 		if p.worker {
-			p.kill(why)
+			n.dismissLocked(p, why)
 		} else if p.conn != nil {
 			p.push(&proto.ToProcess{Body: &proto.ToProcess_JobEnded{JobEnded: &proto.JobEnded{Job: uint32(id)}}})
 		}

@@ -111,7 +111,7 @@ func (n *Node) ownerEndedLocked(p *process) {
 			l.remote.abandon()
 			continue
 		}
-		l.worker.kill("its owner " + p.name() + " has ended")
+		n.dismissLocked(l.worker, "its owner "+p.name()+" has ended")
 	}
 	clear(p.held)
 }

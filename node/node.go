@@ -97,6 +97,7 @@ type Node struct {
 	store    *objectstore.Store
 	spill    *spill.Engine
 	progress *progress
+	spans    spans
 	refs     *refs.Directory
 	puller   *transfer.Puller
 	streams  *transfer.Server
@@ -144,7 +145,8 @@ type Node struct {
 	departure   string          // why it leaves, if nobody stopped it
 	reclaiming  bool            // a reclaim is due
 	reclaimed   time.Time
-	pressing    bool // processes were asked for room in the store just now
+	pressing    bool                                          // processes were asked for room in the store just now
+	pastRows    recent[ids.ProcessID, *proto.TimelineProcess] // of processes that have ended
 }
 
 // Start joins the cluster and serves. It returns when the node is registered
@@ -214,10 +216,12 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if n.store, err = objectstore.Open(objectstore.Config{Capacity: n.cfg.StoreBytes}); err != nil {
+	if n.store, err = objectstore.Open(objectstore.Config{Capacity: n.cfg.StoreBytes, OnEvict: n.spans.evicted}); err != nil {
 		return fmt.Errorf("make the object store: %w", err)
 	}
-	if n.spill, err = spill.Open(spill.Config{Store: n.store, Dirs: n.cfg.SpillDirs, Log: n.log}); err != nil {
+	if n.spill, err = spill.Open(spill.Config{
+		Store: n.store, Dirs: n.cfg.SpillDirs, Log: n.log, OnWrite: n.spans.spilled, OnRead: n.spans.restored,
+	}); err != nil {
 		return err
 	}
 	if n.progress, err = newProgress(); err != nil {
@@ -244,7 +248,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.refs = refs.New(n.id, n.cluster, refPeers{n})
 	objects := transfer.Of(n.store, n.transferRoom(), n.id)
 	n.puller = transfer.NewPuller(transfer.PullerConfig{
-		Node: n.id, Store: objects, Dial: n.peers.dial, MaxBytes: max(1, min(1<<30, n.cfg.StoreBytes/4)), Done: n.instruments.pulled,
+		Node: n.id, Store: objects, Dial: n.peers.dial, MaxBytes: max(1, min(1<<30, n.cfg.StoreBytes/4)), OnPull: n.pulled,
 	})
 	n.streams = transfer.NewServer(transfer.ServerConfig{Node: n.id, Store: objects, Puller: n.puller, Socket: n.socketOf})
 	n.serveNetwork()

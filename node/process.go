@@ -67,6 +67,7 @@ type process struct {
 	lastCall    uint64
 	idleEnd     *time.Timer  // ends a worker that nobody needs
 	killed      string       // why the node killed it, for the report
+	dismissed   bool         // it was asked to end, and will be killed if it doesn't
 	startErr    *proto.Error // why it couldn't be started
 	outOfMemory bool         // it was killed for want of memory
 	cause       *proto.Error // of its end, for those that it served, if it's another than its death
@@ -78,8 +79,24 @@ func (p *process) name() string { return p.id.String() }
 // push queues a frame; a process too far behind loses its connection.
 func (p *process) push(m *proto.ToProcess) { p.out.push(m) }
 
-// kill ends a worker at once.
+// dismissLocked ends a worker that nobody needs any more, and gives it time for last words:
+// what it has traced, say.
+func (n *Node) dismissLocked(p *process, why string) {
+	if p.child == nil {
+		p.kill(why)
+		return
+	}
+	if !p.dismissed && p.killed == "" {
+		p.dismissed, p.killed = true, why
+		n.spawn(func() { p.child.end(finishGrace) })
+	}
+}
+
+// kill ends a worker at once, unless it was dismissed: then it has not long to go.
 func (p *process) kill(why string) {
+	if p.dismissed {
+		return
+	}
 	if p.killed == "" {
 		p.killed = why
 	}
@@ -237,6 +254,7 @@ func (n *Node) ended(p *process) {
 	if p.job != nil {
 		delete(p.job.processes, p.id.Number)
 		p.job.past = append(p.job.past, p.id)
+		n.pastRows.put(p.id, p.timelineRow())
 	}
 	if p.idleEnd != nil {
 		p.idleEnd.Stop()

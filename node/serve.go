@@ -175,7 +175,7 @@ func (n *Node) takeBack(v *served, inOrder bool) {
 			n.endLeaseLocked(l)
 			n.scheduleLocked()
 		} else {
-			l.worker.kill("its owner " + v.owner.String() + " has ended")
+			n.dismissLocked(l.worker, "its owner "+v.owner.String()+" has ended")
 		}
 		return
 	}

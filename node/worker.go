@@ -371,6 +371,7 @@ func (n *Node) stopWorkers(j *job, grace time.Duration) {
 			p.killed = "its job's driver is done"
 		}
 		if p.child != nil {
+			p.dismissed = p.dismissed || grace > 0
 			children = append(children, p.child)
 		}
 	}

@@ -82,6 +82,9 @@ func (r *record) isIdle() bool {
 // drop frees the memory of an idle object that is a copy, or on disk as well.
 func (s *Store) drop(i uint32) {
 	o := s.table.at(i)
+	if s.onEvict != nil {
+		s.onEvict(o.key.id(), o.size)
+	}
 	if o.class() == copies {
 		s.free(i)
 		return

@@ -21,6 +21,9 @@ type Config struct {
 	// physical memory is taken before it's used. More than the machine has is
 	// refused.
 	Capacity int64
+	// OnEvict, if set, is told of each object whose memory is taken back for others: a
+	// copy, or what is on disk. It's called with the store's lock held.
+	OnEvict func(id ids.ObjectID, size int64)
 }
 
 // Store is a node's object store. Its methods may be called by many goroutines.
@@ -28,6 +31,7 @@ type Store struct {
 	file     *os.File
 	memory   []byte // the node's own view of the arena
 	capacity int64
+	onEvict  func(id ids.ObjectID, size int64) // or nil
 
 	mu      sync.Mutex
 	closed  bool
@@ -74,7 +78,7 @@ func Open(cfg Config) (*Store, error) {
 	return &Store{
 		file: file, memory: memory, capacity: capacity, arena: newArena(capacity), table: newTable(),
 		holders: map[ids.ProcessID]*holder{}, dead: graveyard{}, waits: map[key][]chan error{},
-		pressure: make(chan struct{}, 1),
+		pressure: make(chan struct{}, 1), onEvict: cfg.OnEvict,
 	}, nil
 }
 

@@ -494,6 +494,58 @@ func (GroupInfo_State) EnumDescriptor() ([]byte, []int) {
 	return file_cluster_proto_rawDescGZIP(), []int{50, 0}
 }
 
+type Span_Kind int32
+
+const (
+	Span_TRANSFER Span_Kind = 0
+	Span_SPILL    Span_Kind = 1
+	Span_RESTORE  Span_Kind = 2
+	Span_EVICTION Span_Kind = 3
+)
+
+// Enum value maps for Span_Kind.
+var (
+	Span_Kind_name = map[int32]string{
+		0: "TRANSFER",
+		1: "SPILL",
+		2: "RESTORE",
+		3: "EVICTION",
+	}
+	Span_Kind_value = map[string]int32{
+		"TRANSFER": 0,
+		"SPILL":    1,
+		"RESTORE":  2,
+		"EVICTION": 3,
+	}
+)
+
+func (x Span_Kind) Enum() *Span_Kind {
+	p := new(Span_Kind)
+	*p = x
+	return p
+}
+
+func (x Span_Kind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Span_Kind) Descriptor() protoreflect.EnumDescriptor {
+	return file_cluster_proto_enumTypes[8].Descriptor()
+}
+
+func (Span_Kind) Type() protoreflect.EnumType {
+	return &file_cluster_proto_enumTypes[8]
+}
+
+func (x Span_Kind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Span_Kind.Descriptor instead.
+func (Span_Kind) EnumDescriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{117, 0}
+}
+
 // An Error that crosses processes. The SDK turns it into its typed errors.
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -8701,6 +8753,535 @@ func (x *RunSeries) GetCounts() []uint64 {
 	return nil
 }
 
+type TimelineRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`                                   // 0: of all
+	FromUnixNs    int64                  `protobuf:"varint,2,opt,name=from_unix_ns,json=fromUnixNs,proto3" json:"from_unix_ns,omitempty"` // what ended before isn't wanted
+	ToUnixNs      int64                  `protobuf:"varint,3,opt,name=to_unix_ns,json=toUnixNs,proto3" json:"to_unix_ns,omitempty"`       // nor what began after that; 0: all
+	Limit         uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`                               // of attempts, and of spans
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimelineRequest) Reset() {
+	*x = TimelineRequest{}
+	mi := &file_cluster_proto_msgTypes[114]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimelineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimelineRequest) ProtoMessage() {}
+
+func (x *TimelineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[114]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimelineRequest.ProtoReflect.Descriptor instead.
+func (*TimelineRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{114}
+}
+
+func (x *TimelineRequest) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *TimelineRequest) GetFromUnixNs() int64 {
+	if x != nil {
+		return x.FromUnixNs
+	}
+	return 0
+}
+
+func (x *TimelineRequest) GetToUnixNs() int64 {
+	if x != nil {
+		return x.ToUnixNs
+	}
+	return 0
+}
+
+func (x *TimelineRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// TimelinePart is some of it, in no order. Names come before who mentions them.
+type TimelinePart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Names         []string               `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"` // of functions, numbered from 0 over all parts of an answer
+	Attempts      []*Attempt             `protobuf:"bytes,2,rep,name=attempts,proto3" json:"attempts,omitempty"`
+	Spans         []*Span                `protobuf:"bytes,3,rep,name=spans,proto3" json:"spans,omitempty"`
+	Processes     []*TimelineProcess     `protobuf:"bytes,4,rep,name=processes,proto3" json:"processes,omitempty"`
+	Dropped       uint64                 `protobuf:"varint,5,opt,name=dropped,proto3" json:"dropped,omitempty"` // attempts and spans that aren't there any more or above the limit, so far
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimelinePart) Reset() {
+	*x = TimelinePart{}
+	mi := &file_cluster_proto_msgTypes[115]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimelinePart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimelinePart) ProtoMessage() {}
+
+func (x *TimelinePart) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[115]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimelinePart.ProtoReflect.Descriptor instead.
+func (*TimelinePart) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{115}
+}
+
+func (x *TimelinePart) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *TimelinePart) GetAttempts() []*Attempt {
+	if x != nil {
+		return x.Attempts
+	}
+	return nil
+}
+
+func (x *TimelinePart) GetSpans() []*Span {
+	if x != nil {
+		return x.Spans
+	}
+	return nil
+}
+
+func (x *TimelinePart) GetProcesses() []*TimelineProcess {
+	if x != nil {
+		return x.Processes
+	}
+	return nil
+}
+
+func (x *TimelinePart) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+// Attempt of a task, as internal/recorder has it. Times are ns after submitted_unix_ns,
+// one more than that: 0 is never.
+type Attempt struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	OwnerNode       uint32                 `protobuf:"varint,1,opt,name=owner_node,json=ownerNode,proto3" json:"owner_node,omitempty"`
+	OwnerProcess    uint32                 `protobuf:"varint,2,opt,name=owner_process,json=ownerProcess,proto3" json:"owner_process,omitempty"`
+	Number          uint64                 `protobuf:"varint,3,opt,name=number,proto3" json:"number,omitempty"`
+	Name            uint32                 `protobuf:"varint,4,opt,name=name,proto3" json:"name,omitempty"`
+	Attempt         uint32                 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	WorkerNode      uint32                 `protobuf:"varint,6,opt,name=worker_node,json=workerNode,proto3" json:"worker_node,omitempty"`
+	WorkerProcess   uint32                 `protobuf:"varint,7,opt,name=worker_process,json=workerProcess,proto3" json:"worker_process,omitempty"`
+	ParentNode      uint32                 `protobuf:"varint,8,opt,name=parent_node,json=parentNode,proto3" json:"parent_node,omitempty"`
+	ParentProcess   uint32                 `protobuf:"varint,9,opt,name=parent_process,json=parentProcess,proto3" json:"parent_process,omitempty"`
+	Parent          uint64                 `protobuf:"varint,10,opt,name=parent,proto3" json:"parent,omitempty"`
+	SubmittedUnixNs int64                  `protobuf:"fixed64,11,opt,name=submitted_unix_ns,json=submittedUnixNs,proto3" json:"submitted_unix_ns,omitempty"`
+	Ready           uint64                 `protobuf:"varint,12,opt,name=ready,proto3" json:"ready,omitempty"`
+	Pushed          uint64                 `protobuf:"varint,13,opt,name=pushed,proto3" json:"pushed,omitempty"`
+	Began           uint64                 `protobuf:"varint,14,opt,name=began,proto3" json:"began,omitempty"`
+	Ended           uint64                 `protobuf:"varint,15,opt,name=ended,proto3" json:"ended,omitempty"`
+	Done            uint64                 `protobuf:"varint,16,opt,name=done,proto3" json:"done,omitempty"`
+	InputBytes      int64                  `protobuf:"varint,17,opt,name=input_bytes,json=inputBytes,proto3" json:"input_bytes,omitempty"`
+	OutputBytes     int64                  `protobuf:"varint,18,opt,name=output_bytes,json=outputBytes,proto3" json:"output_bytes,omitempty"`
+	Kind            uint32                 `protobuf:"varint,19,opt,name=kind,proto3" json:"kind,omitempty"`
+	Outcome         uint32                 `protobuf:"varint,20,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Error           uint32                 `protobuf:"varint,21,opt,name=error,proto3" json:"error,omitempty"`     // Error.Kind
+	Running         bool                   `protobuf:"varint,22,opt,name=running,proto3" json:"running,omitempty"` // it hasn't ended: submitted_unix_ns is when it began, ended is now
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *Attempt) Reset() {
+	*x = Attempt{}
+	mi := &file_cluster_proto_msgTypes[116]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attempt) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attempt) ProtoMessage() {}
+
+func (x *Attempt) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[116]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
+func (*Attempt) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{116}
+}
+
+func (x *Attempt) GetOwnerNode() uint32 {
+	if x != nil {
+		return x.OwnerNode
+	}
+	return 0
+}
+
+func (x *Attempt) GetOwnerProcess() uint32 {
+	if x != nil {
+		return x.OwnerProcess
+	}
+	return 0
+}
+
+func (x *Attempt) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Attempt) GetName() uint32 {
+	if x != nil {
+		return x.Name
+	}
+	return 0
+}
+
+func (x *Attempt) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *Attempt) GetWorkerNode() uint32 {
+	if x != nil {
+		return x.WorkerNode
+	}
+	return 0
+}
+
+func (x *Attempt) GetWorkerProcess() uint32 {
+	if x != nil {
+		return x.WorkerProcess
+	}
+	return 0
+}
+
+func (x *Attempt) GetParentNode() uint32 {
+	if x != nil {
+		return x.ParentNode
+	}
+	return 0
+}
+
+func (x *Attempt) GetParentProcess() uint32 {
+	if x != nil {
+		return x.ParentProcess
+	}
+	return 0
+}
+
+func (x *Attempt) GetParent() uint64 {
+	if x != nil {
+		return x.Parent
+	}
+	return 0
+}
+
+func (x *Attempt) GetSubmittedUnixNs() int64 {
+	if x != nil {
+		return x.SubmittedUnixNs
+	}
+	return 0
+}
+
+func (x *Attempt) GetReady() uint64 {
+	if x != nil {
+		return x.Ready
+	}
+	return 0
+}
+
+func (x *Attempt) GetPushed() uint64 {
+	if x != nil {
+		return x.Pushed
+	}
+	return 0
+}
+
+func (x *Attempt) GetBegan() uint64 {
+	if x != nil {
+		return x.Began
+	}
+	return 0
+}
+
+func (x *Attempt) GetEnded() uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+func (x *Attempt) GetDone() uint64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
+func (x *Attempt) GetInputBytes() int64 {
+	if x != nil {
+		return x.InputBytes
+	}
+	return 0
+}
+
+func (x *Attempt) GetOutputBytes() int64 {
+	if x != nil {
+		return x.OutputBytes
+	}
+	return 0
+}
+
+func (x *Attempt) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Attempt) GetOutcome() uint32 {
+	if x != nil {
+		return x.Outcome
+	}
+	return 0
+}
+
+func (x *Attempt) GetError() uint32 {
+	if x != nil {
+		return x.Error
+	}
+	return 0
+}
+
+func (x *Attempt) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+// Span is what a node did with objects: it began at begin_unix_ns and took so long.
+type Span struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          Span_Kind              `protobuf:"varint,1,opt,name=kind,proto3,enum=gray.v1.Span_Kind" json:"kind,omitempty"`
+	BeginUnixNs   int64                  `protobuf:"fixed64,2,opt,name=begin_unix_ns,json=beginUnixNs,proto3" json:"begin_unix_ns,omitempty"`
+	DurationNs    uint64                 `protobuf:"varint,3,opt,name=duration_ns,json=durationNs,proto3" json:"duration_ns,omitempty"`
+	Bytes         int64                  `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Object        []byte                 `protobuf:"bytes,5,opt,name=object,proto3" json:"object,omitempty"`    // the first, of several
+	Objects       uint32                 `protobuf:"varint,6,opt,name=objects,proto3" json:"objects,omitempty"` // how many, all of one owner
+	From          uint32                 `protobuf:"varint,7,opt,name=from,proto3" json:"from,omitempty"`       // TRANSFER: the node that it was asked of first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Span) Reset() {
+	*x = Span{}
+	mi := &file_cluster_proto_msgTypes[117]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Span) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Span) ProtoMessage() {}
+
+func (x *Span) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[117]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Span.ProtoReflect.Descriptor instead.
+func (*Span) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{117}
+}
+
+func (x *Span) GetKind() Span_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return Span_TRANSFER
+}
+
+func (x *Span) GetBeginUnixNs() int64 {
+	if x != nil {
+		return x.BeginUnixNs
+	}
+	return 0
+}
+
+func (x *Span) GetDurationNs() uint64 {
+	if x != nil {
+		return x.DurationNs
+	}
+	return 0
+}
+
+func (x *Span) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *Span) GetObject() []byte {
+	if x != nil {
+		return x.Object
+	}
+	return nil
+}
+
+func (x *Span) GetObjects() uint32 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
+func (x *Span) GetFrom() uint32 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+// TimelineProcess is a process of the job that lives here or has ended of late.
+type TimelineProcess struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Process       uint32                 `protobuf:"varint,1,opt,name=process,proto3" json:"process,omitempty"`
+	Pid           int32                  `protobuf:"varint,2,opt,name=pid,proto3" json:"pid,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`   // driver, worker, actor
+	Class         string                 `protobuf:"bytes,4,opt,name=class,proto3" json:"class,omitempty"` // of an actor
+	Job           uint32                 `protobuf:"varint,5,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimelineProcess) Reset() {
+	*x = TimelineProcess{}
+	mi := &file_cluster_proto_msgTypes[118]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimelineProcess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimelineProcess) ProtoMessage() {}
+
+func (x *TimelineProcess) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[118]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimelineProcess.ProtoReflect.Descriptor instead.
+func (*TimelineProcess) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{118}
+}
+
+func (x *TimelineProcess) GetProcess() uint32 {
+	if x != nil {
+		return x.Process
+	}
+	return 0
+}
+
+func (x *TimelineProcess) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *TimelineProcess) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *TimelineProcess) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *TimelineProcess) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
 var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
@@ -9439,7 +10020,68 @@ const file_cluster_proto_rawDesc = "" +
 	"\rtimes_unix_ms\x18\x03 \x03(\x03R\vtimesUnixMs\x12\x16\n" +
 	"\x06values\x18\x04 \x03(\x01R\x06values\x12\x16\n" +
 	"\x06bounds\x18\x05 \x03(\x01R\x06bounds\x12\x16\n" +
-	"\x06counts\x18\x06 \x03(\x04R\x06counts2\xb6\v\n" +
+	"\x06counts\x18\x06 \x03(\x04R\x06counts\"y\n" +
+	"\x0fTimelineRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12 \n" +
+	"\ffrom_unix_ns\x18\x02 \x01(\x03R\n" +
+	"fromUnixNs\x12\x1c\n" +
+	"\n" +
+	"to_unix_ns\x18\x03 \x01(\x03R\btoUnixNs\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"\xc9\x01\n" +
+	"\fTimelinePart\x12\x14\n" +
+	"\x05names\x18\x01 \x03(\tR\x05names\x12,\n" +
+	"\battempts\x18\x02 \x03(\v2\x10.gray.v1.AttemptR\battempts\x12#\n" +
+	"\x05spans\x18\x03 \x03(\v2\r.gray.v1.SpanR\x05spans\x126\n" +
+	"\tprocesses\x18\x04 \x03(\v2\x18.gray.v1.TimelineProcessR\tprocesses\x12\x18\n" +
+	"\adropped\x18\x05 \x01(\x04R\adropped\"\xf7\x04\n" +
+	"\aAttempt\x12\x1d\n" +
+	"\n" +
+	"owner_node\x18\x01 \x01(\rR\townerNode\x12#\n" +
+	"\rowner_process\x18\x02 \x01(\rR\fownerProcess\x12\x16\n" +
+	"\x06number\x18\x03 \x01(\x04R\x06number\x12\x12\n" +
+	"\x04name\x18\x04 \x01(\rR\x04name\x12\x18\n" +
+	"\aattempt\x18\x05 \x01(\rR\aattempt\x12\x1f\n" +
+	"\vworker_node\x18\x06 \x01(\rR\n" +
+	"workerNode\x12%\n" +
+	"\x0eworker_process\x18\a \x01(\rR\rworkerProcess\x12\x1f\n" +
+	"\vparent_node\x18\b \x01(\rR\n" +
+	"parentNode\x12%\n" +
+	"\x0eparent_process\x18\t \x01(\rR\rparentProcess\x12\x16\n" +
+	"\x06parent\x18\n" +
+	" \x01(\x04R\x06parent\x12*\n" +
+	"\x11submitted_unix_ns\x18\v \x01(\x10R\x0fsubmittedUnixNs\x12\x14\n" +
+	"\x05ready\x18\f \x01(\x04R\x05ready\x12\x16\n" +
+	"\x06pushed\x18\r \x01(\x04R\x06pushed\x12\x14\n" +
+	"\x05began\x18\x0e \x01(\x04R\x05began\x12\x14\n" +
+	"\x05ended\x18\x0f \x01(\x04R\x05ended\x12\x12\n" +
+	"\x04done\x18\x10 \x01(\x04R\x04done\x12\x1f\n" +
+	"\vinput_bytes\x18\x11 \x01(\x03R\n" +
+	"inputBytes\x12!\n" +
+	"\foutput_bytes\x18\x12 \x01(\x03R\voutputBytes\x12\x12\n" +
+	"\x04kind\x18\x13 \x01(\rR\x04kind\x12\x18\n" +
+	"\aoutcome\x18\x14 \x01(\rR\aoutcome\x12\x14\n" +
+	"\x05error\x18\x15 \x01(\rR\x05error\x12\x18\n" +
+	"\arunning\x18\x16 \x01(\bR\arunning\"\x8b\x02\n" +
+	"\x04Span\x12&\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x12.gray.v1.Span.KindR\x04kind\x12\"\n" +
+	"\rbegin_unix_ns\x18\x02 \x01(\x10R\vbeginUnixNs\x12\x1f\n" +
+	"\vduration_ns\x18\x03 \x01(\x04R\n" +
+	"durationNs\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x03R\x05bytes\x12\x16\n" +
+	"\x06object\x18\x05 \x01(\fR\x06object\x12\x18\n" +
+	"\aobjects\x18\x06 \x01(\rR\aobjects\x12\x12\n" +
+	"\x04from\x18\a \x01(\rR\x04from\":\n" +
+	"\x04Kind\x12\f\n" +
+	"\bTRANSFER\x10\x00\x12\t\n" +
+	"\x05SPILL\x10\x01\x12\v\n" +
+	"\aRESTORE\x10\x02\x12\f\n" +
+	"\bEVICTION\x10\x03\"y\n" +
+	"\x0fTimelineProcess\x12\x18\n" +
+	"\aprocess\x18\x01 \x01(\rR\aprocess\x12\x10\n" +
+	"\x03pid\x18\x02 \x01(\x05R\x03pid\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05class\x18\x04 \x01(\tR\x05class\x12\x10\n" +
+	"\x03job\x18\x05 \x01(\rR\x03job2\xb6\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -9470,7 +10112,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
 	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x128\n" +
-	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x012\xbe\b\n" +
+	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x012\xfd\b\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -9492,7 +10134,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\vListWorkers\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.WorkerList\x124\n" +
 	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
 	"\aMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x01\x122\n" +
-	"\bListRuns\x12\x14.gray.v1.RunsRequest\x1a\x10.gray.v1.RunListB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\bListRuns\x12\x14.gray.v1.RunsRequest\x1a\x10.gray.v1.RunList\x12=\n" +
+	"\bTimeline\x12\x18.gray.v1.TimelineRequest\x1a\x15.gray.v1.TimelinePart0\x01B*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -9506,8 +10149,8 @@ func file_cluster_proto_rawDescGZIP() []byte {
 	return file_cluster_proto_rawDescData
 }
 
-var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 120)
+var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 125)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -9517,331 +10160,343 @@ var file_cluster_proto_goTypes = []any{
 	(ActorReport_State)(0),        // 5: gray.v1.ActorReport.State
 	(GroupSpec_Strategy)(0),       // 6: gray.v1.GroupSpec.Strategy
 	(GroupInfo_State)(0),          // 7: gray.v1.GroupInfo.State
-	(*Error)(nil),                 // 8: gray.v1.Error
-	(*Resources)(nil),             // 9: gray.v1.Resources
-	(*Strategy)(nil),              // 10: gray.v1.Strategy
-	(*LabelSelector)(nil),         // 11: gray.v1.LabelSelector
-	(*NodeInfo)(nil),              // 12: gray.v1.NodeInfo
-	(*Draining)(nil),              // 13: gray.v1.Draining
-	(*JobUse)(nil),                // 14: gray.v1.JobUse
-	(*PendingDemand)(nil),         // 15: gray.v1.PendingDemand
-	(*Ack)(nil),                   // 16: gray.v1.Ack
-	(*Chunk)(nil),                 // 17: gray.v1.Chunk
-	(*JoinRequest)(nil),           // 18: gray.v1.JoinRequest
-	(*RenewRequest)(nil),          // 19: gray.v1.RenewRequest
-	(*JoinReply)(nil),             // 20: gray.v1.JoinReply
-	(*JoinHeadRequest)(nil),       // 21: gray.v1.JoinHeadRequest
-	(*JoinHeadReply)(nil),         // 22: gray.v1.JoinHeadReply
-	(*RegisterNodeRequest)(nil),   // 23: gray.v1.RegisterNodeRequest
-	(*RegisterNodeReply)(nil),     // 24: gray.v1.RegisterNodeReply
-	(*LeaveNodeRequest)(nil),      // 25: gray.v1.LeaveNodeRequest
-	(*NodeReport)(nil),            // 26: gray.v1.NodeReport
-	(*BundleRef)(nil),             // 27: gray.v1.BundleRef
-	(*BundleReport)(nil),          // 28: gray.v1.BundleReport
-	(*ActorRef)(nil),              // 29: gray.v1.ActorRef
-	(*NodeOrder)(nil),             // 30: gray.v1.NodeOrder
-	(*ReserveBundle)(nil),         // 31: gray.v1.ReserveBundle
-	(*ReleaseBundle)(nil),         // 32: gray.v1.ReleaseBundle
-	(*LeaseRenewed)(nil),          // 33: gray.v1.LeaseRenewed
-	(*View)(nil),                  // 34: gray.v1.View
-	(*StartDriver)(nil),           // 35: gray.v1.StartDriver
-	(*StopDriver)(nil),            // 36: gray.v1.StopDriver
-	(*JobEnded)(nil),              // 37: gray.v1.JobEnded
-	(*StartActor)(nil),            // 38: gray.v1.StartActor
-	(*StopActor)(nil),             // 39: gray.v1.StopActor
-	(*NodeDead)(nil),              // 40: gray.v1.NodeDead
-	(*Notice)(nil),                // 41: gray.v1.Notice
-	(*JobSpec)(nil),               // 42: gray.v1.JobSpec
-	(*Binary)(nil),                // 43: gray.v1.Binary
-	(*DriverReport)(nil),          // 44: gray.v1.DriverReport
-	(*RegisterDriverRequest)(nil), // 45: gray.v1.RegisterDriverRequest
-	(*RegisterDriverReply)(nil),   // 46: gray.v1.RegisterDriverReply
-	(*ActorSpec)(nil),             // 47: gray.v1.ActorSpec
-	(*ConcurrencyGroup)(nil),      // 48: gray.v1.ConcurrencyGroup
-	(*ActorInfo)(nil),             // 49: gray.v1.ActorInfo
-	(*ActorReport)(nil),           // 50: gray.v1.ActorReport
-	(*CreateActorRequest)(nil),    // 51: gray.v1.CreateActorRequest
-	(*FindActorRequest)(nil),      // 52: gray.v1.FindActorRequest
-	(*WaitActorRequest)(nil),      // 53: gray.v1.WaitActorRequest
-	(*KillActorRequest)(nil),      // 54: gray.v1.KillActorRequest
-	(*SaveActorRequest)(nil),      // 55: gray.v1.SaveActorRequest
-	(*GroupSpec)(nil),             // 56: gray.v1.GroupSpec
-	(*Bundle)(nil),                // 57: gray.v1.Bundle
-	(*GroupInfo)(nil),             // 58: gray.v1.GroupInfo
-	(*CreateGroupsRequest)(nil),   // 59: gray.v1.CreateGroupsRequest
-	(*GroupsReply)(nil),           // 60: gray.v1.GroupsReply
-	(*GroupOutcome)(nil),          // 61: gray.v1.GroupOutcome
-	(*FindGroupRequest)(nil),      // 62: gray.v1.FindGroupRequest
-	(*WaitGroupRequest)(nil),      // 63: gray.v1.WaitGroupRequest
-	(*RemoveGroupsRequest)(nil),   // 64: gray.v1.RemoveGroupsRequest
-	(*PutKeyRequest)(nil),         // 65: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 66: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 67: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 68: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 69: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 70: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 71: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 72: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 73: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 74: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 75: gray.v1.FetchPackageRequest
-	(*CancelTaskRequest)(nil),     // 76: gray.v1.CancelTaskRequest
-	(*AddHeadRequest)(nil),        // 77: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 78: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 79: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 80: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 81: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 82: gray.v1.LeaseRequest
-	(*Environment)(nil),           // 83: gray.v1.Environment
-	(*WorkingDir)(nil),            // 84: gray.v1.WorkingDir
-	(*LeaseReply)(nil),            // 85: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 86: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 87: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 88: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 89: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 90: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 91: gray.v1.ObjectState
-	(*Stored)(nil),                // 92: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 93: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 94: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 95: gray.v1.ReplicateRequest
-	(*AdoptRequest)(nil),          // 96: gray.v1.AdoptRequest
-	(*MovedRequest)(nil),          // 97: gray.v1.MovedRequest
-	(*HeirsRequest)(nil),          // 98: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 99: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 100: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 101: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 102: gray.v1.LogLines
-	(*ListRequest)(nil),           // 103: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 104: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 105: gray.v1.TaskCount
-	(*TaskList)(nil),              // 106: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 107: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 108: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 109: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 110: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 111: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 112: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 113: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 114: gray.v1.Pull
-	(*StreamReply)(nil),           // 115: gray.v1.StreamReply
-	(*NodeLoad)(nil),              // 116: gray.v1.NodeLoad
-	(*MetricsRequest)(nil),        // 117: gray.v1.MetricsRequest
-	(*RunsRequest)(nil),           // 118: gray.v1.RunsRequest
-	(*RunList)(nil),               // 119: gray.v1.RunList
-	(*RunInfo)(nil),               // 120: gray.v1.RunInfo
-	(*RunSeries)(nil),             // 121: gray.v1.RunSeries
-	nil,                           // 122: gray.v1.Resources.QuantityEntry
-	nil,                           // 123: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 124: gray.v1.JobSpec.EnvEntry
-	nil,                           // 125: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 126: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 127: gray.v1.Environment.VarsEntry
+	(Span_Kind)(0),                // 8: gray.v1.Span.Kind
+	(*Error)(nil),                 // 9: gray.v1.Error
+	(*Resources)(nil),             // 10: gray.v1.Resources
+	(*Strategy)(nil),              // 11: gray.v1.Strategy
+	(*LabelSelector)(nil),         // 12: gray.v1.LabelSelector
+	(*NodeInfo)(nil),              // 13: gray.v1.NodeInfo
+	(*Draining)(nil),              // 14: gray.v1.Draining
+	(*JobUse)(nil),                // 15: gray.v1.JobUse
+	(*PendingDemand)(nil),         // 16: gray.v1.PendingDemand
+	(*Ack)(nil),                   // 17: gray.v1.Ack
+	(*Chunk)(nil),                 // 18: gray.v1.Chunk
+	(*JoinRequest)(nil),           // 19: gray.v1.JoinRequest
+	(*RenewRequest)(nil),          // 20: gray.v1.RenewRequest
+	(*JoinReply)(nil),             // 21: gray.v1.JoinReply
+	(*JoinHeadRequest)(nil),       // 22: gray.v1.JoinHeadRequest
+	(*JoinHeadReply)(nil),         // 23: gray.v1.JoinHeadReply
+	(*RegisterNodeRequest)(nil),   // 24: gray.v1.RegisterNodeRequest
+	(*RegisterNodeReply)(nil),     // 25: gray.v1.RegisterNodeReply
+	(*LeaveNodeRequest)(nil),      // 26: gray.v1.LeaveNodeRequest
+	(*NodeReport)(nil),            // 27: gray.v1.NodeReport
+	(*BundleRef)(nil),             // 28: gray.v1.BundleRef
+	(*BundleReport)(nil),          // 29: gray.v1.BundleReport
+	(*ActorRef)(nil),              // 30: gray.v1.ActorRef
+	(*NodeOrder)(nil),             // 31: gray.v1.NodeOrder
+	(*ReserveBundle)(nil),         // 32: gray.v1.ReserveBundle
+	(*ReleaseBundle)(nil),         // 33: gray.v1.ReleaseBundle
+	(*LeaseRenewed)(nil),          // 34: gray.v1.LeaseRenewed
+	(*View)(nil),                  // 35: gray.v1.View
+	(*StartDriver)(nil),           // 36: gray.v1.StartDriver
+	(*StopDriver)(nil),            // 37: gray.v1.StopDriver
+	(*JobEnded)(nil),              // 38: gray.v1.JobEnded
+	(*StartActor)(nil),            // 39: gray.v1.StartActor
+	(*StopActor)(nil),             // 40: gray.v1.StopActor
+	(*NodeDead)(nil),              // 41: gray.v1.NodeDead
+	(*Notice)(nil),                // 42: gray.v1.Notice
+	(*JobSpec)(nil),               // 43: gray.v1.JobSpec
+	(*Binary)(nil),                // 44: gray.v1.Binary
+	(*DriverReport)(nil),          // 45: gray.v1.DriverReport
+	(*RegisterDriverRequest)(nil), // 46: gray.v1.RegisterDriverRequest
+	(*RegisterDriverReply)(nil),   // 47: gray.v1.RegisterDriverReply
+	(*ActorSpec)(nil),             // 48: gray.v1.ActorSpec
+	(*ConcurrencyGroup)(nil),      // 49: gray.v1.ConcurrencyGroup
+	(*ActorInfo)(nil),             // 50: gray.v1.ActorInfo
+	(*ActorReport)(nil),           // 51: gray.v1.ActorReport
+	(*CreateActorRequest)(nil),    // 52: gray.v1.CreateActorRequest
+	(*FindActorRequest)(nil),      // 53: gray.v1.FindActorRequest
+	(*WaitActorRequest)(nil),      // 54: gray.v1.WaitActorRequest
+	(*KillActorRequest)(nil),      // 55: gray.v1.KillActorRequest
+	(*SaveActorRequest)(nil),      // 56: gray.v1.SaveActorRequest
+	(*GroupSpec)(nil),             // 57: gray.v1.GroupSpec
+	(*Bundle)(nil),                // 58: gray.v1.Bundle
+	(*GroupInfo)(nil),             // 59: gray.v1.GroupInfo
+	(*CreateGroupsRequest)(nil),   // 60: gray.v1.CreateGroupsRequest
+	(*GroupsReply)(nil),           // 61: gray.v1.GroupsReply
+	(*GroupOutcome)(nil),          // 62: gray.v1.GroupOutcome
+	(*FindGroupRequest)(nil),      // 63: gray.v1.FindGroupRequest
+	(*WaitGroupRequest)(nil),      // 64: gray.v1.WaitGroupRequest
+	(*RemoveGroupsRequest)(nil),   // 65: gray.v1.RemoveGroupsRequest
+	(*PutKeyRequest)(nil),         // 66: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 67: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 68: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 69: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 70: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 71: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 72: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 73: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 74: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 75: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 76: gray.v1.FetchPackageRequest
+	(*CancelTaskRequest)(nil),     // 77: gray.v1.CancelTaskRequest
+	(*AddHeadRequest)(nil),        // 78: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 79: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 80: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 81: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 82: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 83: gray.v1.LeaseRequest
+	(*Environment)(nil),           // 84: gray.v1.Environment
+	(*WorkingDir)(nil),            // 85: gray.v1.WorkingDir
+	(*LeaseReply)(nil),            // 86: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 87: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 88: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 89: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 90: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 91: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 92: gray.v1.ObjectState
+	(*Stored)(nil),                // 93: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 94: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 95: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 96: gray.v1.ReplicateRequest
+	(*AdoptRequest)(nil),          // 97: gray.v1.AdoptRequest
+	(*MovedRequest)(nil),          // 98: gray.v1.MovedRequest
+	(*HeirsRequest)(nil),          // 99: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 100: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 101: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 102: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 103: gray.v1.LogLines
+	(*ListRequest)(nil),           // 104: gray.v1.ListRequest
+	(*TaskInfo)(nil),              // 105: gray.v1.TaskInfo
+	(*TaskCount)(nil),             // 106: gray.v1.TaskCount
+	(*TaskList)(nil),              // 107: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 108: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 109: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 110: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 111: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 112: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 113: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 114: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 115: gray.v1.Pull
+	(*StreamReply)(nil),           // 116: gray.v1.StreamReply
+	(*NodeLoad)(nil),              // 117: gray.v1.NodeLoad
+	(*MetricsRequest)(nil),        // 118: gray.v1.MetricsRequest
+	(*RunsRequest)(nil),           // 119: gray.v1.RunsRequest
+	(*RunList)(nil),               // 120: gray.v1.RunList
+	(*RunInfo)(nil),               // 121: gray.v1.RunInfo
+	(*RunSeries)(nil),             // 122: gray.v1.RunSeries
+	(*TimelineRequest)(nil),       // 123: gray.v1.TimelineRequest
+	(*TimelinePart)(nil),          // 124: gray.v1.TimelinePart
+	(*Attempt)(nil),               // 125: gray.v1.Attempt
+	(*Span)(nil),                  // 126: gray.v1.Span
+	(*TimelineProcess)(nil),       // 127: gray.v1.TimelineProcess
+	nil,                           // 128: gray.v1.Resources.QuantityEntry
+	nil,                           // 129: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 130: gray.v1.JobSpec.EnvEntry
+	nil,                           // 131: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 132: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 133: gray.v1.Environment.VarsEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	8,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	122, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	9,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
+	128, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
-	11,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
-	10,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
+	12,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
+	11,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
-	9,   // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
-	9,   // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	123, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	15,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	14,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
-	9,   // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
-	13,  // 13: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
-	9,   // 14: gray.v1.JobUse.used:type_name -> gray.v1.Resources
-	9,   // 15: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	10,  // 16: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	12,  // 17: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	12,  // 18: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	29,  // 19: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	28,  // 20: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
-	116, // 21: gray.v1.NodeReport.load:type_name -> gray.v1.NodeLoad
-	27,  // 22: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
-	34,  // 23: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	35,  // 24: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	36,  // 25: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	37,  // 26: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	38,  // 27: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	39,  // 28: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	40,  // 29: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	33,  // 30: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	31,  // 31: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
-	32,  // 32: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
-	13,  // 33: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
-	41,  // 34: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
-	27,  // 35: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
-	9,   // 36: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
-	27,  // 37: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
-	8,   // 38: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
-	12,  // 39: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	15,  // 40: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
-	42,  // 41: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	47,  // 42: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	42,  // 43: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	43,  // 44: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	124, // 45: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	125, // 46: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	9,   // 47: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	10,  // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
+	10,  // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
+	129, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	16,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	15,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
+	10,  // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
+	14,  // 13: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
+	10,  // 14: gray.v1.JobUse.used:type_name -> gray.v1.Resources
+	10,  // 15: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	11,  // 16: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	13,  // 17: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	13,  // 18: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	30,  // 19: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	29,  // 20: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
+	117, // 21: gray.v1.NodeReport.load:type_name -> gray.v1.NodeLoad
+	28,  // 22: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
+	35,  // 23: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	36,  // 24: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	37,  // 25: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	38,  // 26: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	39,  // 27: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	40,  // 28: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	41,  // 29: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	34,  // 30: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	32,  // 31: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
+	33,  // 32: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
+	14,  // 33: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
+	42,  // 34: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
+	28,  // 35: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
+	10,  // 36: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
+	28,  // 37: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
+	9,   // 38: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
+	13,  // 39: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	16,  // 40: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
+	43,  // 41: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	48,  // 42: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	43,  // 43: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	44,  // 44: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	130, // 45: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	131, // 46: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	10,  // 47: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 48: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	126, // 49: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	9,   // 50: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	10,  // 51: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	48,  // 52: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
-	83,  // 53: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
-	47,  // 54: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	132, // 49: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	10,  // 50: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	11,  // 51: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	49,  // 52: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
+	84,  // 53: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
+	48,  // 54: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
 	4,   // 55: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	8,   // 56: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	9,   // 56: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
 	5,   // 57: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	8,   // 58: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	47,  // 59: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	9,   // 58: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	48,  // 59: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
 	6,   // 60: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
-	57,  // 61: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
-	9,   // 62: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
-	11,  // 63: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
-	56,  // 64: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
+	58,  // 61: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
+	10,  // 62: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
+	12,  // 63: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
+	57,  // 64: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
 	7,   // 65: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
-	8,   // 66: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
-	56,  // 67: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
-	61,  // 68: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
-	58,  // 69: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
-	8,   // 70: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
-	12,  // 71: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	9,   // 72: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	10,  // 73: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	42,  // 74: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	83,  // 75: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	127, // 76: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
-	84,  // 77: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
-	86,  // 78: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	87,  // 79: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	88,  // 80: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	9,   // 81: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	8,   // 82: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	8,   // 83: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	92,  // 84: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	8,   // 85: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	100, // 86: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	9,   // 87: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
-	10,  // 88: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
-	8,   // 89: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
-	104, // 90: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	105, // 91: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	108, // 92: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	107, // 93: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	107, // 94: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	110, // 95: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	114, // 96: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	8,   // 97: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	120, // 98: gray.v1.RunList.runs:type_name -> gray.v1.RunInfo
-	121, // 99: gray.v1.RunInfo.series:type_name -> gray.v1.RunSeries
-	18,  // 100: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	19,  // 101: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	21,  // 102: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	23,  // 103: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	26,  // 104: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	25,  // 105: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	44,  // 106: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	50,  // 107: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	45,  // 108: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	51,  // 109: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	52,  // 110: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	53,  // 111: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	54,  // 112: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	55,  // 113: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
-	65,  // 114: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	67,  // 115: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	69,  // 116: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	71,  // 117: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	73,  // 118: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	59,  // 119: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
-	62,  // 120: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	63,  // 121: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	64,  // 122: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
-	75,  // 123: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	77,  // 124: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	78,  // 125: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	80,  // 126: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	81,  // 127: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	117, // 128: gray.v1.Heads.HeadMetrics:input_type -> gray.v1.MetricsRequest
-	82,  // 129: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	89,  // 130: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	89,  // 131: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	90,  // 132: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	93,  // 133: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	94,  // 134: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	95,  // 135: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	98,  // 136: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	101, // 137: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	96,  // 138: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	97,  // 139: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	102, // 140: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	75,  // 141: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	76,  // 142: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
-	103, // 143: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	103, // 144: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	103, // 145: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	112, // 146: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	117, // 147: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
-	118, // 148: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
-	20,  // 149: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	20,  // 150: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	22,  // 151: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	24,  // 152: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	30,  // 153: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	16,  // 154: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	16,  // 155: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	16,  // 156: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	46,  // 157: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	16,  // 158: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	49,  // 159: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	49,  // 160: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	16,  // 161: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	16,  // 162: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	66,  // 163: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	68,  // 164: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	70,  // 165: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	72,  // 166: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	74,  // 167: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	60,  // 168: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	58,  // 169: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	58,  // 170: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	60,  // 171: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	17,  // 172: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	79,  // 173: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	79,  // 174: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	16,  // 175: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	17,  // 176: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	17,  // 177: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
-	85,  // 178: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	16,  // 179: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	16,  // 180: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	91,  // 181: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	16,  // 182: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	16,  // 183: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	16,  // 184: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	99,  // 185: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	16,  // 186: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	16,  // 187: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	16,  // 188: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	16,  // 189: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	17,  // 190: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	16,  // 191: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
-	106, // 192: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	109, // 193: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	111, // 194: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	17,  // 195: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	17,  // 196: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
-	119, // 197: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
-	149, // [149:198] is the sub-list for method output_type
-	100, // [100:149] is the sub-list for method input_type
-	100, // [100:100] is the sub-list for extension type_name
-	100, // [100:100] is the sub-list for extension extendee
-	0,   // [0:100] is the sub-list for field type_name
+	9,   // 66: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
+	57,  // 67: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
+	62,  // 68: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
+	59,  // 69: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
+	9,   // 70: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
+	13,  // 71: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	10,  // 72: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	11,  // 73: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	43,  // 74: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	84,  // 75: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
+	133, // 76: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	85,  // 77: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
+	87,  // 78: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	88,  // 79: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	89,  // 80: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	10,  // 81: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	9,   // 82: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	9,   // 83: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	93,  // 84: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	9,   // 85: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	101, // 86: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	10,  // 87: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	11,  // 88: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	9,   // 89: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	105, // 90: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	106, // 91: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	109, // 92: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	108, // 93: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	108, // 94: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	111, // 95: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	115, // 96: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	9,   // 97: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	121, // 98: gray.v1.RunList.runs:type_name -> gray.v1.RunInfo
+	122, // 99: gray.v1.RunInfo.series:type_name -> gray.v1.RunSeries
+	125, // 100: gray.v1.TimelinePart.attempts:type_name -> gray.v1.Attempt
+	126, // 101: gray.v1.TimelinePart.spans:type_name -> gray.v1.Span
+	127, // 102: gray.v1.TimelinePart.processes:type_name -> gray.v1.TimelineProcess
+	8,   // 103: gray.v1.Span.kind:type_name -> gray.v1.Span.Kind
+	19,  // 104: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	20,  // 105: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	22,  // 106: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	24,  // 107: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	27,  // 108: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	26,  // 109: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	45,  // 110: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	51,  // 111: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	46,  // 112: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	52,  // 113: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	53,  // 114: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	54,  // 115: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	55,  // 116: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	56,  // 117: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	66,  // 118: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	68,  // 119: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	70,  // 120: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	72,  // 121: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	74,  // 122: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	60,  // 123: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
+	63,  // 124: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	64,  // 125: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	65,  // 126: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
+	76,  // 127: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	78,  // 128: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	79,  // 129: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	81,  // 130: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	82,  // 131: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	118, // 132: gray.v1.Heads.HeadMetrics:input_type -> gray.v1.MetricsRequest
+	83,  // 133: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	90,  // 134: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	90,  // 135: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	91,  // 136: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	94,  // 137: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	95,  // 138: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	96,  // 139: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	99,  // 140: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	102, // 141: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	97,  // 142: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	98,  // 143: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	103, // 144: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	76,  // 145: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	77,  // 146: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	104, // 147: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	104, // 148: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	104, // 149: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	113, // 150: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	118, // 151: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
+	119, // 152: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
+	123, // 153: gray.v1.Node.Timeline:input_type -> gray.v1.TimelineRequest
+	21,  // 154: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	21,  // 155: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	23,  // 156: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	25,  // 157: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	31,  // 158: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	17,  // 159: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	17,  // 160: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	17,  // 161: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	47,  // 162: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	17,  // 163: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	50,  // 164: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	50,  // 165: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	17,  // 166: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	17,  // 167: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	67,  // 168: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	69,  // 169: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	71,  // 170: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	73,  // 171: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	75,  // 172: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	61,  // 173: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	59,  // 174: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	59,  // 175: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	61,  // 176: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	18,  // 177: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	80,  // 178: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	80,  // 179: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	17,  // 180: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	18,  // 181: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	18,  // 182: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
+	86,  // 183: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	17,  // 184: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	17,  // 185: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	92,  // 186: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	17,  // 187: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	17,  // 188: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	17,  // 189: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	100, // 190: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	17,  // 191: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	17,  // 192: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	17,  // 193: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	17,  // 194: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	18,  // 195: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	17,  // 196: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	107, // 197: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	110, // 198: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	112, // 199: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	18,  // 200: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	18,  // 201: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
+	120, // 202: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
+	124, // 203: gray.v1.Node.Timeline:output_type -> gray.v1.TimelinePart
+	154, // [154:204] is the sub-list for method output_type
+	104, // [104:154] is the sub-list for method input_type
+	104, // [104:104] is the sub-list for extension type_name
+	104, // [104:104] is the sub-list for extension extendee
+	0,   // [0:104] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -9883,8 +10538,8 @@ func file_cluster_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   120,
+			NumEnums:      9,
+			NumMessages:   125,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -1312,6 +1312,7 @@ const (
 	Node_ReadLog_FullMethodName       = "/gray.v1.Node/ReadLog"
 	Node_Metrics_FullMethodName       = "/gray.v1.Node/Metrics"
 	Node_ListRuns_FullMethodName      = "/gray.v1.Node/ListRuns"
+	Node_Timeline_FullMethodName      = "/gray.v1.Node/Timeline"
 )
 
 // NodeClient is the client API for Node service.
@@ -1347,6 +1348,9 @@ type NodeClient interface {
 	// Metrics is the node's in Prometheus' text format.
 	Metrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 	ListRuns(ctx context.Context, in *RunsRequest, opts ...grpc.CallOption) (*RunList, error)
+	// Timeline sends what ended and what runs of a job here, and what the node did for its
+	// objects, as far as it's kept; of more than the limit the newest.
+	Timeline(ctx context.Context, in *TimelineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TimelinePart], error)
 }
 
 type nodeClient struct {
@@ -1587,6 +1591,25 @@ func (c *nodeClient) ListRuns(ctx context.Context, in *RunsRequest, opts ...grpc
 	return out, nil
 }
 
+func (c *nodeClient) Timeline(ctx context.Context, in *TimelineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TimelinePart], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Node_ServiceDesc.Streams[4], Node_Timeline_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[TimelineRequest, TimelinePart]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_TimelineClient = grpc.ServerStreamingClient[TimelinePart]
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -1620,6 +1643,9 @@ type NodeServer interface {
 	// Metrics is the node's in Prometheus' text format.
 	Metrics(*MetricsRequest, grpc.ServerStreamingServer[Chunk]) error
 	ListRuns(context.Context, *RunsRequest) (*RunList, error)
+	// Timeline sends what ended and what runs of a job here, and what the node did for its
+	// objects, as far as it's kept; of more than the limit the newest.
+	Timeline(*TimelineRequest, grpc.ServerStreamingServer[TimelinePart]) error
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -1689,6 +1715,9 @@ func (UnimplementedNodeServer) Metrics(*MetricsRequest, grpc.ServerStreamingServ
 }
 func (UnimplementedNodeServer) ListRuns(context.Context, *RunsRequest) (*RunList, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRuns not implemented")
+}
+func (UnimplementedNodeServer) Timeline(*TimelineRequest, grpc.ServerStreamingServer[TimelinePart]) error {
+	return status.Error(codes.Unimplemented, "method Timeline not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -2039,6 +2068,17 @@ func _Node_ListRuns_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Node_Timeline_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(TimelineRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(NodeServer).Timeline(m, &grpc.GenericServerStream[TimelineRequest, TimelinePart]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_TimelineServer = grpc.ServerStreamingServer[TimelinePart]
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -2131,6 +2171,11 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Metrics",
 			Handler:       _Node_Metrics_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Timeline",
+			Handler:       _Node_Timeline_Handler,
 			ServerStreams: true,
 		},
 	},

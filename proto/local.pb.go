@@ -1037,7 +1037,8 @@ type Hello struct {
 	Dir           string                 `protobuf:"bytes,6,opt,name=dir,proto3" json:"dir,omitempty"`
 	TunnelNode    uint32                 `protobuf:"varint,7,opt,name=tunnel_node,json=tunnelNode,proto3" json:"tunnel_node,omitempty"` // TUNNEL: after Welcome the bytes of that worker's socket follow
 	TunnelProcess uint32                 `protobuf:"varint,8,opt,name=tunnel_process,json=tunnelProcess,proto3" json:"tunnel_process,omitempty"`
-	Functions     []*Function            `protobuf:"bytes,9,rep,name=functions,proto3" json:"functions,omitempty"` // what this binary registered
+	Functions     []*Function            `protobuf:"bytes,9,rep,name=functions,proto3" json:"functions,omitempty"`                                                                 // what this binary registered
+	Env           map[string]string      `protobuf:"bytes,320,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // DRIVER that wasn't submitted: what its workers' environment has of its own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1131,6 +1132,13 @@ func (x *Hello) GetTunnelProcess() uint32 {
 func (x *Hello) GetFunctions() []*Function {
 	if x != nil {
 		return x.Functions
+	}
+	return nil
+}
+
+func (x *Hello) GetEnv() map[string]string {
+	if x != nil {
+		return x.Env
 	}
 	return nil
 }
@@ -3379,7 +3387,7 @@ const file_local_proto_rawDesc = "" +
 	"\vleave_actor\x18x \x01(\v2\x13.gray.v1.LeaveActorH\x00R\n" +
 	"leaveActor\x12:\n" +
 	"\fpush_metrics\x18\xca\x02 \x01(\v2\x14.gray.v1.PushMetricsH\x00R\vpushMetricsB\x06\n" +
-	"\x04body\"\xbb\x02\n" +
+	"\x04body\"\x9f\x03\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -3390,7 +3398,11 @@ const file_local_proto_rawDesc = "" +
 	"\vtunnel_node\x18\a \x01(\rR\n" +
 	"tunnelNode\x12%\n" +
 	"\x0etunnel_process\x18\b \x01(\rR\rtunnelProcess\x12/\n" +
-	"\tfunctions\x18\t \x03(\v2\x11.gray.v1.FunctionR\tfunctions\"*\n" +
+	"\tfunctions\x18\t \x03(\v2\x11.gray.v1.FunctionR\tfunctions\x12*\n" +
+	"\x03env\x18\xc0\x02 \x03(\v2\x17.gray.v1.Hello.EnvEntryR\x03env\x1a6\n" +
+	"\bEnvEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"*\n" +
 	"\x04Kind\x12\n" +
 	"\n" +
 	"\x06DRIVER\x10\x00\x12\n" +
@@ -3556,7 +3568,7 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),           // 0: gray.v1.Hello.Kind
 	(UserFamily_Kind)(0),      // 1: gray.v1.UserFamily.Kind
@@ -3602,24 +3614,25 @@ var file_local_proto_goTypes = []any{
 	(*PushMetrics)(nil),       // 41: gray.v1.PushMetrics
 	(*RunReport)(nil),         // 42: gray.v1.RunReport
 	(*RunPoint)(nil),          // 43: gray.v1.RunPoint
-	(*TaskList)(nil),          // 44: gray.v1.TaskList
-	(*ObjectList)(nil),        // 45: gray.v1.ObjectList
-	(*CancelTaskRequest)(nil), // 46: gray.v1.CancelTaskRequest
-	(*Ack)(nil),               // 47: gray.v1.Ack
-	(*Error)(nil),             // 48: gray.v1.Error
-	(*ObjectState)(nil),       // 49: gray.v1.ObjectState
-	(*StartActor)(nil),        // 50: gray.v1.StartActor
-	(*LogLines)(nil),          // 51: gray.v1.LogLines
-	(*JobEnded)(nil),          // 52: gray.v1.JobEnded
-	(*NodeDead)(nil),          // 53: gray.v1.NodeDead
-	(*ListRequest)(nil),       // 54: gray.v1.ListRequest
-	(*MovedRequest)(nil),      // 55: gray.v1.MovedRequest
-	(*Environment)(nil),       // 56: gray.v1.Environment
-	(*Resources)(nil),         // 57: gray.v1.Resources
-	(*Strategy)(nil),          // 58: gray.v1.Strategy
-	(*WorkerDied)(nil),        // 59: gray.v1.WorkerDied
-	(*WorkingDir)(nil),        // 60: gray.v1.WorkingDir
-	(*RunInfo)(nil),           // 61: gray.v1.RunInfo
+	nil,                       // 44: gray.v1.Hello.EnvEntry
+	(*TaskList)(nil),          // 45: gray.v1.TaskList
+	(*ObjectList)(nil),        // 46: gray.v1.ObjectList
+	(*CancelTaskRequest)(nil), // 47: gray.v1.CancelTaskRequest
+	(*Ack)(nil),               // 48: gray.v1.Ack
+	(*Error)(nil),             // 49: gray.v1.Error
+	(*ObjectState)(nil),       // 50: gray.v1.ObjectState
+	(*StartActor)(nil),        // 51: gray.v1.StartActor
+	(*LogLines)(nil),          // 52: gray.v1.LogLines
+	(*JobEnded)(nil),          // 53: gray.v1.JobEnded
+	(*NodeDead)(nil),          // 54: gray.v1.NodeDead
+	(*ListRequest)(nil),       // 55: gray.v1.ListRequest
+	(*MovedRequest)(nil),      // 56: gray.v1.MovedRequest
+	(*Environment)(nil),       // 57: gray.v1.Environment
+	(*Resources)(nil),         // 58: gray.v1.Resources
+	(*Strategy)(nil),          // 59: gray.v1.Strategy
+	(*WorkerDied)(nil),        // 60: gray.v1.WorkerDied
+	(*WorkingDir)(nil),        // 61: gray.v1.WorkingDir
+	(*RunInfo)(nil),           // 62: gray.v1.RunInfo
 }
 var file_local_proto_depIdxs = []int32{
 	4,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -3639,62 +3652,63 @@ var file_local_proto_depIdxs = []int32{
 	30, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
 	32, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
 	37, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	44, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	45, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
 	28, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	45, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	46, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
 	35, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
 	34, // 21: gray.v1.ToNode.offer_archive:type_name -> gray.v1.OfferArchive
-	46, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	47, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
 	33, // 23: gray.v1.ToNode.cancel_result:type_name -> gray.v1.CancelResult
 	38, // 24: gray.v1.ToNode.user_metrics:type_name -> gray.v1.UserMetrics
 	42, // 25: gray.v1.ToNode.run_report:type_name -> gray.v1.RunReport
 	6,  // 26: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	47, // 27: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	48, // 28: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	48, // 27: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	49, // 28: gray.v1.ToProcess.error:type_name -> gray.v1.Error
 	8,  // 29: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
 	11, // 30: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
 	12, // 31: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
 	19, // 32: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	49, // 33: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	50, // 33: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
 	25, // 34: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
 	26, // 35: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
 	31, // 36: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	50, // 37: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	51, // 38: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	52, // 39: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	53, // 40: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	54, // 41: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	51, // 37: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	52, // 38: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	53, // 39: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	54, // 40: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	55, // 41: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
 	27, // 42: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	54, // 43: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	55, // 43: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
 	9,  // 44: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
-	55, // 45: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
-	46, // 46: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	56, // 45: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	47, // 46: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
 	36, // 47: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
 	41, // 48: gray.v1.ToProcess.push_metrics:type_name -> gray.v1.PushMetrics
 	0,  // 49: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
 	5,  // 50: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	56, // 51: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
-	57, // 52: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	58, // 53: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	56, // 54: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
-	59, // 55: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	21, // 56: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	49, // 57: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	49, // 58: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	48, // 59: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	48, // 60: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	48, // 61: gray.v1.CancelResult.error:type_name -> gray.v1.Error
-	60, // 62: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
-	39, // 63: gray.v1.UserMetrics.families:type_name -> gray.v1.UserFamily
-	1,  // 64: gray.v1.UserFamily.kind:type_name -> gray.v1.UserFamily.Kind
-	40, // 65: gray.v1.UserFamily.series:type_name -> gray.v1.UserSeries
-	61, // 66: gray.v1.RunReport.run:type_name -> gray.v1.RunInfo
-	43, // 67: gray.v1.RunReport.points:type_name -> gray.v1.RunPoint
-	68, // [68:68] is the sub-list for method output_type
-	68, // [68:68] is the sub-list for method input_type
-	68, // [68:68] is the sub-list for extension type_name
-	68, // [68:68] is the sub-list for extension extendee
-	0,  // [0:68] is the sub-list for field type_name
+	44, // 51: gray.v1.Hello.env:type_name -> gray.v1.Hello.EnvEntry
+	57, // 52: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	58, // 53: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	59, // 54: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	57, // 55: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	60, // 56: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	21, // 57: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	50, // 58: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	50, // 59: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	49, // 60: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	49, // 61: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	49, // 62: gray.v1.CancelResult.error:type_name -> gray.v1.Error
+	61, // 63: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
+	39, // 64: gray.v1.UserMetrics.families:type_name -> gray.v1.UserFamily
+	1,  // 65: gray.v1.UserFamily.kind:type_name -> gray.v1.UserFamily.Kind
+	40, // 66: gray.v1.UserFamily.series:type_name -> gray.v1.UserSeries
+	62, // 67: gray.v1.RunReport.run:type_name -> gray.v1.RunInfo
+	43, // 68: gray.v1.RunReport.points:type_name -> gray.v1.RunPoint
+	69, // [69:69] is the sub-list for method output_type
+	69, // [69:69] is the sub-list for method input_type
+	69, // [69:69] is the sub-list for extension type_name
+	69, // [69:69] is the sub-list for extension extendee
+	0,  // [0:69] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -3762,7 +3776,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   42,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -81,7 +81,7 @@ func (c *ActorClass[A, In]) Remote(ctx context.Context, in In) Handle[A] {
 // RemoteRef is Remote with an input that is, or will be, an object's value.
 func (c *ActorClass[A, In]) RemoteRef(ctx context.Context, in Ref[In]) Handle[A] {
 	p := processOf(ctx)
-	return c.create(ctx, p, submissionOf(p, c.compiled, in.o))
+	return c.create(ctx, p, submissionOf(ctx, p, c.compiled, in.o))
 }
 
 func (c *ActorClass[A, In]) create(ctx context.Context, p *process.Process, s process.Submission) Handle[A] {
@@ -194,7 +194,7 @@ func Call[A, In, Out any](ctx context.Context, h Handle[A], method func(*A, cont
 func CallRef[A, In, Out any](ctx context.Context, h Handle[A], method func(*A, context.Context, In) (Out, error), in Ref[In]) Ref[Out] {
 	p := processOf(ctx)
 	m := methodNamed(method)
-	return call[A, Out](p, h, m, submissionOf(p, m.opts, in.o))
+	return call[A, Out](p, h, m, submissionOf(ctx, p, m.opts, in.o))
 }
 
 func call[A, Out any](p *process.Process, h Handle[A], m *calledMethod, s process.Submission) Ref[Out] {

@@ -30,6 +30,7 @@ func Main(run func(ctx context.Context) error, opts ...JobOption) {
 }
 
 func drive(run func(ctx context.Context) error) int {
+	TakeRole() // a worker that is asked to end does so at once
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	s, err := Init(ctx)
@@ -41,7 +42,10 @@ func drive(run func(ctx context.Context) error) int {
 	code, message := 0, ""
 	jobCtx, cancel := s.Context(ctx)
 	defer cancel()
-	if err := run(jobCtx); err != nil {
+	runCtx, traced := s.traced(jobCtx)
+	err = run(runCtx)
+	traced(err)
+	if err != nil {
 		if cause := context.Cause(jobCtx); cause != nil && errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled) {
 			err = fmt.Errorf("%w: %w", err, cause)
 		}

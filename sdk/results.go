@@ -90,7 +90,7 @@ func (s *several[In]) submit(ctx context.Context, in *In, n int) []*process.Obje
 
 func (s *several[In]) submitRef(ctx context.Context, in Ref[In], n int) []*process.Object {
 	p := processOf(ctx)
-	return p.SubmitSeveral(ctx, submissionOf(p, s.options(), in.o), n)
+	return p.SubmitSeveral(ctx, submissionOf(ctx, p, s.options(), in.o), n)
 }
 
 // Options returns the task with other options; t itself is unchanged.

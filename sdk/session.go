@@ -86,6 +86,9 @@ func connect(ctx context.Context, address string) (*Session, error) {
 func join(ctx context.Context, socket string, cluster *embed.Cluster) (*Session, error) {
 	hello := &proto.Hello{Kind: proto.Hello_DRIVER, Pid: int32(os.Getpid()), Args: os.Args, Functions: registered()}
 	hello.Dir, _ = os.Getwd()
+	if t := process.TracerOf(); t != nil {
+		hello.Env = t.Env()
+	}
 	if os.Getenv(envRole) == "driver" && os.Getenv(envNode) == socket {
 		hello.Start, _ = strconv.ParseUint(os.Getenv(envStart), 10, 64)
 		for _, name := range []string{envRole, envNode, envStart} {
@@ -148,6 +151,7 @@ func (s *Session) leave(code int, message string) error {
 	}
 	err = errors.Join(err, s.process.Close())
 	s.endContexts()
+	flushTraces(ctx)
 	if s.cluster != nil {
 		err = errors.Join(err, s.cluster.Close(ctx))
 	}
@@ -192,6 +196,7 @@ func work() error {
 		return err
 	}
 	<-p.Context().Done()
+	flushTraces(context.Background())
 	return nil
 }
 

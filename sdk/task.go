@@ -85,12 +85,12 @@ func (t *TaskFunc[In, Out]) Remote(ctx context.Context, in In) Ref[Out] {
 // RemoteRef is Remote with an input that is, or will be, an object's value.
 func (t *TaskFunc[In, Out]) RemoteRef(ctx context.Context, in Ref[In]) Ref[Out] {
 	p := processOf(ctx)
-	return Ref[Out]{p.Submit(ctx, submissionOf(p, t.options(), in.o))}
+	return Ref[Out]{p.Submit(ctx, submissionOf(ctx, p, t.options(), in.o))}
 }
 
 // submission encodes an input; one too large for a frame becomes an object.
 func submission[In any](ctx context.Context, p *process.Process, opts *process.TaskOptions, c *codec.Codec[In], in *In) process.Submission {
-	s := process.Submission{Options: opts}
+	s := process.Submission{Options: opts, Carried: p.Carry(ctx, opts)}
 	if s.Err = workingDirError(p, opts); s.Err != nil {
 		return s
 	}
@@ -106,8 +106,8 @@ func submission[In any](ctx context.Context, p *process.Process, opts *process.T
 	return s
 }
 
-func submissionOf(p *process.Process, opts *process.TaskOptions, in *process.Object) process.Submission {
-	s := process.Submission{Options: opts, Direct: in, Err: workingDirError(p, opts)}
+func submissionOf(ctx context.Context, p *process.Process, opts *process.TaskOptions, in *process.Object) process.Submission {
+	s := process.Submission{Options: opts, Direct: in, Err: workingDirError(p, opts), Carried: p.Carry(ctx, opts)}
 	if s.Err != nil {
 		return s
 	}
@@ -192,7 +192,7 @@ func (s *StreamFunc[In, Out]) Remote(ctx context.Context, in In) iter.Seq2[Ref[O
 // RemoteRef is Remote with an input that is, or will be, an object's value.
 func (s *StreamFunc[In, Out]) RemoteRef(ctx context.Context, in Ref[In]) iter.Seq2[Ref[Out], error] {
 	p := processOf(ctx)
-	return items[Out](ctx, p.SubmitStream(ctx, submissionOf(p, s.options(), in.o)))
+	return items[Out](ctx, p.SubmitStream(ctx, submissionOf(ctx, p, s.options(), in.o)))
 }
 
 // consumer is the sequence's hold of a stream: one that is dropped without having

@@ -46,6 +46,9 @@ type cluster interface {
 	TransferHead(ctx context.Context, id string) (headName, error)
 	// Backup writes a backup to w and returns its SHA-256 in hex.
 	Backup(ctx context.Context, w io.Writer) (sum string, err error)
+
+	// Trace writes a job's timeline to w, in the trace-event format.
+	Trace(ctx context.Context, id string, limit int, w io.Writer) (api.Trace, error)
 }
 
 // The rows that the verbs show; with --json they're printed as they are.

@@ -29,8 +29,8 @@ func (p *Puller) run(f *fetch) {
 	case f.ctx.Err() != nil:
 		err = errGivenUp
 	}
-	if p.cfg.Done != nil && f.brought && !errors.Is(err, errGivenUp) {
-		p.cfg.Done(f.size, time.Since(f.began), err)
+	if p.cfg.OnPull != nil && f.brought && !errors.Is(err, errGivenUp) {
+		p.cfg.OnPull(Pulled{Object: f.id, Node: f.slot.node, Size: f.size, Asked: f.asked, Began: f.began, Ended: time.Now(), Err: err})
 	}
 	p.mu.Lock()
 	p.end(f)
@@ -115,7 +115,9 @@ func (p *Puller) bring(f *fetch) error {
 	if made || err != nil {
 		return err
 	}
+	f.began = time.Now()
 	if err = p.begin(f); err == nil {
+		f.began = time.Now()
 		err = p.gather(f, data)
 		f.slot.release()
 	}

@@ -45,12 +45,8 @@ func TestPull(t *testing.T) {
 				from.put(objectN(1), want)
 				h := newHosts(t, secure)
 				s := h.serve(2, ServerConfig{Store: from})
-				brought := []int64{}
-				p := newPuller(t, PullerConfig{Store: to, Dial: h.dial, Done: func(size int64, took time.Duration, err error) {
-					if brought = append(brought, size); took < 0 || err != nil {
-						t.Errorf("it took %v: %v", took, err)
-					}
-				}})
+				var told []Pulled
+				p := newPuller(t, PullerConfig{Store: to, Dial: h.dial, OnPull: func(p Pulled) { told = append(told, p) }})
 				for range 2 { // the second finds it
 					if err := p.Fetch(t.Context(), objectN(1), int64(size), []ids.NodeID{2}); err != nil {
 						t.Fatal(err)
@@ -59,8 +55,8 @@ func TestPull(t *testing.T) {
 				if !bytes.Equal(to.sealed[objectN(1)], want) || to.creates != 1 {
 					t.Errorf("other bytes arrived, or more than once (%d)", to.creates)
 				}
-				if len(brought) != 1 || brought[0] != int64(size) {
-					t.Errorf("told of objects of the sizes %v", brought)
+				if len(told) != 1 || told[0].Object != objectN(1) || told[0].Node != 2 || told[0].Size != int64(size) || told[0].Err != nil || told[0].Ended.Before(told[0].Began) || told[0].Began.Before(told[0].Asked) || told[0].Began.IsZero() {
+					t.Errorf("told of %+v", told)
 				}
 				_ = s.Close()
 				if size > 0 && (p.Moved() == 0 || s.Moved() == 0) {

@@ -24,15 +24,25 @@ type PullerConfig struct {
 	// MaxBytes is how many bytes of objects are under way at once; a larger object
 	// goes alone. 0: 1 GiB.
 	MaxBytes int64
+	// OnPull, if set, is told of each object that was brought, or couldn't be.
+	OnPull func(Pulled)
 	// StallTimeout gives up on a connection on which nothing comes. 0: 30 s.
 	StallTimeout time.Duration
-	// Done is told of each object that was brought from other nodes, or couldn't be, and how
-	// long that took from when it was asked for. nil: nobody is.
-	Done func(size int64, took time.Duration, err error)
 
 	chunk   int64         // 0: chunkSize
 	streams int           // 0: maxStreams
 	rest    time.Duration // 0: restTime
+}
+
+// Pulled is an object that was brought here, or couldn't be.
+type Pulled struct {
+	Object ids.ObjectID
+	Node   ids.NodeID // that was asked first; others may have given chunks
+	Size   int64
+	Asked  time.Time // when somebody wanted it
+	Began  time.Time // when the first chunk was asked for
+	Ended  time.Time
+	Err    error
 }
 
 // A Puller brings objects of other nodes into the local store.
@@ -60,7 +70,8 @@ type fetch struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error // after done
-	began  time.Time
+	asked  time.Time
+	began  time.Time // once it's being brought
 	// It was looked for on other nodes; the pull's goroutine's.
 	brought bool
 	slot    turn
@@ -152,7 +163,7 @@ func (p *Puller) join(id ids.ObjectID, size int64, nodes []ids.NodeID) (*fetch, 
 	}
 	f := p.fetches[id]
 	if f == nil {
-		f = &fetch{id: id, size: max(size, 0), done: make(chan struct{}), began: time.Now()}
+		f = &fetch{id: id, size: max(size, 0), done: make(chan struct{}), asked: time.Now()}
 		f.slot = turn{line: p.slots, weight: 1}
 		f.bytes = turn{line: p.bytes, weight: min(f.size, p.cfg.MaxBytes)}
 		f.ctx, f.cancel = context.WithCancel(p.ctx)

@@ -24,11 +24,17 @@ type Config struct {
 	Store *objectstore.Store
 	Dirs  []string     // used in turn; none: nothing is spilled
 	Log   *slog.Logger // nil: none
+
+	// If set, they are told of each batch written, in which those on disk have their
+	// place, and of each object read back.
+	OnWrite func(batch []objectstore.Victim, began time.Time, took time.Duration)
+	OnRead  func(id ids.ObjectID, size int64, began time.Time, took time.Duration)
 }
 
 // Engine writes objects to disk when their store needs room, and reads them back.
 // Its methods may be called from any goroutine.
 type Engine struct {
+	cfg   Config
 	store *objectstore.Store
 	files *files
 	log   *slog.Logger
@@ -54,7 +60,7 @@ func open(cfg Config, s system) (*Engine, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Engine{
-		store: cfg.Store, files: files, log: cfg.Log,
+		cfg: cfg, store: cfg.Store, files: files, log: cfg.Log,
 		reads: make(chan struct{}, readers), done: make(chan struct{}, 1),
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -109,7 +115,12 @@ func (e *Engine) Acquire(ctx context.Context, id ids.ObjectID, by ids.ProcessID)
 func (e *Engine) read(r objectstore.Restoring) error {
 	e.reads <- struct{}{}
 	defer func() { <-e.reads }()
-	return e.files.read(r.ID, r.Disk, e.store.Bytes(r.Extent))
+	began := time.Now()
+	err := e.files.read(r.ID, r.Disk, e.store.Bytes(r.Extent))
+	if err == nil && e.cfg.OnRead != nil {
+		e.cfg.OnRead(r.ID, r.Extent.Size, began, time.Since(began))
+	}
+	return err
 }
 
 // run sees to the store until ctx ends.
@@ -187,6 +198,9 @@ func (e *Engine) write(d *dir, victims []objectstore.Victim, urgent bool) {
 	err := e.files.write(d, victims, e.store.Bytes)
 	if err != nil {
 		e.log.Warn("objects could not be written to disk", "error", err)
+	}
+	if e.cfg.OnWrite != nil {
+		e.cfg.OnWrite(victims, began, time.Since(began))
 	}
 	e.mu.Lock()
 	e.writers--

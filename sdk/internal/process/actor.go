@@ -279,7 +279,7 @@ func (a *actorClient) awaitDeath(ctx context.Context) {
 // create asks the head for the actor once its inputs are there; ifNone: unless one has
 // its name, which is no error.
 func (a *actorClient) create(ctx context.Context, c Creation, ifNone bool) error {
-	t := &Task{obj: &Object{p: a.p}, opts: c.Submission.Options, arg: c.Submission.Arg}
+	t := &Task{obj: &Object{p: a.p}, opts: c.Submission.Options, arg: c.Submission.Arg, carried: c.Submission.Carried}
 	t.takeInputs(c.Submission)
 	for i := range t.deps {
 		in := &t.deps[i]

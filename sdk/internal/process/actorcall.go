@@ -26,7 +26,7 @@ func (p *Process) SubmitCall(actor *Object, s Submission) *Object {
 		return p.callLight(c.light, actor, s)
 	}
 	a := p.actors.client(ids.ActorID(actor.id))
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a, site: s.Options.sites.here(2)}
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, site: s.Options.sites.here(2)}
 	a.mu.Lock()
 	switch {
 	case a.dead != nil:

@@ -17,6 +17,7 @@ import (
 //	         of a lease in a placement group: its id (20), 1 if it captures children (1)
 //	  push   number 8, function 8, attempt 2, flags 1, timeout uv ns, skip uv (of a stream only),
 //	         base 8, n uv, n × place uv (of a further run only), order (of a lightweight actor's only),
+//	         n uv, what its trace carries (of a traced one only),
 //	         n uv, n × dependency, argument
 //	  cancel number 8
 //	  grant  n uv, n × (length uv, name, amount uv)    what the lease's tasks hold
@@ -65,8 +66,8 @@ const (
 	flagActor                // a call of the worker's actor
 	flagCreation             // the actor's constructor
 	flagRebuild              // a stream's further run, for some of its items
-	_
-	flagLight // about one of the host's lightweight actors
+	flagTraced               // the tracer of who submitted it has something to say to the worker's
+	flagLight                // about one of the host's lightweight actors
 )
 
 const (
@@ -95,6 +96,7 @@ type call struct {
 	base     uint64   // of a further run: the stream's number, after which its items are numbered
 	wanted   []uint64 // of a further run: the items' places, from 1, ascending
 	light    order    // with flagLight
+	carried  string   // with flagTraced
 	deps     []dependency
 	arg      []byte
 }
@@ -320,6 +322,10 @@ func appendCall(b []byte, c *call) []byte {
 	if c.flags&flagLight != 0 {
 		b = c.light.append(b)
 	}
+	if c.flags&flagTraced != 0 {
+		b = binary.AppendUvarint(b, uint64(len(c.carried)))
+		b = append(b, c.carried...)
+	}
 	b = binary.AppendUvarint(b, uint64(len(c.deps)))
 	for i := range c.deps {
 		b = appendDependency(b, &c.deps[i])
@@ -342,6 +348,9 @@ func parseCall(b []byte) (call, error) {
 	}
 	if c.flags&flagLight != 0 {
 		c.light = r.order()
+	}
+	if c.flags&flagTraced != 0 {
+		c.carried = string(r.bytes(r.uv()))
 	}
 	if n := r.count(ids.Size + 1); n > 0 {
 		c.deps = make([]dependency, n)

@@ -25,6 +25,7 @@ func someCalls() []call {
 		{number: 4, flags: flagActor | flagCreation, arg: []byte{}},
 		{number: 6, flags: flagActor | flagLight, light: order{actor: lightID{ids.ProcessID{Node: 1, Number: 300}, 1 << 40}}, arg: []byte("a")},
 		{number: 7, flags: flagCreation | flagLight, light: order{what: orderMake, calls: 3, restarts: -1, known: true}, arg: []byte{}},
+		{number: 10, flags: flagTraced, carried: "trace", arg: []byte("a")},
 		{number: 8, flags: flagLight, light: order{what: orderEnd}, arg: []byte("reason")},
 		{number: 5, flags: flagDirect, arg: []byte{}, deps: []dependency{
 			{id: id(1), kind: depStored, size: 1 << 40, nodes: []ids.NodeID{1, 300}},
@@ -196,6 +197,9 @@ func TestRandomCalls(t *testing.T) {
 		}
 		if c.flags&flagStream != 0 {
 			c.skip = r.Uint64()
+		}
+		if c.flags&flagTraced != 0 {
+			c.carried = string(make([]byte, r.IntN(40)))
 		}
 		for range r.IntN(4) {
 			d := dependency{id: ids.ObjectID{Cluster: ids.ClusterID(r.Uint32()), Number: r.Uint64()}, kind: byte(r.IntN(3))}

@@ -287,6 +287,9 @@ func (w *worker) invoke(in *Invocation) error {
 	if in.call.timeout > 0 {
 		in.ctx.setTimeout(in.call.timeout)
 	}
+	if in.call.flags&flagTraced != 0 && tracer != nil {
+		return in.runTraced()
+	}
 	return in.fn.Run(in.ctx, in)
 }
 

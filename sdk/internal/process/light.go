@@ -144,7 +144,7 @@ func (p *Process) CreateLight(c Creation) *Object {
 		a.advance()
 		return o
 	}
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a, light: o, order: orderMake}
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, light: o, order: orderMake}
 	if s.Options.MaxRestarts != 0 {
 		a.guests.keep(t, s)
 	}
@@ -211,7 +211,7 @@ func failing(actor *Object, e *graypb.Error) *Task {
 // those of others don't wait for their inputs.
 func (p *Process) callLight(l *lightweight, actor *Object, s Submission) *Object {
 	a := l.host
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, actor: a, light: actor, site: s.Options.sites.here(3)}
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, light: actor, site: s.Options.sites.here(3)}
 	a.mu.Lock()
 	if a.dead != nil {
 		s.Err = a.deathFor(a.dead, t)

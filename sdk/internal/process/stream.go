@@ -51,7 +51,7 @@ func (p *Process) submitStream(ctx context.Context, s Submission, results int) *
 	p.pace.await(ctx, p)
 	last := p.next.Add(streamNumbers)
 	t := &Task{
-		obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg,
+		obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg, carried: s.Carried,
 		parent: p.parentOf(ctx), site: s.Options.sites.here(2),
 	}
 	p.pace.submitted(t)

@@ -42,6 +42,7 @@ type Task struct {
 	obj     *Object
 	opts    *TaskOptions
 	arg     []byte
+	carried string // by its trace; empty: it has none
 	deps    []input
 	actor   *actorClient // of an actor's call
 	light   *Object      // the lightweight actor that actor, its host, is to call
@@ -80,6 +81,7 @@ type Submission struct {
 	Arg     []byte       // encoded input, aliased until the task is complete
 	Refs    *Collector   // references in the input; nil for none
 	Direct  *Object      // instead of Arg: the input is this object's value
+	Carried string       // what its trace carries to the worker; empty: it has none
 	Err     *proto.Error // the input could not be encoded: the task fails with it
 }
 
@@ -88,7 +90,7 @@ type Submission struct {
 func (p *Process) Submit(ctx context.Context, s Submission) *Object {
 	s.Options = p.captured(ctx, s.Options)
 	p.pace.await(ctx, p)
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, parent: p.parentOf(ctx), site: s.Options.sites.here(1)}
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, parent: p.parentOf(ctx), site: s.Options.sites.here(1)}
 	p.pace.submitted(t)
 	p.submit(t, s)
 	p.adopted(ctx, t)
@@ -317,6 +319,10 @@ func (t *Task) callOf(to ids.NodeID) call {
 	}
 	if t.light != nil {
 		t.orderIn(&c)
+	}
+	if t.carried != "" {
+		c.flags |= flagTraced
+		c.carried = t.carried
 	}
 	if len(t.deps) > 0 {
 		c.deps = make([]dependency, len(t.deps))

@@ -52,6 +52,7 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/v0/tasks/{id}/logs": h.getTaskLogs,
 
 		"GET /api/v0/placement_groups": h.listGroups,
+		"GET /api/v0/hints":            h.listHints,
 	}
 }
 

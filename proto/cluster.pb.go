@@ -508,12 +508,13 @@ type Error struct {
 	Attempt       uint32                 `protobuf:"varint,9,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	LogTail       string                 `protobuf:"bytes,10,opt,name=log_tail,json=logTail,proto3" json:"log_tail,omitempty"` // last lines the dead process wrote
 	Actor         []byte                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
-	Class         string                 `protobuf:"bytes,70,opt,name=class,proto3" json:"class,omitempty"`                          // of the actor that died
-	AtUnixMs      int64                  `protobuf:"varint,71,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"` // when its process ended
-	Retry         bool                   `protobuf:"varint,60,opt,name=retry,proto3" json:"retry,omitempty"`                         // TASK, DEADLINE: the task's declaration asks for another attempt
-	OfInput       bool                   `protobuf:"varint,61,opt,name=of_input,json=ofInput,proto3" json:"of_input,omitempty"`      // the function never ran: cause is what became of an input
-	Cause         *Error                 `protobuf:"bytes,62,opt,name=cause,proto3" json:"cause,omitempty"`                          // of TASK: an error that the function had got from another task
-	Task          string                 `protobuf:"bytes,63,opt,name=task,proto3" json:"task,omitempty"`                            // the id of the task that failed with it
+	Class         string                 `protobuf:"bytes,70,opt,name=class,proto3" json:"class,omitempty"`                                    // of the actor that died
+	AtUnixMs      int64                  `protobuf:"varint,71,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`           // when its process ended
+	Retry         bool                   `protobuf:"varint,60,opt,name=retry,proto3" json:"retry,omitempty"`                                   // TASK, DEADLINE: the task's declaration asks for another attempt
+	OfInput       bool                   `protobuf:"varint,61,opt,name=of_input,json=ofInput,proto3" json:"of_input,omitempty"`                // the function never ran: cause is what became of an input
+	Cause         *Error                 `protobuf:"bytes,62,opt,name=cause,proto3" json:"cause,omitempty"`                                    // of TASK: an error that the function had got from another task
+	Task          string                 `protobuf:"bytes,63,opt,name=task,proto3" json:"task,omitempty"`                                      // the id of the task that failed with it
+	OutOfMemory   bool                   `protobuf:"varint,370,opt,name=out_of_memory,json=outOfMemory,proto3" json:"out_of_memory,omitempty"` // ACTOR_DIED: its process was killed for want of memory
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -665,6 +666,13 @@ func (x *Error) GetTask() string {
 		return x.Task
 	}
 	return ""
+}
+
+func (x *Error) GetOutOfMemory() bool {
+	if x != nil {
+		return x.OutOfMemory
+	}
+	return false
 }
 
 type Resources struct {
@@ -8274,11 +8282,201 @@ func (x *StreamReply) GetIndex() uint32 {
 	return 0
 }
 
+// TimeFunctionsRequest: of runs that ended since then; job 0: of all.
+type TimeFunctionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	SinceUnixMs   int64                  `protobuf:"varint,2,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeFunctionsRequest) Reset() {
+	*x = TimeFunctionsRequest{}
+	mi := &file_cluster_proto_msgTypes[108]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeFunctionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeFunctionsRequest) ProtoMessage() {}
+
+func (x *TimeFunctionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[108]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeFunctionsRequest.ProtoReflect.Descriptor instead.
+func (*TimeFunctionsRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{108}
+}
+
+func (x *TimeFunctionsRequest) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *TimeFunctionsRequest) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+type FunctionTimes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Times         []*FunctionTime        `protobuf:"bytes,1,rep,name=times,proto3" json:"times,omitempty"`
+	Ended         uint64                 `protobuf:"varint,2,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FunctionTimes) Reset() {
+	*x = FunctionTimes{}
+	mi := &file_cluster_proto_msgTypes[109]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionTimes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionTimes) ProtoMessage() {}
+
+func (x *FunctionTimes) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[109]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionTimes.ProtoReflect.Descriptor instead.
+func (*FunctionTimes) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{109}
+}
+
+func (x *FunctionTimes) GetTimes() []*FunctionTime {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+func (x *FunctionTimes) GetEnded() uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+// FunctionTime is how long the runs of a job's function took on one node.
+type FunctionTime struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Function      string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
+	Node          uint32                 `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"` // where they ran
+	Runs          uint64                 `protobuf:"varint,4,opt,name=runs,proto3" json:"runs,omitempty"`
+	P50Ns         int64                  `protobuf:"varint,5,opt,name=p50_ns,json=p50Ns,proto3" json:"p50_ns,omitempty"`
+	P95Ns         int64                  `protobuf:"varint,6,opt,name=p95_ns,json=p95Ns,proto3" json:"p95_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FunctionTime) Reset() {
+	*x = FunctionTime{}
+	mi := &file_cluster_proto_msgTypes[110]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionTime) ProtoMessage() {}
+
+func (x *FunctionTime) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[110]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionTime.ProtoReflect.Descriptor instead.
+func (*FunctionTime) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{110}
+}
+
+func (x *FunctionTime) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *FunctionTime) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *FunctionTime) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *FunctionTime) GetRuns() uint64 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
+func (x *FunctionTime) GetP50Ns() int64 {
+	if x != nil {
+		return x.P50Ns
+	}
+	return 0
+}
+
+func (x *FunctionTime) GetP95Ns() int64 {
+	if x != nil {
+		return x.P95Ns
+	}
+	return 0
+}
+
 var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xbd\x06\n" +
+	"\rcluster.proto\x12\agray.v1\"\xe2\x06\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -8298,7 +8496,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05retry\x18< \x01(\bR\x05retry\x12\x19\n" +
 	"\bof_input\x18= \x01(\bR\aofInput\x12$\n" +
 	"\x05cause\x18> \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12\x12\n" +
-	"\x04task\x18? \x01(\tR\x04task\"\xf9\x02\n" +
+	"\x04task\x18? \x01(\tR\x04task\x12#\n" +
+	"\rout_of_memory\x18\xf2\x02 \x01(\bR\voutOfMemory\"\xf9\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -8976,7 +9175,20 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\xb6\v\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index\"L\n" +
+	"\x14TimeFunctionsRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\"\n" +
+	"\rsince_unix_ms\x18\x02 \x01(\x03R\vsinceUnixMs\"R\n" +
+	"\rFunctionTimes\x12+\n" +
+	"\x05times\x18\x01 \x03(\v2\x15.gray.v1.FunctionTimeR\x05times\x12\x14\n" +
+	"\x05ended\x18\x02 \x01(\x04R\x05ended\"\x92\x01\n" +
+	"\fFunctionTime\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x1a\n" +
+	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\rR\x04node\x12\x12\n" +
+	"\x04runs\x18\x04 \x01(\x04R\x04runs\x12\x15\n" +
+	"\x06p50_ns\x18\x05 \x01(\x03R\x05p50Ns\x12\x15\n" +
+	"\x06p95_ns\x18\x06 \x01(\x03R\x05p95Ns2\xb6\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -9006,7 +9218,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
-	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xd4\a\n" +
+	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\x9c\b\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -9026,7 +9238,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\tListTasks\x12\x14.gray.v1.ListRequest\x1a\x11.gray.v1.TaskList\x128\n" +
 	"\vListObjects\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.ObjectList\x128\n" +
 	"\vListWorkers\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.WorkerList\x124\n" +
-	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01B*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01\x12F\n" +
+	"\rTimeFunctions\x12\x1d.gray.v1.TimeFunctionsRequest\x1a\x16.gray.v1.FunctionTimesB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -9041,7 +9254,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 114)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 117)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -9159,24 +9372,27 @@ var file_cluster_proto_goTypes = []any{
 	(*StreamHeader)(nil),          // 113: gray.v1.StreamHeader
 	(*Pull)(nil),                  // 114: gray.v1.Pull
 	(*StreamReply)(nil),           // 115: gray.v1.StreamReply
-	nil,                           // 116: gray.v1.Resources.QuantityEntry
-	nil,                           // 117: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 118: gray.v1.JobSpec.EnvEntry
-	nil,                           // 119: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 120: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 121: gray.v1.Environment.VarsEntry
+	(*TimeFunctionsRequest)(nil),  // 116: gray.v1.TimeFunctionsRequest
+	(*FunctionTimes)(nil),         // 117: gray.v1.FunctionTimes
+	(*FunctionTime)(nil),          // 118: gray.v1.FunctionTime
+	nil,                           // 119: gray.v1.Resources.QuantityEntry
+	nil,                           // 120: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 121: gray.v1.JobSpec.EnvEntry
+	nil,                           // 122: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 123: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 124: gray.v1.Environment.VarsEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
 	8,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	116, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	119, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	11,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	10,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	9,   // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	9,   // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	117, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	120, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	15,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	14,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
 	9,   // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
@@ -9211,11 +9427,11 @@ var file_cluster_proto_depIdxs = []int32{
 	47,  // 41: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	42,  // 42: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	43,  // 43: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	118, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	119, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	121, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	122, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	9,   // 46: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 47: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	120, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	123, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	9,   // 49: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	10,  // 50: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	48,  // 51: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
@@ -9242,7 +9458,7 @@ var file_cluster_proto_depIdxs = []int32{
 	10,  // 72: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
 	42,  // 73: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
 	83,  // 74: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	121, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	124, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
 	84,  // 76: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
 	86,  // 77: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
 	87,  // 78: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
@@ -9264,103 +9480,106 @@ var file_cluster_proto_depIdxs = []int32{
 	110, // 94: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
 	114, // 95: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
 	8,   // 96: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	18,  // 97: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	19,  // 98: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	21,  // 99: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	23,  // 100: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	26,  // 101: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	25,  // 102: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	44,  // 103: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	50,  // 104: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	45,  // 105: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	51,  // 106: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	52,  // 107: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	53,  // 108: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	54,  // 109: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	55,  // 110: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
-	65,  // 111: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	67,  // 112: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	69,  // 113: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	71,  // 114: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	73,  // 115: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	59,  // 116: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
-	62,  // 117: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	63,  // 118: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	64,  // 119: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
-	75,  // 120: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	77,  // 121: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	78,  // 122: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	80,  // 123: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	81,  // 124: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	82,  // 125: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	89,  // 126: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	89,  // 127: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	90,  // 128: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	93,  // 129: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	94,  // 130: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	95,  // 131: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	98,  // 132: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	101, // 133: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	96,  // 134: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	97,  // 135: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	102, // 136: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	75,  // 137: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	76,  // 138: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
-	103, // 139: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	103, // 140: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	103, // 141: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	112, // 142: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	20,  // 143: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	20,  // 144: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	22,  // 145: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	24,  // 146: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	30,  // 147: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	16,  // 148: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	16,  // 149: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	16,  // 150: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	46,  // 151: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	16,  // 152: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	49,  // 153: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	49,  // 154: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	16,  // 155: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	16,  // 156: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	66,  // 157: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	68,  // 158: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	70,  // 159: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	72,  // 160: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	74,  // 161: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	60,  // 162: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	58,  // 163: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	58,  // 164: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	60,  // 165: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	17,  // 166: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	79,  // 167: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	79,  // 168: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	16,  // 169: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	17,  // 170: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	85,  // 171: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	16,  // 172: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	16,  // 173: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	91,  // 174: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	16,  // 175: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	16,  // 176: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	16,  // 177: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	99,  // 178: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	16,  // 179: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	16,  // 180: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	16,  // 181: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	16,  // 182: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	17,  // 183: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	16,  // 184: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
-	106, // 185: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	109, // 186: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	111, // 187: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	17,  // 188: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	143, // [143:189] is the sub-list for method output_type
-	97,  // [97:143] is the sub-list for method input_type
-	97,  // [97:97] is the sub-list for extension type_name
-	97,  // [97:97] is the sub-list for extension extendee
-	0,   // [0:97] is the sub-list for field type_name
+	118, // 97: gray.v1.FunctionTimes.times:type_name -> gray.v1.FunctionTime
+	18,  // 98: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	19,  // 99: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	21,  // 100: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	23,  // 101: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	26,  // 102: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	25,  // 103: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	44,  // 104: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	50,  // 105: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	45,  // 106: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	51,  // 107: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	52,  // 108: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	53,  // 109: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	54,  // 110: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	55,  // 111: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	65,  // 112: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	67,  // 113: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	69,  // 114: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	71,  // 115: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	73,  // 116: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	59,  // 117: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
+	62,  // 118: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	63,  // 119: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	64,  // 120: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
+	75,  // 121: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	77,  // 122: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	78,  // 123: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	80,  // 124: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	81,  // 125: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	82,  // 126: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	89,  // 127: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	89,  // 128: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	90,  // 129: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	93,  // 130: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	94,  // 131: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	95,  // 132: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	98,  // 133: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	101, // 134: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	96,  // 135: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	97,  // 136: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	102, // 137: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	75,  // 138: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	76,  // 139: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	103, // 140: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	103, // 141: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	103, // 142: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	112, // 143: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	116, // 144: gray.v1.Node.TimeFunctions:input_type -> gray.v1.TimeFunctionsRequest
+	20,  // 145: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	20,  // 146: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	22,  // 147: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	24,  // 148: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	30,  // 149: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	16,  // 150: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	16,  // 151: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	16,  // 152: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	46,  // 153: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	16,  // 154: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	49,  // 155: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	49,  // 156: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	16,  // 157: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	16,  // 158: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	66,  // 159: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	68,  // 160: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	70,  // 161: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	72,  // 162: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	74,  // 163: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	60,  // 164: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	58,  // 165: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	58,  // 166: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	60,  // 167: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	17,  // 168: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	79,  // 169: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	79,  // 170: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	16,  // 171: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	17,  // 172: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	85,  // 173: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	16,  // 174: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	16,  // 175: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	91,  // 176: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	16,  // 177: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	16,  // 178: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	16,  // 179: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	99,  // 180: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	16,  // 181: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	16,  // 182: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	16,  // 183: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	16,  // 184: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	17,  // 185: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	16,  // 186: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	106, // 187: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	109, // 188: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	111, // 189: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	17,  // 190: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	117, // 191: gray.v1.Node.TimeFunctions:output_type -> gray.v1.FunctionTimes
+	145, // [145:192] is the sub-list for method output_type
+	98,  // [98:145] is the sub-list for method input_type
+	98,  // [98:98] is the sub-list for extension type_name
+	98,  // [98:98] is the sub-list for extension extendee
+	0,   // [0:98] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -9403,7 +9622,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   114,
+			NumMessages:   117,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

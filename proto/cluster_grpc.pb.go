@@ -1267,6 +1267,7 @@ const (
 	Node_ListObjects_FullMethodName   = "/gray.v1.Node/ListObjects"
 	Node_ListWorkers_FullMethodName   = "/gray.v1.Node/ListWorkers"
 	Node_ReadLog_FullMethodName       = "/gray.v1.Node/ReadLog"
+	Node_TimeFunctions_FullMethodName = "/gray.v1.Node/TimeFunctions"
 )
 
 // NodeClient is the client API for Node service.
@@ -1299,6 +1300,8 @@ type NodeClient interface {
 	ListObjects(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ObjectList, error)
 	ListWorkers(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*WorkerList, error)
 	ReadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// TimeFunctions says how long the runs took that its processes' tasks had lately.
+	TimeFunctions(ctx context.Context, in *TimeFunctionsRequest, opts ...grpc.CallOption) (*FunctionTimes, error)
 }
 
 type nodeClient struct {
@@ -1510,6 +1513,16 @@ func (c *nodeClient) ReadLog(ctx context.Context, in *ReadLogRequest, opts ...gr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *nodeClient) TimeFunctions(ctx context.Context, in *TimeFunctionsRequest, opts ...grpc.CallOption) (*FunctionTimes, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FunctionTimes)
+	err := c.cc.Invoke(ctx, Node_TimeFunctions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -1540,6 +1553,8 @@ type NodeServer interface {
 	ListObjects(context.Context, *ListRequest) (*ObjectList, error)
 	ListWorkers(context.Context, *ListRequest) (*WorkerList, error)
 	ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error
+	// TimeFunctions says how long the runs took that its processes' tasks had lately.
+	TimeFunctions(context.Context, *TimeFunctionsRequest) (*FunctionTimes, error)
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -1603,6 +1618,9 @@ func (UnimplementedNodeServer) ListWorkers(context.Context, *ListRequest) (*Work
 }
 func (UnimplementedNodeServer) ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method ReadLog not implemented")
+}
+func (UnimplementedNodeServer) TimeFunctions(context.Context, *TimeFunctionsRequest) (*FunctionTimes, error) {
+	return nil, status.Error(codes.Unimplemented, "method TimeFunctions not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -1924,6 +1942,24 @@ func _Node_ReadLog_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogServer = grpc.ServerStreamingServer[Chunk]
 
+func _Node_TimeFunctions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TimeFunctionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).TimeFunctions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_TimeFunctions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).TimeFunctions(ctx, req.(*TimeFunctionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1990,6 +2026,10 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListWorkers",
 			Handler:    _Node_ListWorkers_Handler,
+		},
+		{
+			MethodName: "TimeFunctions",
+			Handler:    _Node_TimeFunctions_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

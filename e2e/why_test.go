@@ -31,14 +31,22 @@ func TestWhy(t *testing.T) {
 		return string(b)
 	}
 	for name, words := range map[string][]string{
-		id("queued"):    {"task", "waits for a worker", "{CPU: 2}", "CPU busy: wants 2, 0 free of 2"},
-		id("dependent"): {"PENDING_ARGS_AVAIL", "waits for 1 of its inputs", "waits for " + id("queued")},
-		id("unicorn"):   {"PENDING_NODE_ASSIGNMENT", "lacks unicorn: wants 1, has 0 in all", "No node can ever meet it"},
-		id("crashed"):   {"FAILED", "exited with code 7", "these are my last words"},
-		id("holder"):    {"RUNNING", "it runs", "On n1, pid "},
-		"beast":         {"actor", "PENDING_CREATION", "lacks unicorn: wants 2, has 0 in all", "No node can ever meet it"},
-		"stillborn":     {"actor", "DEAD", "not born", "ago"},
-		"puzzles":       {"job", "RUNNING", "its driver runs"},
+		id("queued"): {
+			"task", "waits for a worker", "{CPU: 2}", "CPU busy: wants 2, 0 free of 2",
+			"How it came to that:", "1. on n1, CPU is held by task main.func@job.go:", "(" + id("holder") + ")",
+		},
+		id("dependent"): {
+			"PENDING_ARGS_AVAIL", "waits for 1 of its inputs", "waits for " + id("queued"),
+			"1. on n1, CPU is held by", "2. task " + id("queued"), "3. task " + id("dependent"), "waits for its input " + id("queued"), "gray why " + id("queued"),
+		},
+		id("unicorn"): {"PENDING_NODE_ASSIGNMENT", "lacks unicorn: wants 1, has 0 in all", "No node can ever meet it"},
+		id("crashed"): {"FAILED", "exited with code 7", "these are my last words"},
+		id("holder"):  {"RUNNING", "it runs", "On n1, pid ", "See also:", "gray why n1.p"},
+		"n1":          {"node n1", "ALIVE", "it is connected, and has "},
+		"n1.p1":       {"process n1.p1 of j1 is RUNNING", "it is the driver of its job", "it submitted that, and it isn't over"},
+		"beast":       {"actor", "PENDING_CREATION", "lacks unicorn: wants 2, has 0 in all", "No node can ever meet it"},
+		"stillborn":   {"actor", "DEAD", "not born", "ago"},
+		"puzzles":     {"job", "RUNNING", "its driver runs", "error: no node can ever take actor beast of j1", "Way out: add a node that can"},
 	} {
 		if out := h.must("why", name); !holds(out, words) {
 			t.Errorf("why %s: want %q in\n%s", name, words, out)
@@ -50,7 +58,11 @@ func TestWhy(t *testing.T) {
 	if w := decode[whyRow](t, h.must("why", "--json", id("dependent"))); w.Kind != "task" || len(w.WaitsFor) != 1 {
 		t.Errorf("%+v", w)
 	}
-	h.fails(1, []string{"no task, actor, placement group or job", "nonsense"}, "why", "nonsense")
+	head := decode[[]struct{ ID string }](t, h.must("heads", "--json"))[0].ID
+	if out := h.must("why", head); !holds(out, []string{"head " + head, "is LEADER", "has a vote"}) {
+		t.Error(out)
+	}
+	h.fails(1, []string{"no task, actor, placement group, job, object, node, process or head", "nonsense"}, "why", "nonsense")
 	h.fails(2, []string{"why what?"}, "why")
 	until(t, "status shows what waits, and why", func() bool {
 		return holds(h.must("status"), []string{"CPU busy: wants 2, 0 free of 2", "lacks unicorn", "actor beast"})

@@ -66,6 +66,7 @@ type Head struct {
 	http    *http.Server
 
 	tails    gate // WebSockets
+	hints    hints
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	wg       sync.WaitGroup

@@ -64,6 +64,7 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/prometheus/targets":    h.getTargets,
 		"GET /api/v0/timeline":           h.getTimeline,
 		"GET /api/v0/jobs/{id}/timeline": h.getTrace,
+		"GET /api/v0/hints":              h.listHints,
 	}
 }
 

@@ -141,7 +141,7 @@ func (l *leader) heard(id uint32) {
 
 // LeaveNode is a node's farewell.
 func (c *controlService) LeaveNode(ctx context.Context, r *proto.LeaveNodeRequest) (*proto.Ack, error) {
-	cause := "it left"
+	cause := leftBy
 	if r.Reason != "" {
 		cause += ": " + r.Reason
 	}

@@ -25,17 +25,30 @@ func (h *Head) getWhy(w http.ResponseWriter, r *http.Request) {
 	bounded(w, r)
 	id := r.URL.Query().Get("id")
 	if id == "" {
-		writeText(w, http.StatusBadRequest, "why what? give the id or name of a task, actor, placement group or job as ?id=")
+		writeText(w, http.StatusBadRequest, "why what? give the id or name of a task, actor, placement group, job, object, node, process or head as ?id=")
 		return
 	}
-	for _, find := range []func(context.Context, string) *api.Why{h.whyJob, h.whyActor, h.whyGroup, h.whyTask} {
+	finders := []func(context.Context, string) *api.Why{
+		h.whyNode, h.whyProcess, h.whyJob, h.whyActor, h.whyGroup, h.whyTask, h.whyObject, h.whyHead,
+	}
+	for _, find := range finders {
 		if why := find(r.Context(), id); why != nil {
+			h.tellStory(r.Context(), why)
 			writeJSON(w, http.StatusOK, why)
 			return
 		}
 	}
 	writeText(w, http.StatusNotFound, fmt.Sprintf(
-		"no task, actor, placement group or job %q is known: of tasks, owners remember those that aren't complete, and the latest that failed", id))
+		"no task, actor, placement group, job, object, node, process or head %q is known: of tasks, owners remember those that aren't complete, "+
+			"and the latest that failed", clip(id, 200)))
+}
+
+// clip keeps a text short.
+func clip(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
 }
 
 func (h *Head) whyJob(_ context.Context, id string) *api.Why {
@@ -149,22 +162,42 @@ func (h *Head) whyTask(ctx context.Context, id string) *api.Why {
 	}
 	node := h.leader.info(uint32(o.Owner.Node))
 	if node == nil {
-		return &api.Why{Kind: api.WhyTask, ID: id, State: "UNKNOWN", Summary: fmt.Sprintf("its owner %s isn't there any more", o.Owner)}
+		return nil
+	}
+	t, err := h.findTask(ctx, id)
+	switch {
+	case err != nil:
+		return &api.Why{Kind: api.WhyTask, ID: id, State: "UNKNOWN", Summary: err.Error()}
+	case t == nil:
+		return nil
+	}
+	return h.explainTask(t, node)
+}
+
+// findTask asks a task's owner for it; nil: it isn't known.
+func (h *Head) findTask(ctx context.Context, id string) (*proto.TaskInfo, error) {
+	o, err := ids.ParseObjectID(id)
+	if err != nil {
+		return nil, err
+	}
+	node := h.leader.info(uint32(o.Owner.Node))
+	if node == nil {
+		return nil, fmt.Errorf("its owner %s isn't there any more", o.Owner)
 	}
 	conn, err := h.nodes.get(node.Id, node.Address)
 	if err != nil {
-		return &api.Why{Kind: api.WhyTask, ID: id, State: "UNKNOWN", Summary: fmt.Sprintf("the node of its owner %s isn't reached: %v", o.Owner, err)}
+		return nil, fmt.Errorf("the node of its owner %s isn't reached: %w", o.Owner, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
 	defer cancel()
 	l, err := proto.NewNodeClient(conn).ListTasks(ctx, &proto.ListRequest{Task: id, Limit: 1})
 	if err != nil {
-		return &api.Why{Kind: api.WhyTask, ID: id, State: "UNKNOWN", Summary: fmt.Sprintf("its owner %s doesn't answer: %v", o.Owner, err)}
+		return nil, fmt.Errorf("its owner %s doesn't answer: %w", o.Owner, err)
 	}
 	if len(l.Tasks) == 0 {
-		return nil
+		return nil, nil
 	}
-	return h.explainTask(l.Tasks[0], node)
+	return l.Tasks[0], nil
 }
 
 // explainTask puts in words what a task's owner says; node is the owner's.

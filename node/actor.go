@@ -176,7 +176,7 @@ func (n *Node) actorEndedLocked(a *actor, cause *proto.Error) {
 	state := proto.ActorReport_DIED
 	e := &proto.Error{Kind: proto.Error_ACTOR_DIED, Message: cause.Message, ExitCode: cause.ExitCode, Signal: cause.Signal,
 		LogTail: cause.LogTail, Pid: cause.Pid, Node: cause.Node, Function: a.spec.GetClass(), Actor: a.id.Bytes(),
-		Class: a.spec.GetClass(), AtUnixMs: time.Now().UnixMilli()}
+		Class: a.spec.GetClass(), AtUnixMs: time.Now().UnixMilli(), OutOfMemory: cause.Kind == proto.Error_OUT_OF_MEMORY}
 	switch {
 	case a.failed != nil:
 		state, e = proto.ActorReport_CONSTRUCTOR_FAILED, a.failed

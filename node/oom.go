@@ -151,7 +151,7 @@ func (n *Node) relieve(why string) {
 		n.pause(victimLimit)
 		return
 	}
-	text := fmt.Sprintf("%s was running out of memory: %s; this was the newest %s of job %s, and %s\n%s",
+	text := fmt.Sprintf("%s was running out of memory: %s; this was the newest %s of job %s, and it had %s\n%s",
 		n.id, why, v.rank, v.job, mib(v.bytes), usageTable(users))
 	n.mu.Lock()
 	if v.process.killed == "" {

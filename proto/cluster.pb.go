@@ -560,12 +560,13 @@ type Error struct {
 	Attempt       uint32                 `protobuf:"varint,9,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	LogTail       string                 `protobuf:"bytes,10,opt,name=log_tail,json=logTail,proto3" json:"log_tail,omitempty"` // last lines the dead process wrote
 	Actor         []byte                 `protobuf:"bytes,11,opt,name=actor,proto3" json:"actor,omitempty"`
-	Class         string                 `protobuf:"bytes,70,opt,name=class,proto3" json:"class,omitempty"`                          // of the actor that died
-	AtUnixMs      int64                  `protobuf:"varint,71,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"` // when its process ended
-	Retry         bool                   `protobuf:"varint,60,opt,name=retry,proto3" json:"retry,omitempty"`                         // TASK, DEADLINE: the task's declaration asks for another attempt
-	OfInput       bool                   `protobuf:"varint,61,opt,name=of_input,json=ofInput,proto3" json:"of_input,omitempty"`      // the function never ran: cause is what became of an input
-	Cause         *Error                 `protobuf:"bytes,62,opt,name=cause,proto3" json:"cause,omitempty"`                          // of TASK: an error that the function had got from another task
-	Task          string                 `protobuf:"bytes,63,opt,name=task,proto3" json:"task,omitempty"`                            // the id of the task that failed with it
+	Class         string                 `protobuf:"bytes,70,opt,name=class,proto3" json:"class,omitempty"`                                    // of the actor that died
+	AtUnixMs      int64                  `protobuf:"varint,71,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`           // when its process ended
+	Retry         bool                   `protobuf:"varint,60,opt,name=retry,proto3" json:"retry,omitempty"`                                   // TASK, DEADLINE: the task's declaration asks for another attempt
+	OfInput       bool                   `protobuf:"varint,61,opt,name=of_input,json=ofInput,proto3" json:"of_input,omitempty"`                // the function never ran: cause is what became of an input
+	Cause         *Error                 `protobuf:"bytes,62,opt,name=cause,proto3" json:"cause,omitempty"`                                    // of TASK: an error that the function had got from another task
+	Task          string                 `protobuf:"bytes,63,opt,name=task,proto3" json:"task,omitempty"`                                      // the id of the task that failed with it
+	OutOfMemory   bool                   `protobuf:"varint,370,opt,name=out_of_memory,json=outOfMemory,proto3" json:"out_of_memory,omitempty"` // ACTOR_DIED: its process was killed for want of memory
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -717,6 +718,13 @@ func (x *Error) GetTask() string {
 		return x.Task
 	}
 	return ""
+}
+
+func (x *Error) GetOutOfMemory() bool {
+	if x != nil {
+		return x.OutOfMemory
+	}
+	return false
 }
 
 type Resources struct {
@@ -9282,11 +9290,201 @@ func (x *TimelineProcess) GetJob() uint32 {
 	return 0
 }
 
+// TimeFunctionsRequest: of runs that ended since then; job 0: of all.
+type TimeFunctionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	SinceUnixMs   int64                  `protobuf:"varint,2,opt,name=since_unix_ms,json=sinceUnixMs,proto3" json:"since_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeFunctionsRequest) Reset() {
+	*x = TimeFunctionsRequest{}
+	mi := &file_cluster_proto_msgTypes[119]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeFunctionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeFunctionsRequest) ProtoMessage() {}
+
+func (x *TimeFunctionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[119]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeFunctionsRequest.ProtoReflect.Descriptor instead.
+func (*TimeFunctionsRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{119}
+}
+
+func (x *TimeFunctionsRequest) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *TimeFunctionsRequest) GetSinceUnixMs() int64 {
+	if x != nil {
+		return x.SinceUnixMs
+	}
+	return 0
+}
+
+type FunctionTimes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Times         []*FunctionTime        `protobuf:"bytes,1,rep,name=times,proto3" json:"times,omitempty"`
+	Ended         uint64                 `protobuf:"varint,2,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FunctionTimes) Reset() {
+	*x = FunctionTimes{}
+	mi := &file_cluster_proto_msgTypes[120]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionTimes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionTimes) ProtoMessage() {}
+
+func (x *FunctionTimes) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[120]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionTimes.ProtoReflect.Descriptor instead.
+func (*FunctionTimes) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{120}
+}
+
+func (x *FunctionTimes) GetTimes() []*FunctionTime {
+	if x != nil {
+		return x.Times
+	}
+	return nil
+}
+
+func (x *FunctionTimes) GetEnded() uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+// FunctionTime is how long the runs of a job's function took on one node.
+type FunctionTime struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Function      string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`
+	Node          uint32                 `protobuf:"varint,3,opt,name=node,proto3" json:"node,omitempty"` // where they ran
+	Runs          uint64                 `protobuf:"varint,4,opt,name=runs,proto3" json:"runs,omitempty"`
+	P50Ns         int64                  `protobuf:"varint,5,opt,name=p50_ns,json=p50Ns,proto3" json:"p50_ns,omitempty"`
+	P95Ns         int64                  `protobuf:"varint,6,opt,name=p95_ns,json=p95Ns,proto3" json:"p95_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FunctionTime) Reset() {
+	*x = FunctionTime{}
+	mi := &file_cluster_proto_msgTypes[121]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionTime) ProtoMessage() {}
+
+func (x *FunctionTime) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[121]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionTime.ProtoReflect.Descriptor instead.
+func (*FunctionTime) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{121}
+}
+
+func (x *FunctionTime) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *FunctionTime) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *FunctionTime) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *FunctionTime) GetRuns() uint64 {
+	if x != nil {
+		return x.Runs
+	}
+	return 0
+}
+
+func (x *FunctionTime) GetP50Ns() int64 {
+	if x != nil {
+		return x.P50Ns
+	}
+	return 0
+}
+
+func (x *FunctionTime) GetP95Ns() int64 {
+	if x != nil {
+		return x.P95Ns
+	}
+	return 0
+}
+
 var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\rcluster.proto\x12\agray.v1\"\xbd\x06\n" +
+	"\rcluster.proto\x12\agray.v1\"\xe2\x06\n" +
 	"\x05Error\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Error.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
@@ -9306,7 +9504,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05retry\x18< \x01(\bR\x05retry\x12\x19\n" +
 	"\bof_input\x18= \x01(\bR\aofInput\x12$\n" +
 	"\x05cause\x18> \x01(\v2\x0e.gray.v1.ErrorR\x05cause\x12\x12\n" +
-	"\x04task\x18? \x01(\tR\x04task\"\xf9\x02\n" +
+	"\x04task\x18? \x01(\tR\x04task\x12#\n" +
+	"\rout_of_memory\x18\xf2\x02 \x01(\bR\voutOfMemory\"\xf9\x02\n" +
 	"\x04Kind\x12\f\n" +
 	"\bINTERNAL\x10\x00\x12\b\n" +
 	"\x04TASK\x10\x01\x12\t\n" +
@@ -10081,7 +10280,20 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03pid\x18\x02 \x01(\x05R\x03pid\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
 	"\x05class\x18\x04 \x01(\tR\x05class\x12\x10\n" +
-	"\x03job\x18\x05 \x01(\rR\x03job2\xb6\v\n" +
+	"\x03job\x18\x05 \x01(\rR\x03job\"L\n" +
+	"\x14TimeFunctionsRequest\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\"\n" +
+	"\rsince_unix_ms\x18\x02 \x01(\x03R\vsinceUnixMs\"R\n" +
+	"\rFunctionTimes\x12+\n" +
+	"\x05times\x18\x01 \x03(\v2\x15.gray.v1.FunctionTimeR\x05times\x12\x14\n" +
+	"\x05ended\x18\x02 \x01(\x04R\x05ended\"\x92\x01\n" +
+	"\fFunctionTime\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x1a\n" +
+	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x12\n" +
+	"\x04node\x18\x03 \x01(\rR\x04node\x12\x12\n" +
+	"\x04runs\x18\x04 \x01(\x04R\x04runs\x12\x15\n" +
+	"\x06p50_ns\x18\x05 \x01(\x03R\x05p50Ns\x12\x15\n" +
+	"\x06p95_ns\x18\x06 \x01(\x03R\x05p95Ns2\xb6\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -10112,7 +10324,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
 	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x128\n" +
-	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x012\xfd\b\n" +
+	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x012\xc5\t\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -10135,7 +10347,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
 	"\aMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x01\x122\n" +
 	"\bListRuns\x12\x14.gray.v1.RunsRequest\x1a\x10.gray.v1.RunList\x12=\n" +
-	"\bTimeline\x12\x18.gray.v1.TimelineRequest\x1a\x15.gray.v1.TimelinePart0\x01B*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\bTimeline\x12\x18.gray.v1.TimelineRequest\x1a\x15.gray.v1.TimelinePart0\x01\x12F\n" +
+	"\rTimeFunctions\x12\x1d.gray.v1.TimeFunctionsRequest\x1a\x16.gray.v1.FunctionTimesB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -10150,7 +10363,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 125)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 128)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -10280,24 +10493,27 @@ var file_cluster_proto_goTypes = []any{
 	(*Attempt)(nil),               // 125: gray.v1.Attempt
 	(*Span)(nil),                  // 126: gray.v1.Span
 	(*TimelineProcess)(nil),       // 127: gray.v1.TimelineProcess
-	nil,                           // 128: gray.v1.Resources.QuantityEntry
-	nil,                           // 129: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 130: gray.v1.JobSpec.EnvEntry
-	nil,                           // 131: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 132: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 133: gray.v1.Environment.VarsEntry
+	(*TimeFunctionsRequest)(nil),  // 128: gray.v1.TimeFunctionsRequest
+	(*FunctionTimes)(nil),         // 129: gray.v1.FunctionTimes
+	(*FunctionTime)(nil),          // 130: gray.v1.FunctionTime
+	nil,                           // 131: gray.v1.Resources.QuantityEntry
+	nil,                           // 132: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 133: gray.v1.JobSpec.EnvEntry
+	nil,                           // 134: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 135: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 136: gray.v1.Environment.VarsEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
 	9,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	128, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	131, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	12,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	11,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	10,  // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	10,  // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	129, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	132, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	16,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	15,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
 	10,  // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
@@ -10333,11 +10549,11 @@ var file_cluster_proto_depIdxs = []int32{
 	48,  // 42: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	43,  // 43: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	44,  // 44: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	130, // 45: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	131, // 46: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	133, // 45: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	134, // 46: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	10,  // 47: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 48: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	132, // 49: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	135, // 49: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	10,  // 50: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	11,  // 51: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	49,  // 52: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
@@ -10364,7 +10580,7 @@ var file_cluster_proto_depIdxs = []int32{
 	11,  // 73: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
 	43,  // 74: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
 	84,  // 75: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	133, // 76: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	136, // 76: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
 	85,  // 77: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
 	87,  // 78: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
 	88,  // 79: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
@@ -10392,111 +10608,114 @@ var file_cluster_proto_depIdxs = []int32{
 	126, // 101: gray.v1.TimelinePart.spans:type_name -> gray.v1.Span
 	127, // 102: gray.v1.TimelinePart.processes:type_name -> gray.v1.TimelineProcess
 	8,   // 103: gray.v1.Span.kind:type_name -> gray.v1.Span.Kind
-	19,  // 104: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	20,  // 105: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	22,  // 106: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	24,  // 107: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	27,  // 108: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	26,  // 109: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	45,  // 110: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	51,  // 111: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	46,  // 112: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	52,  // 113: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	53,  // 114: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	54,  // 115: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	55,  // 116: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	56,  // 117: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
-	66,  // 118: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	68,  // 119: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	70,  // 120: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	72,  // 121: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	74,  // 122: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	60,  // 123: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
-	63,  // 124: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	64,  // 125: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	65,  // 126: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
-	76,  // 127: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	78,  // 128: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	79,  // 129: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	81,  // 130: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	82,  // 131: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	118, // 132: gray.v1.Heads.HeadMetrics:input_type -> gray.v1.MetricsRequest
-	83,  // 133: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	90,  // 134: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	90,  // 135: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	91,  // 136: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	94,  // 137: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	95,  // 138: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	96,  // 139: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	99,  // 140: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	102, // 141: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	97,  // 142: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	98,  // 143: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	103, // 144: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	76,  // 145: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	77,  // 146: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
-	104, // 147: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	104, // 148: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	104, // 149: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	113, // 150: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	118, // 151: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
-	119, // 152: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
-	123, // 153: gray.v1.Node.Timeline:input_type -> gray.v1.TimelineRequest
-	21,  // 154: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	21,  // 155: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	23,  // 156: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	25,  // 157: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	31,  // 158: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	17,  // 159: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	17,  // 160: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	17,  // 161: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	47,  // 162: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	17,  // 163: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	50,  // 164: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	50,  // 165: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	17,  // 166: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	17,  // 167: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	67,  // 168: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	69,  // 169: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	71,  // 170: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	73,  // 171: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	75,  // 172: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	61,  // 173: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	59,  // 174: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	59,  // 175: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	61,  // 176: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	18,  // 177: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	80,  // 178: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	80,  // 179: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	17,  // 180: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	18,  // 181: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	18,  // 182: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
-	86,  // 183: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	17,  // 184: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	17,  // 185: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	92,  // 186: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	17,  // 187: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	17,  // 188: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	17,  // 189: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	100, // 190: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	17,  // 191: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	17,  // 192: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	17,  // 193: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	17,  // 194: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	18,  // 195: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	17,  // 196: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
-	107, // 197: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	110, // 198: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	112, // 199: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	18,  // 200: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	18,  // 201: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
-	120, // 202: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
-	124, // 203: gray.v1.Node.Timeline:output_type -> gray.v1.TimelinePart
-	154, // [154:204] is the sub-list for method output_type
-	104, // [104:154] is the sub-list for method input_type
-	104, // [104:104] is the sub-list for extension type_name
-	104, // [104:104] is the sub-list for extension extendee
-	0,   // [0:104] is the sub-list for field type_name
+	130, // 104: gray.v1.FunctionTimes.times:type_name -> gray.v1.FunctionTime
+	19,  // 105: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	20,  // 106: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	22,  // 107: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	24,  // 108: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	27,  // 109: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	26,  // 110: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	45,  // 111: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	51,  // 112: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	46,  // 113: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	52,  // 114: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	53,  // 115: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	54,  // 116: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	55,  // 117: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	56,  // 118: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	66,  // 119: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	68,  // 120: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	70,  // 121: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	72,  // 122: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	74,  // 123: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	60,  // 124: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
+	63,  // 125: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	64,  // 126: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	65,  // 127: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
+	76,  // 128: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	78,  // 129: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	79,  // 130: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	81,  // 131: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	82,  // 132: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	118, // 133: gray.v1.Heads.HeadMetrics:input_type -> gray.v1.MetricsRequest
+	83,  // 134: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	90,  // 135: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	90,  // 136: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	91,  // 137: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	94,  // 138: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	95,  // 139: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	96,  // 140: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	99,  // 141: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	102, // 142: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	97,  // 143: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	98,  // 144: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	103, // 145: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	76,  // 146: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	77,  // 147: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	104, // 148: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	104, // 149: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	104, // 150: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	113, // 151: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	118, // 152: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
+	119, // 153: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
+	123, // 154: gray.v1.Node.Timeline:input_type -> gray.v1.TimelineRequest
+	128, // 155: gray.v1.Node.TimeFunctions:input_type -> gray.v1.TimeFunctionsRequest
+	21,  // 156: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	21,  // 157: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	23,  // 158: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	25,  // 159: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	31,  // 160: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	17,  // 161: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	17,  // 162: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	17,  // 163: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	47,  // 164: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	17,  // 165: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	50,  // 166: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	50,  // 167: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	17,  // 168: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	17,  // 169: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	67,  // 170: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	69,  // 171: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	71,  // 172: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	73,  // 173: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	75,  // 174: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	61,  // 175: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	59,  // 176: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	59,  // 177: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	61,  // 178: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	18,  // 179: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	80,  // 180: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	80,  // 181: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	17,  // 182: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	18,  // 183: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	18,  // 184: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
+	86,  // 185: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	17,  // 186: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	17,  // 187: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	92,  // 188: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	17,  // 189: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	17,  // 190: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	17,  // 191: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	100, // 192: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	17,  // 193: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	17,  // 194: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	17,  // 195: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	17,  // 196: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	18,  // 197: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	17,  // 198: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	107, // 199: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	110, // 200: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	112, // 201: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	18,  // 202: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	18,  // 203: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
+	120, // 204: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
+	124, // 205: gray.v1.Node.Timeline:output_type -> gray.v1.TimelinePart
+	129, // 206: gray.v1.Node.TimeFunctions:output_type -> gray.v1.FunctionTimes
+	156, // [156:207] is the sub-list for method output_type
+	105, // [105:156] is the sub-list for method input_type
+	105, // [105:105] is the sub-list for extension type_name
+	105, // [105:105] is the sub-list for extension extendee
+	0,   // [0:105] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -10539,7 +10758,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      9,
-			NumMessages:   125,
+			NumMessages:   128,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -1313,6 +1313,7 @@ const (
 	Node_Metrics_FullMethodName       = "/gray.v1.Node/Metrics"
 	Node_ListRuns_FullMethodName      = "/gray.v1.Node/ListRuns"
 	Node_Timeline_FullMethodName      = "/gray.v1.Node/Timeline"
+	Node_TimeFunctions_FullMethodName = "/gray.v1.Node/TimeFunctions"
 )
 
 // NodeClient is the client API for Node service.
@@ -1351,6 +1352,8 @@ type NodeClient interface {
 	// Timeline sends what ended and what runs of a job here, and what the node did for its
 	// objects, as far as it's kept; of more than the limit the newest.
 	Timeline(ctx context.Context, in *TimelineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TimelinePart], error)
+	// TimeFunctions says how long the runs took that its processes' tasks had lately.
+	TimeFunctions(ctx context.Context, in *TimeFunctionsRequest, opts ...grpc.CallOption) (*FunctionTimes, error)
 }
 
 type nodeClient struct {
@@ -1610,6 +1613,16 @@ func (c *nodeClient) Timeline(ctx context.Context, in *TimelineRequest, opts ...
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_TimelineClient = grpc.ServerStreamingClient[TimelinePart]
 
+func (c *nodeClient) TimeFunctions(ctx context.Context, in *TimeFunctionsRequest, opts ...grpc.CallOption) (*FunctionTimes, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FunctionTimes)
+	err := c.cc.Invoke(ctx, Node_TimeFunctions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -1646,6 +1659,8 @@ type NodeServer interface {
 	// Timeline sends what ended and what runs of a job here, and what the node did for its
 	// objects, as far as it's kept; of more than the limit the newest.
 	Timeline(*TimelineRequest, grpc.ServerStreamingServer[TimelinePart]) error
+	// TimeFunctions says how long the runs took that its processes' tasks had lately.
+	TimeFunctions(context.Context, *TimeFunctionsRequest) (*FunctionTimes, error)
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -1718,6 +1733,9 @@ func (UnimplementedNodeServer) ListRuns(context.Context, *RunsRequest) (*RunList
 }
 func (UnimplementedNodeServer) Timeline(*TimelineRequest, grpc.ServerStreamingServer[TimelinePart]) error {
 	return status.Error(codes.Unimplemented, "method Timeline not implemented")
+}
+func (UnimplementedNodeServer) TimeFunctions(context.Context, *TimeFunctionsRequest) (*FunctionTimes, error) {
+	return nil, status.Error(codes.Unimplemented, "method TimeFunctions not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -2079,6 +2097,24 @@ func _Node_Timeline_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_TimelineServer = grpc.ServerStreamingServer[TimelinePart]
 
+func _Node_TimeFunctions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TimeFunctionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).TimeFunctions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_TimeFunctions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).TimeFunctions(ctx, req.(*TimeFunctionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -2149,6 +2185,10 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListRuns",
 			Handler:    _Node_ListRuns_Handler,
+		},
+		{
+			MethodName: "TimeFunctions",
+			Handler:    _Node_TimeFunctions_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -23,8 +23,10 @@ type cluster interface {
 	// Memory is Objects with who made them and what holds them.
 	Memory(ctx context.Context, limit int) (page[api.ObjectRow], error)
 
-	// Why says what a task, actor, placement group or job waits for, or died of.
+	// Why says what anything waits for, failed with or died of.
 	Why(ctx context.Context, id string) (*api.Why, error)
+	// Hints say what is wrong.
+	Hints(ctx context.Context) (page[api.HintRow], error)
 
 	Job(ctx context.Context, id string) (job, error)
 	Submit(ctx context.Context, s submission) (id string, err error)

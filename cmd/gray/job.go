@@ -73,7 +73,7 @@ func newJobStatus(t *terminal) *cobra.Command {
 
 func printJob(w io.Writer, j job, now time.Time) {
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-12s%s\n", name+":", fmt.Sprintf(format, args...))
+		fmt.Fprintf(w, "%-12s%s\n", name+":", lines(fmt.Sprintf(format, args...)))
 	}
 	line("Job", "%s", j.id())
 	if j.ID != j.id() {

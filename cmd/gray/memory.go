@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gray-runtime/gray/head/diagnose"
 	"github.com/gray-runtime/gray/internal/api"
 )
 
@@ -32,6 +33,7 @@ type (
 		Objects []memoryObject `json:"objects"`
 		Groups  []memoryGroup  `json:"groups"`
 		Nodes   []memoryNode   `json:"nodes"`
+		Leaks   []memoryLeak   `json:"possible_leaks"` // the largest first
 	}
 	memoryObject struct {
 		ID       string             `json:"object_id"`
@@ -50,6 +52,14 @@ type (
 		Key   string `json:"key"`
 		Count int    `json:"count"`
 		Size  int64  `json:"size"`
+	}
+	// memoryLeak is what one process has held for long, made at one place.
+	memoryLeak struct {
+		Sentence string `json:"sentence"`
+		Job      string `json:"job_id,omitempty"`
+		CallSite string `json:"call_site,omitempty"`
+		Count    int    `json:"count"`
+		Size     int64  `json:"size"`
 	}
 	memoryNode struct {
 		Node     string `json:"node_id"`
@@ -186,6 +196,27 @@ func (m *memory) report(rows []api.ObjectRow, nodes []node) memoryReport {
 	for _, id := range slices.Sorted(maps.Keys(stores)) {
 		out.Nodes = append(out.Nodes, *stores[id])
 	}
+	out.Leaks = m.leaks(out.Objects)
+	return out
+}
+
+// leaks sums up the objects that could be leaks.
+func (m *memory) leaks(all []memoryObject) []memoryLeak {
+	var objects []diagnose.Object
+	for _, o := range all {
+		if o.Leak == "" {
+			continue
+		}
+		x := diagnose.Object{ID: o.ID, Size: o.Size, CallSite: o.CallSite, Function: o.Function, Created: o.Created, Holders: len(o.HeldBy)}
+		if len(o.HeldBy) == 1 {
+			x.Holder, x.Job = o.HeldBy[0].String(), o.HeldBy[0].JobID
+		}
+		objects = append(objects, x)
+	}
+	out := []memoryLeak{}
+	for _, l := range diagnose.Leaks(objects, m.leakAfter, m.now) {
+		out = append(out, memoryLeak{Sentence: l.String(), Job: l.Job, CallSite: l.CallSite, Count: l.Count, Size: l.Bytes})
+	}
 	return out
 }
 
@@ -222,25 +253,20 @@ func (m *memory) leak(o *memoryObject) string {
 
 // holderName is a holder for people: "driver n1.p3 (pid 77)".
 func holderName(h api.ObjectHolder) string {
-	name := h.Name
-	switch {
-	case h.Kind == "OBJECT":
-		return "in " + name
-	case h.ActorID != "":
-		name = fmt.Sprintf("actor %s, %s", h.ActorID, name)
-	case h.Process != "":
-		name = h.Process + " " + name
-	}
-	if h.PID != 0 {
-		name = fmt.Sprintf("%s (pid %d)", name, h.PID)
-	}
 	if h.Kind == "OWNER" {
-		name += " owner"
+		return h.String() + " owner"
 	}
-	return name
+	return h.String()
 }
 
 func (m *memory) print(t *terminal, r memoryReport) {
+	if len(r.Leaks) > 0 {
+		fmt.Fprintf(t.out, "Could be a leak: %s.\n    Way out: %s.\n", line(r.Leaks[0].Sentence), diagnose.LeakWayOut)
+		if more := len(r.Leaks) - 1; more > 0 {
+			fmt.Fprintf(t.out, "    The like is true of what was made at %s.\n", count(more, "other place"))
+		}
+		fmt.Fprintln(t.out)
+	}
 	if len(r.Objects) == 0 {
 		t.note("no objects")
 	} else {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gray-runtime/gray/internal/api"
 )
 
 // summary is all that gray status shows.
@@ -22,6 +24,7 @@ type summary struct {
 	StoreSize int64              `json:"object_store_capacity"`
 	Waiting   []demand           `json:"waiting"`
 	Jobs      []job              `json:"jobs_running"`
+	Hints     []api.HintRow      `json:"hints"` // what is wrong
 }
 
 func newStatus(t *terminal) *cobra.Command {
@@ -45,7 +48,12 @@ func newStatus(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			hints, err := cluster.Hints(ctx)
+			if err != nil {
+				t.note("gray: what is wrong isn't known: %v", err)
+			}
 			s := summarize(address, o, jobs)
+			s.Hints = append(s.Hints, hints.items...)
 			if asJSON {
 				return t.json(s)
 			}
@@ -61,7 +69,7 @@ func newStatus(t *terminal) *cobra.Command {
 func summarize(address string, o overview, jobs []job) summary {
 	s := summary{
 		Address: address, Version: o.Version, Insecure: o.Insecure, Nodes: append([]node{}, o.Nodes...),
-		Total: map[string]float64{}, Available: map[string]float64{}, Waiting: []demand{}, Jobs: []job{},
+		Total: map[string]float64{}, Available: map[string]float64{}, Waiting: []demand{}, Jobs: []job{}, Hints: []api.HintRow{},
 	}
 	for _, n := range o.Nodes {
 		if !n.lives() {
@@ -124,11 +132,15 @@ func (s summary) print(t *terminal, now time.Time) {
 	s.printNodes(t, now)
 	fmt.Fprintln(t.out, "\nResources, used of total:")
 	for _, name := range sortedKeys(s.Total) {
-		fmt.Fprintf(t.out, "  %-14s %s of %s\n", name, formatQuantity(name, s.Total[name]-s.Available[name]), formatQuantity(name, s.Total[name]))
+		fmt.Fprintf(t.out, "  %-14s %s of %s\n", line(name), formatQuantity(name, s.Total[name]-s.Available[name]), formatQuantity(name, s.Total[name]))
 	}
 	fmt.Fprintf(t.out, "  %-14s %s of %s\n", "object store", formatSize(s.StoreUsed), formatSize(s.StoreSize))
 	s.printWaiting(t)
 	s.printJobs(t, now)
+	if len(s.Hints) > 0 {
+		fmt.Fprintln(t.out, "\nWhat is wrong:")
+		printHints(t.out, s.Hints)
+	}
 }
 
 func (s summary) printNodes(t *terminal, now time.Time) {
@@ -150,16 +162,16 @@ func (s summary) printWaiting(t *terminal) {
 	}
 	fmt.Fprintln(t.out, "\nWaiting:")
 	for _, d := range s.Waiting {
-		line := fmt.Sprintf("  %d × {%s}", d.Count, demanded(d.Resources))
+		text := fmt.Sprintf("  %d × {%s}", d.Count, demanded(d.Resources))
 		if d.What != "" {
-			line += " for " + d.What
+			text += " for " + line(d.What)
 		}
 		if d.Job != "" {
-			line += " of " + d.Job
+			text += " of " + d.Job
 		}
-		fmt.Fprintln(t.out, line)
+		fmt.Fprintln(t.out, text)
 		if d.Reason != "" {
-			fmt.Fprintf(t.out, "      %s\n", d.Reason)
+			fmt.Fprintf(t.out, "      %s\n", line(d.Reason))
 		}
 		if d.Infeasible {
 			fmt.Fprintln(t.out, "      no node can ever meet it: add one that does, or ask for less")
@@ -182,7 +194,7 @@ func (s summary) printJobs(t *terminal, now time.Time) {
 func demanded(resources map[string]float64) string {
 	var parts []string
 	for _, name := range sortedKeys(resources) {
-		parts = append(parts, name+": "+formatQuantity(name, resources[name]))
+		parts = append(parts, line(name)+": "+formatQuantity(name, resources[name]))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -15,6 +15,10 @@ import (
 // narrowest is what a column that gives way keeps at first, and if that isn't enough.
 var narrowest = [...]int{10, 6}
 
+// longestCell is how much of a cell is shown at most, in characters: whatever a job put into an
+// error, other rows aren't padded to it.
+const longestCell = 500
+
 // table is text in columns.
 type table struct {
 	header []string
@@ -36,7 +40,7 @@ func newTable(header ...string) *table {
 func (t *table) row(cells ...any) {
 	row := make([]string, len(t.header))
 	for i, c := range cells {
-		row[i] = fmt.Sprint(c)
+		row[i] = shortened(fmt.Sprint(c), longestCell)
 		if row[i] == "" {
 			row[i] = "-"
 		}
@@ -71,7 +75,7 @@ func (t *table) print(w io.Writer) {
 
 // visible keeps a cell on its line, whatever a job put into a name.
 func visible(r rune) rune {
-	if unicode.IsControl(r) {
+	if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 		return ' '
 	}
 	return r
@@ -100,6 +104,18 @@ func fit(widths []int, loose []bool, width int) {
 			}
 		}
 	}
+}
+
+// shortened is the beginning of a long text, and how much more there is.
+func shortened(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return fmt.Sprintf("%s… (%d more)", string(r[:most]), len(r)-most)
 }
 
 func cut(s string, width int) string {

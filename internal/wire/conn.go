@@ -80,7 +80,7 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.nc.SetDeadline(t) }
 // are ready to run may add theirs to the same write.
 func (c *Conn) SendSoon(m proto.Message) error {
 	c.mu.Lock()
-	err := c.append(func(b []byte) ([]byte, error) { return proto.MarshalOptions{}.MarshalAppend(b, m) })
+	err := c.append(func(b []byte) ([]byte, error) { return appendMessage(b, m) })
 	if err != nil || c.gathers && len(c.pending) < corkBytes {
 		c.mu.Unlock()
 		return err
@@ -100,7 +100,7 @@ func (c *Conn) SendSoon(m proto.Message) error {
 // is about to put them there; a write error is returned to every later Send.
 func (c *Conn) Send(m proto.Message) error {
 	return c.SendFunc(func(b []byte) ([]byte, error) {
-		return proto.MarshalOptions{}.MarshalAppend(b, m)
+		return appendMessage(b, m)
 	})
 }
 
@@ -194,7 +194,7 @@ func (c *Conn) SendFiles(m proto.Message, files ...*os.File) error {
 	if !ok {
 		return fmt.Errorf("send files: not a unix socket")
 	}
-	b, err := proto.MarshalOptions{}.MarshalAppend(make([]byte, 4, 256), m)
+	b, err := appendMessage(make([]byte, 4, 256), m)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -384,6 +385,7 @@ func (in *Invocation) fail(e *graypb.Error) {
 	if len(e.Message) > maxMessage {
 		e.Message = fmt.Sprintf("%s… (%d bytes)", e.Message[:maxMessage], len(e.Message))
 	}
+	e.Message = strings.ToValidUTF8(e.Message, "\uFFFD")
 	if in.started != nil {
 		in.started(e)
 		return

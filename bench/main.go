@@ -5,6 +5,7 @@
 //	go run ./bench -sections lives,lightweight,tasklife,groups,nodekill   # actors, tasks and groups, and their ends
 //	go run ./bench -sections commits,failover,nodekill,records    # the heads, in about ten minutes
 //	go run ./bench -sections objects,transfer,spill      # the object store
+//	go run ./bench -sections record                      # what recording tasks costs
 //	go run ./bench -sections links                       # between network namespaces: needs root
 //	go run ./bench -ray ~/venv/bin/python -ray-script ../shared/peers/ray_bench.py
 //
@@ -72,6 +73,7 @@ var sections = []section{
 	{name: "failover", alone: benchFailover},
 	{name: "nodekill", alone: benchNodeKill},
 	{name: "records", alone: benchRecords},
+	{name: "record", alone: benchRecord},
 	{name: "objects", alone: benchObjects},
 	{name: "transfer", alone: benchTransfer},
 	{name: "spill", alone: benchSpill},

@@ -84,6 +84,10 @@ func (r *reader) frame(m *proto.ToNode) error {
 		n.answerList(p, m)
 	case *proto.ToNode_RunReport:
 		n.runReport(p, b.RunReport)
+	case *proto.ToNode_Function:
+		return n.named(p, b.Function)
+	case *proto.ToNode_TaskFailure:
+		n.keepFailure(p, b.TaskFailure)
 	case nil, *proto.ToNode_Hello:
 		return fmt.Errorf("%w: %T", ErrBadFrame, m.Body)
 	default:

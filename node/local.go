@@ -167,15 +167,21 @@ func (n *Node) introduceLocked(p *process, c *wire.Conn, h *proto.Hello) {
 	}
 }
 
-// welcome answers a Hello, with the store's memory and the progress page.
+// welcome answers a Hello, with the store's memory, the progress page and the records'.
 func (n *Node) welcome(p *process) error {
-	store := n.store.File()
+	files := []*os.File{n.store.File(), n.progress.file}
+	if f, err := n.openRecords(p); err != nil {
+		n.log.Warn("the tasks of a process aren't recorded", "process", p.name(), "error", err)
+	} else if f != nil {
+		defer f.Close()
+		files = append(files, f)
+	}
 	_ = p.conn.SetDeadline(time.Now().Add(helloTimeout))
 	err := p.conn.SendFiles(&proto.ToProcess{Body: &proto.ToProcess_Welcome{Welcome: &proto.Welcome{
 		Environment: p.env, Gpus: uint32(n.gpus),
 		Cluster: uint32(n.cluster), Node: uint32(n.id), Process: p.id.Number, Job: uint32(p.job.id),
 		SubmissionId: p.job.spec.GetSubmissionId(), ProgressSlot: uint32(p.slot),
-	}}}, store, n.progress.file)
+	}}}, files...)
 	_ = p.conn.SetDeadline(time.Time{})
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/recorder"
 	"github.com/gray-runtime/gray/internal/wire"
 	"github.com/gray-runtime/gray/node/account"
 	"github.com/gray-runtime/gray/node/folders"
@@ -36,17 +37,18 @@ type process struct {
 	env     *proto.Environment // a worker's; nil for its job's own
 	folder  *folders.Hold      // that a worker was started in; its own goroutine's
 	slot    int
-	listen  string        // a worker's socket
-	child   *child        // nil: a driver that was started by somebody else
-	spawned chan struct{} // closed when child is set or can't be; nil as child is
-	hello   chan struct{} // closed when it said Hello
+	listen  string         // a worker's socket
+	records *recorder.Ring // what became of its tasks; nil before its welcome, or if nothing is recorded
+	child   *child         // nil: a driver that was started by somebody else
+	spawned chan struct{}  // closed when child is set or can't be; nil as child is
+	hello   chan struct{}  // closed when it said Hello
 
 	// Set once, before hello is closed.
 	conn      *wire.Conn
 	pid       int
-	functions map[uint64]string
-	life      *lifeline   // of a driver that was started by somebody else; nil if there is none
-	left      atomic.Bool // it has ended the connection, and uses the store no more
+	functions map[uint64]string // names by hash; the map is constant, Node.mu guards which it is
+	life      *lifeline         // of a driver that was started by somebody else; nil if there is none
+	left      atomic.Bool       // it has ended the connection, and uses the store no more
 
 	out      *outbox
 	ctx      context.Context // ends with the process
@@ -235,6 +237,10 @@ func (n *Node) causeOf(p *process) *proto.Error {
 func (n *Node) ended(p *process) {
 	cause := n.causeOf(p)
 	died := &proto.WorkerDied{Error: cause, LastStarted: n.progress.lastStarted(p.slot)}
+	if died.LastStarted != 0 {
+		began, _ := n.progress.began(p.slot)
+		died.BeganUnixNs = int64(began)
+	}
 	n.ending.Add(1) // before the context ends: whoever waits for that may want the report, too
 	defer n.ending.Add(-1)
 	p.cancel()
@@ -278,6 +284,7 @@ func (n *Node) ended(p *process) {
 	if p.worker {
 		n.workerEndedLocked(p, was, cause)
 	}
+	n.retireRecords(p)
 	reach, isDriver := p.reach, !p.worker
 	n.scheduleLocked()
 	n.mu.Unlock()

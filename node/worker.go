@@ -243,10 +243,9 @@ func (n *Node) running(p *process) string {
 		return ""
 	}
 	n.mu.Lock()
-	a := p.actor
-	n.mu.Unlock()
-	if a != nil {
-		return a.spec.GetClass()
+	defer n.mu.Unlock()
+	if p.actor != nil {
+		return p.actor.spec.GetClass()
 	}
 	return p.functions[n.progress.function(p.slot)]
 }

@@ -6219,6 +6219,7 @@ type WorkerDied struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Error         *Error                 `protobuf:"bytes,1,opt,name=error,proto3" json:"error,omitempty"`
 	LastStarted   uint64                 `protobuf:"varint,2,opt,name=last_started,json=lastStarted,proto3" json:"last_started,omitempty"`
+	BeganUnixNs   int64                  `protobuf:"varint,300,opt,name=began_unix_ns,json=beganUnixNs,proto3" json:"began_unix_ns,omitempty"` // that one
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -6263,6 +6264,13 @@ func (x *WorkerDied) GetError() *Error {
 func (x *WorkerDied) GetLastStarted() uint64 {
 	if x != nil {
 		return x.LastStarted
+	}
+	return 0
+}
+
+func (x *WorkerDied) GetBeganUnixNs() int64 {
+	if x != nil {
+		return x.BeganUnixNs
 	}
 	return 0
 }
@@ -10014,11 +10022,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\fLeaseRefused\x120\n" +
 	"\tavailable\x18\x01 \x01(\v2\x12.gray.v1.ResourcesR\tavailable\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12$\n" +
-	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"U\n" +
+	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\"z\n" +
 	"\n" +
 	"WorkerDied\x12$\n" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12!\n" +
-	"\flast_started\x18\x02 \x01(\x04R\vlastStarted\"G\n" +
+	"\flast_started\x18\x02 \x01(\x04R\vlastStarted\x12#\n" +
+	"\rbegan_unix_ns\x18\xac\x02 \x01(\x03R\vbeganUnixNs\"G\n" +
 	"\rBorrowRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\rR\x04node\x12\x10\n" +
 	"\x03ids\x18\x02 \x03(\fR\x03ids\x12\x10\n" +

@@ -85,11 +85,10 @@ func (c *ActorClass[A, In]) RemoteRef(ctx context.Context, in Ref[In]) Handle[A]
 }
 
 func (c *ActorClass[A, In]) create(ctx context.Context, p *process.Process, s process.Submission) Handle[A] {
-	create := p.CreateActor
 	if c.opts.lightweight {
-		create = p.CreateLight
+		return Handle[A]{p.CreateLight(ctx, c.creation(ctx, p, s))}
 	}
-	return Handle[A]{create(c.creation(ctx, p, s))}
+	return Handle[A]{p.CreateActor(c.creation(ctx, p, s))}
 }
 
 func (c *ActorClass[A, In]) creation(ctx context.Context, p *process.Process, s process.Submission) process.Creation {
@@ -187,24 +186,24 @@ func Call[A, In, Out any](ctx context.Context, h Handle[A], method func(*A, cont
 	} else {
 		s = submission(ctx, p, m.opts, c, &in)
 	}
-	return call[A, Out](p, h, m, s)
+	return call[A, Out](ctx, p, h, m, s)
 }
 
 // CallRef is Call with an input that is, or will be, an object's value.
 func CallRef[A, In, Out any](ctx context.Context, h Handle[A], method func(*A, context.Context, In) (Out, error), in Ref[In]) Ref[Out] {
 	p := processOf(ctx)
 	m := methodNamed(method)
-	return call[A, Out](p, h, m, submissionOf(ctx, p, m.opts, in.o))
+	return call[A, Out](ctx, p, h, m, submissionOf(ctx, p, m.opts, in.o))
 }
 
-func call[A, Out any](p *process.Process, h Handle[A], m *calledMethod, s process.Submission) Ref[Out] {
+func call[A, Out any](ctx context.Context, p *process.Process, h Handle[A], m *calledMethod, s process.Submission) Ref[Out] {
 	switch {
 	case h.o == nil:
 		s.Err = encodingError(m.opts.Name, "call", errZeroHandle)
 	case m.err != nil:
 		s.Err = encodingError(m.opts.Name, "call", m.err)
 	}
-	return Ref[Out]{p.SubmitCall(h.o, s)}
+	return Ref[Out]{p.SubmitCall(ctx, h.o, s)}
 }
 
 // calledMethod is a method as callers name it, found once per function.

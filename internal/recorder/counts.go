@@ -51,7 +51,8 @@ func (h *Histogram) Quantile(q float64) time.Duration {
 	return Bound(Buckets - 1)
 }
 
-// Counts is what became of the attempts of one function.
+// Counts is what became of the attempts of one function. Ended is of all; Run of those that
+// were begun, and Wait of those of which it's known.
 type Counts struct {
 	Function  uint64 // hash of its name; 0: of all functions that found no place of their own
 	Ended     [Outcomes]uint64

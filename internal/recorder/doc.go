@@ -12,7 +12,9 @@
 //  1. Record i, counted from 0, lies in slot i modulo the capacity. A slot's first word is
 //     i+1 once the record is whole, and 0 while it's written: a reader takes a record
 //     whose word is the same before and after it copied it.
-//  2. Counts only grow. They count all records, also those that later ones have
-//     replaced: what Written says less what Read gives was dropped.
+//  2. Counts only grow. They count all attempts, also those whose records later ones have
+//     replaced, and those that were never written since there were too many: what Counts
+//     says less what Read gives was dropped. Of the latter how long they waited isn't known:
+//     Wait counts fewer than Ended does.
 //  3. A reader trusts nothing: whatever the memory holds, it ends and doesn't fault.
 package recorder

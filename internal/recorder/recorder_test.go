@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -123,6 +124,27 @@ func TestManyFunctions(t *testing.T) {
 	}
 	if ended != 2000 {
 		t.Errorf("%d counted", ended)
+	}
+}
+
+// TestTally: what is counted together is what is counted one by one.
+func TestTally(t *testing.T) {
+	one, many := ring(t, 8), ring(t, 8)
+	var tally Tally
+	for n := range uint64(1000) {
+		rec := sample(n / 7)
+		one.Add(&rec)
+		tally.Count(many, rec.Function, rec.Outcome, rec.Wait(), rec.Run())
+	}
+	tally.Flush(many)
+	tally.Flush(many)
+	if got, want := many.Counts(), one.Counts(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	tally.Count(many, 1, Finished, Never, Never)
+	tally.Flush(many)
+	if a, b := many.Counts()[0], one.Counts()[0]; a.Ended[Finished] != b.Ended[Finished]+1 || a.Wait != b.Wait || a.Run != b.Run {
+		t.Errorf("one without times: %+v after %+v", a, b)
 	}
 }
 

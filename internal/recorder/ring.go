@@ -28,7 +28,8 @@ const (
 	// functions have counts of their own; what comes later is counted together, in the
 	// first place.
 	functions  = 512
-	countWords = 1 + int(Outcomes) + 2 + 2*Buckets
+	waitAt     = 1 + int(Outcomes) + 2
+	countWords = waitAt + 2*Buckets
 	countSize  = countWords * 8
 	ringAt     = (headerSize + functions*countSize + recordSize - 1) &^ (recordSize - 1)
 )
@@ -97,12 +98,24 @@ func (r *Ring) Written() uint64 { return atomic.LoadUint64(r.word(16)) }
 
 // Add writes a record and counts it. Any goroutine may.
 func (r *Ring) Add(rec *Record) {
-	i := atomic.AddUint64(r.word(16), 1) - 1
-	s := r.slot(i)
-	atomic.StoreUint64(&s[0], 0)
-	rec.put(s)
-	atomic.StoreUint64(&s[0], i+1)
+	r.Write(rec)
 	r.count(rec)
+}
+
+// Write writes a record that something else counts. Any goroutine may.
+func (r *Ring) Write(rec *Record) { r.Put(r.Reserve(1), rec) }
+
+// Reserve takes the numbers of n records that are about to be Put, and returns the first.
+func (r *Ring) Reserve(n int) (first uint64) {
+	return atomic.AddUint64(r.word(16), uint64(n)) - uint64(n)
+}
+
+// Put writes the record with a reserved number.
+func (r *Ring) Put(i uint64, rec *Record) {
+	s := r.slot(i)
+	inOrder(&s[0], 0)
+	rec.put(s)
+	inOrder(&s[0], i+1)
 }
 
 // Read calls take with the records from number from on that are still there, the oldest
@@ -140,9 +153,9 @@ func (r *Ring) count(rec *Record) {
 	wait, run := rec.Wait(), rec.Run()
 	atomic.AddUint64(&c[1+int(Outcomes)], uint64(wait))
 	atomic.AddUint64(&c[2+int(Outcomes)], uint64(run))
-	atomic.AddUint64(&c[3+int(Outcomes)+BucketOf(wait)], 1)
+	atomic.AddUint64(&c[waitAt+BucketOf(wait)], 1)
 	if rec.Began >= 0 {
-		atomic.AddUint64(&c[3+int(Outcomes)+Buckets+BucketOf(run)], 1)
+		atomic.AddUint64(&c[waitAt+Buckets+BucketOf(run)], 1)
 	}
 }
 
@@ -183,8 +196,8 @@ func (r *Ring) Counts() []Counts {
 		}
 		c.WaitSum, c.RunSum = durationAt(w, 1+int(Outcomes)), durationAt(w, 2+int(Outcomes))
 		for b := range Buckets {
-			c.Wait[b] = atomic.LoadUint64(&w[3+int(Outcomes)+b])
-			c.Run[b] = atomic.LoadUint64(&w[3+int(Outcomes)+Buckets+b])
+			c.Wait[b] = atomic.LoadUint64(&w[waitAt+b])
+			c.Run[b] = atomic.LoadUint64(&w[waitAt+Buckets+b])
 		}
 		out = append(out, c)
 	}

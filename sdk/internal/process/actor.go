@@ -43,12 +43,12 @@ type actorClient struct {
 	queue       taskQueue // not pushed yet
 	inflight    taskQueue
 	conn        *wire.Conn
-	node        ids.NodeID // at the other end of conn
-	incarnation uint32     // connected to last
-	over        uint32     // the latest incarnation that is known to be over
-	moves       bool       // the current one has said that it begins no more calls
-	retries     int        // of a call, after a death under it; -1: without bound
-	limit       int        // of calls that wait; 0: without bound, or not known yet
+	process     ids.ProcessID // at the other end of conn
+	incarnation uint32        // connected to last
+	over        uint32        // the latest incarnation that is known to be over
+	moves       bool          // the current one has said that it begins no more calls
+	retries     int           // of a call, after a death under it; -1: without bound
+	limit       int           // of calls that wait; 0: without bound, or not known yet
 	connecting  bool
 	left        bool // no handle is left
 	dead        *graypb.Error

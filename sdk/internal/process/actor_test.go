@@ -17,8 +17,8 @@ func TestActorLinesGo(t *testing.T) {
 	a := p.actors.created(ids.ActorID(own.id), &proto.ActorSpec{MaxPendingCalls: 1})
 	close(a.created)
 	a.connecting = true // there's no head to ask
-	waits := p.SubmitCall(own, Submission{Options: &TaskOptions{Name: "f"}})
-	over := p.SubmitCall(own, Submission{Options: &TaskOptions{Name: "f"}})
+	waits := p.SubmitCall(t.Context(), own, Submission{Options: &TaskOptions{Name: "f"}})
+	over := p.SubmitCall(t.Context(), own, Submission{Options: &TaskOptions{Name: "f"}})
 	if c := over.peek(); c == nil || c.err.GetKind() != proto.Error_CALLS_LIMIT {
 		t.Errorf("a call over the limit is %+v", c)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/pause"
+	"github.com/gray-runtime/gray/internal/recorder"
 	"github.com/gray-runtime/gray/internal/wire"
 	graypb "github.com/gray-runtime/gray/proto"
 )
@@ -18,15 +19,18 @@ const maxActorInflight = 16384
 
 // SubmitCall calls an actor's method. Calls of one process to one actor run in
 // the order in which they were made.
-func (p *Process) SubmitCall(actor *Object, s Submission) *Object {
+func (p *Process) SubmitCall(ctx context.Context, actor *Object, s Submission) *Object {
 	if s.Err != nil {
-		return p.submit(&Task{obj: p.newObject(), opts: s.Options}, s)
+		t := &Task{obj: p.newObject(), opts: s.Options, parent: p.parentOf(ctx)}
+		t.submitted = p.now()
+		return p.submit(t, s)
 	}
 	if c := actor.peek(); c != nil && c.light != nil {
-		return p.callLight(c.light, actor, s)
+		return p.callLight(ctx, c.light, actor, s)
 	}
 	a := p.actors.client(ids.ActorID(actor.id))
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, site: s.Options.sites.here(2)}
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, parent: p.parentOf(ctx), site: s.Options.sites.here(2)}
+	t.submitted = p.submittedAt(t.obj.id.Number)
 	a.mu.Lock()
 	switch {
 	case a.dead != nil:
@@ -59,7 +63,7 @@ func (a *actorClient) letGo() {
 // enqueueReady is entered with mu held and leaves it unlocked.
 func (a *actorClient) enqueueReady(t *Task) {
 	a.queue.push(t)
-	a.advance()
+	a.advance(max(t.submitted, -t.submitted))
 }
 
 func (a *actorClient) flushSoon() {
@@ -75,14 +79,14 @@ func (a *actorClient) dispatchable(t *Task) {
 	if t.light != nil {
 		a.leaveLane(t.light.id)
 	}
-	a.advance()
+	a.advance(0)
 }
 
-// advance pushes what is ready, over a line that is opened if there is none. It
+// advance pushes what is ready, over a line that is opened if there is none; now: 0 to look. It
 // is entered with mu held and leaves it unlocked.
-func (a *actorClient) advance() {
+func (a *actorClient) advance(now int64) {
 	idle := a.inflight.len()+len(a.guests.slow) == 0
-	pushed := a.pushReady()
+	pushed := a.pushReady(now)
 	a.letGo()
 	conn, connect := a.conn, a.conn == nil && !a.connecting && a.dead == nil && a.queue.len() > 0
 	if connect {
@@ -101,13 +105,13 @@ func (a *actorClient) advance() {
 
 // pushReady pushes calls from the front as long as they are ready. Called with
 // mu held.
-func (a *actorClient) pushReady() (pushed bool) {
+func (a *actorClient) pushReady(now int64) (pushed bool) {
 	if a.conn == nil || a.incarnation <= a.over { // the line is to break
 		return false
 	}
 	for a.queue.len() > 0 && a.mayPush() {
 		t := a.queue.peek(0)
-		if t.obj.peek() != nil { // failed or cancelled meanwhile
+		if t.cancelled || t.obj.peek() != nil { // cancelled or failed meanwhile
 			a.queue.pop()
 			continue
 		}
@@ -116,28 +120,32 @@ func (a *actorClient) pushReady() (pushed bool) {
 		}
 		a.queue.pop()
 		a.inflight.push(t)
+		if now == 0 {
+			now = a.p.now()
+		}
+		t.pushed = now
 		if t.order == orderMake {
 			a.guests.making(t)
 		}
-		k := t.callOf(a.node)
+		k := t.callOf(a.process.Node)
 		_ = a.conn.Append(func(b []byte) []byte { return appendCall(append(b, framePush), &k) })
 		pushed = true
 	}
 	return pushed
 }
 
-// cancel tells the actor about a cancelled call.
-func (a *actorClient) cancel(t *Task) {
+// cancel tells the actor about a cancelled call, and reports whether it has it.
+func (a *actorClient) cancel(t *Task) (pushed bool) {
 	a.mu.Lock()
 	t.cancelled = true
 	conn := a.conn
-	if number := t.obj.id.Number; a.inflight.find(number) == nil && a.guests.slow[number] == nil {
-		conn = nil
-	}
+	number := t.obj.id.Number
+	pushed = a.inflight.find(number) != nil || a.guests.slow[number] != nil
 	a.mu.Unlock()
-	if conn != nil {
+	if pushed && conn != nil {
 		sendCancel(conn, t)
 	}
+	return pushed
 }
 
 // connect asks the head where the actor is and serves the line to it until it
@@ -180,10 +188,10 @@ func (a *actorClient) serve() (again bool, err error) {
 	}
 	a.incarnation, a.moves = info.GetIncarnation(), false
 	a.learn(info.GetSpec())
-	a.conn, a.node = conn, w.Node
+	a.conn, a.process = conn, w
 	a.connecting = false
 	a.remake()
-	a.pushReady()
+	a.pushReady(0)
 	a.mu.Unlock()
 	_ = conn.Flush()
 	stop := make(chan struct{})
@@ -208,6 +216,7 @@ func (a *actorClient) serve() (again bool, err error) {
 // read handles the actor's replies until the connection ends.
 func (a *actorClient) read(conn *wire.Conn) {
 	var batch []outcome
+	var tally recorder.Tally
 	for {
 		frame, err := conn.Next()
 		if err != nil {
@@ -226,7 +235,7 @@ func (a *actorClient) read(conn *wire.Conn) {
 				a.guests.madeAgain(r.number, r.items)
 			} else if t := a.take(r.number); t != nil {
 				r.value = append([]byte{}, r.value...)
-				batch = append(batch, outcome{t, r})
+				batch = append(batch, outcome{task: t, reply: r, ending: t.ends(&r)})
 			}
 			if len(batch) >= batchReplies || !conn.More() {
 				break
@@ -235,13 +244,14 @@ func (a *actorClient) read(conn *wire.Conn) {
 				break
 			}
 		}
-		pushed := a.pushReady()
-		handle := a.handle // until the calls are settled
+		pushed := a.pushReady(0)
+		handle, worker := a.handle, a.process // until the calls are settled
 		a.letGo()
 		a.mu.Unlock()
 		if pushed {
 			_ = conn.Flush()
 		}
+		a.p.recordReplies(&tally, batch, worker)
 		for i := range batch {
 			a.settle(conn, &batch[i], handle)
 			batch[i] = outcome{}
@@ -310,16 +320,19 @@ func (a *actorClient) broken() (again bool, err error) {
 	a.guests.rejoin(&a.inflight)
 	for t := a.inflight.pop(); t != nil; t = a.inflight.pop() {
 		if t.order != orderCall && a.dead == nil && (t.order != orderMake || err != nil) {
+			t.unpushed()
 			retried = append(retried, t) // has its effect once
 			continue
 		}
 		if a.moves { // it never began
+			t.unpushed()
 			retried = append(retried, t)
 			continue
 		}
-		t.attemptLost(a.node)
+		t.attemptLost(a.process.Node)
+		a.p.recordCrash(t, a.process, &graypb.WorkerDied{Error: cause}, false)
 		if t.mayRetry() && info.GetState() != graypb.ActorInfo_DEAD && a.dead == nil {
-			t.next(false)
+			t.again(false)
 			retried = append(retried, t)
 		} else {
 			failed = append(failed, t)

@@ -1,6 +1,10 @@
 package process
 
-import "context"
+import (
+	"context"
+
+	"github.com/gray-runtime/gray/internal/ids"
+)
 
 // abort ends a running task before its time, and the tasks that it submitted; of
 // one that has just ended they may be its result. The worker's lock may be held.
@@ -17,21 +21,39 @@ func taskOf(ctx context.Context) *Invocation {
 	return in
 }
 
-// parentOf returns the serial number of the task that ctx belongs to, 0 outside of
-// tasks.
-func (p *Process) parentOf(ctx context.Context) uint64 {
+// parentOf returns the task that ctx belongs to, nil outside of tasks.
+func (p *Process) parentOf(ctx context.Context) *origin {
 	if p.worker == nil {
-		return 0
+		return nil
 	}
-	if in := taskOf(ctx); in != nil {
-		return in.serial
+	in := taskOf(ctx)
+	if in == nil {
+		return nil
 	}
-	return 0
+	if o := in.origin.Load(); o != nil {
+		return o
+	}
+	o := &origin{serial: in.serial}
+	if in.peer != nil {
+		o.owner, o.number = in.peer.owner, in.call.number
+	}
+	in.origin.CompareAndSwap(nil, o)
+	return in.origin.Load()
 }
+
+// origin is a task of this process as those know it that it has submitted.
+type origin struct {
+	serial uint64 // of the invocation
+	number uint64 // of its object; 0: it has none
+	owner  ids.ProcessID
+}
+
+// is reports whether it is the invocation with a serial number.
+func (o *origin) is(serial uint64) bool { return o != nil && o.serial == serial }
 
 // adopted cancels a task that one has submitted which was cancelled, or timed out, before.
 func (p *Process) adopted(ctx context.Context, t *Task) {
-	if t.parent == 0 {
+	if t.parent == nil {
 		return
 	}
 	if in := taskOf(ctx); in.aborted.Load() && ctx.Err() != nil {
@@ -45,13 +67,13 @@ func (p *Process) cancelChildren(parent uint64) {
 	var children []*Object
 	add := func(q *taskQueue) {
 		for i := range q.len() {
-			if t := q.peek(i); t.parent == parent && !t.cancelled {
+			if t := q.peek(i); t.parent.is(parent) && !t.cancelled {
 				children = append(children, t.obj)
 			}
 		}
 	}
 	held := func(t *Task, _ heldTask) {
-		if t.parent == parent && t.actor == nil {
+		if t.parent.is(parent) && t.actor == nil {
 			children = append(children, t.obj)
 		}
 	}

@@ -14,7 +14,8 @@
 //     or in flight on one lease.
 //  4. References in a task's input are held until the task's reply, an actor's handle
 //     until the replies to its calls.
-//  5. Who submits waits, outside of every lock, while too much isn't done; what ends tasks never does.
+//  5. An attempt is recorded once (record.go): when its answer comes, or it's known that none will.
+//  6. Who submits waits, outside of every lock, while too much isn't done; what ends tasks never does.
 //
 // Lock order: the tables of actors and of hosts, then class or actor, then the held tasks, then
 // object; host, then

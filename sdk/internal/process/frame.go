@@ -10,7 +10,8 @@ import (
 )
 
 // Kinds of frames between an owner and a worker. Integers are little-endian,
-// "uv" is an unsigned varint.
+// "uv" is an unsigned varint, began the Unix time in ns at which the function was called, 0
+// if it wasn't.
 //
 //	owner to worker
 //	  open   owner's process ID (4+4), cluster (4), CPUs of the lease in units of 1/10,000 (8; 0 to an actor),
@@ -25,14 +26,14 @@ import (
 //	  credit number 8, items uv          the stream may be so many items ahead in all
 //	  ack    number 8                    references inside that result are borrowed now
 //	worker to owner
-//	  value    number 8, run uv ns, n uv, n × id (contained references), value
-//	  stored   number 8, run uv ns, size uv, node uv, n uv, n × id
-//	  failed   number 8, run uv ns, proto.Error
+//	  value    number 8, began 8, run uv ns, n uv, n × id (contained references), value
+//	  stored   number 8, began 8, run uv ns, size uv, node uv, n uv, n × id
+//	  failed   number 8, began 8, run uv ns, proto.Error
 //	  returned number 8                  not begun; push it elsewhere
 //	  lost     number 8, n uv, n × id    inputs that could not be had; not begun
-//	  item     like value, of the stream item with that number
-//	  itemAt   like stored, of the stream item with that number
-//	  end      number 8, run uv ns, items uv    the stream is complete
+//	  item     like value without began, of the stream item with that number
+//	  itemAt   like stored without began, of the stream item with that number
+//	  end      number 8, began 8, run uv ns, items uv    the stream is complete
 //	  again    number 8, run uv ns, times uv    the owner's lightweight actor was made anew, so often in all
 //	leaves   number 8, 0               the actor goes on elsewhere: what has no answer by now never begins here
 //
@@ -371,11 +372,12 @@ func parseCall(b []byte) (call, error) {
 // reply is what a worker answers.
 type reply struct {
 	kind     byte
+	node     ids.NodeID
 	number   uint64
+	began    int64 // Unix time, ns; 0: never
 	run      time.Duration
 	value    []byte // value, item; failed: a marshalled proto.Error
 	size     int64
-	node     ids.NodeID
 	contains []ids.ObjectID // lost: the lost inputs
 	items    uint64
 }
@@ -388,6 +390,8 @@ func appendReply(b []byte, p *reply) []byte {
 		return b
 	case frameLost:
 		return appendIDs(b, p.contains)
+	case frameValue, frameStored, frameFailed, frameEnd:
+		b = binary.LittleEndian.AppendUint64(b, uint64(p.began))
 	}
 	b = binary.AppendUvarint(b, uint64(p.run))
 	switch p.kind {
@@ -409,6 +413,10 @@ func appendReply(b []byte, p *reply) []byte {
 func parseReply(b []byte) (reply, error) {
 	r := reader{b: b}
 	p := reply{kind: r.u8(), number: r.u64()}
+	switch p.kind {
+	case frameValue, frameStored, frameFailed, frameEnd:
+		p.began = int64(r.u64())
+	}
 	switch p.kind {
 	case frameReturned, frameLeaves:
 	case frameLost:

@@ -40,15 +40,15 @@ func someCalls() []call {
 func someReplies() []reply {
 	list := []ids.ObjectID{{Cluster: 1, Number: 2}, {Cluster: 3, Owner: ids.ProcessID{Node: 4, Number: 5}, Number: 6}}
 	return []reply{
-		{kind: frameValue, number: 1, run: time.Second, value: []byte("v")},
+		{kind: frameValue, number: 1, began: 1 << 60, run: time.Second, value: []byte("v")},
 		{kind: frameValue, number: 1, value: []byte{}, contains: list},
 		{kind: frameStored, number: 2, run: 1, size: 1 << 40, node: 9, contains: list},
-		{kind: frameFailed, number: 3, run: 2, value: []byte("error")},
+		{kind: frameFailed, number: 3, began: 5, run: 2, value: []byte("error")},
 		{kind: frameReturned, number: 4},
 		{kind: frameLost, number: 5, contains: list},
 		{kind: frameItem, number: 6, value: []byte("item")},
 		{kind: frameItemStored, number: 7, size: 100},
-		{kind: frameEnd, number: 8, run: 3, items: 1 << 33},
+		{kind: frameEnd, number: 8, began: 1, run: 3, items: 1 << 33},
 		{kind: frameAgain, number: 9, items: endedForGood},
 	}
 }

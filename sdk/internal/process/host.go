@@ -162,6 +162,9 @@ func (h *host) answer(in *Invocation, e *graypb.Error) {
 		r.kind = frameFailed
 		r.value, _ = proto.Marshal(e) // it has come by a message, or death made it
 	}
+	if in.began != 0 { // a constructor, or a call that is cut off
+		in.timed(&r)
+	}
 	h.w.reply(in, &r)
 	h.wakeMonitor()
 }

@@ -126,6 +126,7 @@ func (h *host) execute() {
 		few := h.waiting < exactCalls
 		h.mu.Unlock()
 		w := h.w
+		in.began = clock()
 		w.mu.Lock()
 		w.running[in] = struct{}{}
 		w.mu.Unlock()

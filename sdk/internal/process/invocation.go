@@ -22,7 +22,8 @@ import (
 type Invocation struct {
 	w       *worker
 	serial  uint64
-	peer    *peer // nil for an actor's constructor
+	origin  atomic.Pointer[origin] // once it has submitted a task
+	peer    *peer                  // nil for an actor's constructor
 	call    call
 	ctx     *taskContext
 	fn      *Function
@@ -36,10 +37,11 @@ type Invocation struct {
 	started func(*graypb.Error) // of a constructor
 	saved   []byte              // of a constructor: the state to go on from; nil: none
 
-	instance Instance    // the actor that a method is called on
-	light    *lightActor // of a host's, constant
-	next     *Invocation // in light's mailbox
-	panicked string      // what the function panicked with
+	instance Instance      // the actor that a method is called on
+	light    *lightActor   // of a host's, constant
+	next     *Invocation   // in light's mailbox
+	panicked string        // what the function panicked with
+	began    time.Duration // of the process's clock; 0: the function wasn't called
 }
 
 func newInvocation(w *worker, p *peer, c call) *Invocation {
@@ -218,10 +220,9 @@ func (in *Invocation) Become(i Instance, save func(context.Context) ([]byte, err
 	in.w.mu.Unlock()
 }
 
-// run runs one task and replies. It reports false when the function ended the
+// run runs one task, which has just begun, and replies. It reports false when the function ended the
 // goroutine (runtime.Goexit); another executor has then been started.
 func (w *worker) run(in *Invocation) (ok bool) {
-	start := clock()
 	finished := false
 	defer func() {
 		if finished {
@@ -259,7 +260,7 @@ func (w *worker) run(in *Invocation) (ok bool) {
 		in.ctx.cancel(context.Canceled)
 	} else {
 		in.ctx.cancel(context.Canceled) // first: from its reply on, its tasks are its owner's business
-		in.succeed(clock() - start)
+		in.succeed()
 	}
 	return true
 }
@@ -323,7 +324,7 @@ func (in *Invocation) awaitBorrows() error {
 	}
 }
 
-func (in *Invocation) succeed(run time.Duration) {
+func (in *Invocation) succeed() {
 	if in.started != nil {
 		in.started(nil)
 		return
@@ -332,8 +333,13 @@ func (in *Invocation) succeed(run time.Duration) {
 	if in.call.flags&flagStream != 0 {
 		r = &reply{kind: frameEnd, number: in.call.number, items: in.yielded}
 	}
-	r.run = run
+	in.timed(r)
 	in.w.reply(in, r)
+}
+
+// timed says in a reply when the function began, and how long it has run until now.
+func (in *Invocation) timed(r *reply) {
+	r.began, r.run = clockBase+int64(in.began), clock()-in.began
 }
 
 func (in *Invocation) failWith(err error) {
@@ -395,7 +401,9 @@ func (in *Invocation) fail(e *graypb.Error) {
 		e.Message, e.Stack = fmt.Sprintf("%q", e.Message), fmt.Sprintf("%q", e.Stack)
 		b, _ = proto.Marshal(e)
 	}
-	in.w.reply(in, &reply{kind: frameFailed, number: in.call.number, value: b})
+	r := &reply{kind: frameFailed, number: in.call.number, value: b}
+	in.timed(r)
+	in.w.reply(in, r)
 }
 
 // credit bounds how far a stream may be ahead of its consumer.

@@ -175,7 +175,7 @@ func (c *class) enqueue(t *Task) {
 		return
 	}
 	first := l.inflight.len() == 0
-	l.push(t)
+	l.push(t, t.enqueuedAt())
 	c.mu.Unlock()
 	if first {
 		_ = l.conn.Flush() // its end shows in the reader
@@ -242,8 +242,8 @@ func (l *lease) room() bool {
 }
 
 // push appends t to what will be written. Called with class.mu held.
-func (l *lease) push(t *Task) {
-	t.lease = l
+func (l *lease) push(t *Task, now int64) {
+	t.lease, t.pushed = l, now
 	l.load += time.Duration(t.estimate)
 	l.inflight.push(t)
 	k := t.callOf(l.node)
@@ -259,13 +259,17 @@ func (l *lease) flushSoon() {
 
 // refill pushes queued tasks as far as l has room. Called with class.mu held.
 func (c *class) refill(l *lease) (pushed bool) {
+	now := int64(0)
 	for l.room() {
 		t := c.next()
 		if t == nil {
 			break
 		}
+		if !pushed {
+			now = c.p.now()
+		}
 		t.estimate = t.opts.estimate()
-		l.push(t)
+		l.push(t, now)
 		pushed = true
 	}
 	return pushed
@@ -543,8 +547,9 @@ func (lt *leaseTable) close() {
 }
 
 // cancel takes t, of this class or one that differs in near, out of the queue's way or
-// tells its worker, which force ends. What t makes is the caller's to complete.
-func (c *class) cancel(t *Task, force bool) {
+// tells its worker, which force ends, and reports that it is there. What t makes is the
+// caller's to complete.
+func (c *class) cancel(t *Task, force bool) (pushed bool) {
 	c.mu.Lock()
 	if t.class != nil {
 		c = t.class
@@ -566,6 +571,7 @@ func (c *class) cancel(t *Task, force bool) {
 	default:
 		sendCancel(conn, t)
 	}
+	return l != nil
 }
 
 func sendCancel(conn *wire.Conn, t *Task) {

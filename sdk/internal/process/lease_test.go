@@ -94,7 +94,7 @@ func answers(l *lease, kind byte, n int) []outcome {
 		l.inflight.pop()
 		l.load -= time.Duration(t.estimate)
 		t.lease = nil
-		batch = append(batch, outcome{t, reply{kind: kind, number: t.obj.id.Number}})
+		batch = append(batch, outcome{task: t, reply: reply{kind: kind, number: t.obj.id.Number}})
 	}
 	return batch
 }

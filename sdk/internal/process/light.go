@@ -123,7 +123,7 @@ func (a *actorClient) isDead() bool {
 // CreateLight makes a lightweight actor and returns the object that stands for it
 // at once. What goes wrong is told to its callers. The head is told only of one that
 // has a name or is detached.
-func (p *Process) CreateLight(c Creation) *Object {
+func (p *Process) CreateLight(ctx context.Context, c Creation) *Object {
 	s := c.Submission
 	a := p.host(c.Spec.GetStrategy(), c.Spec.GetDetached())
 	a.mu.Lock()
@@ -141,10 +141,11 @@ func (p *Process) CreateLight(c Creation) *Object {
 	}
 	if s.Err != nil {
 		a.queue.push(failing(o, s.Err))
-		a.advance()
+		a.advance(0)
 		return o
 	}
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, light: o, order: orderMake}
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, light: o, order: orderMake, parent: p.parentOf(ctx)}
+	t.submitted = p.submittedAt(t.obj.id.Number)
 	if s.Options.MaxRestarts != 0 {
 		a.guests.keep(t, s)
 	}
@@ -157,7 +158,7 @@ func (p *Process) CreateLight(c Creation) *Object {
 	a.queue.push(p.orderTo(a, o, orderReserve, nil))
 	t.waiting.Store(1)
 	a.lane(o.id).push(t)
-	a.advance()
+	a.advance(0)
 	if t.known {
 		p.register(t, c)
 	} else {
@@ -209,9 +210,10 @@ func failing(actor *Object, e *graypb.Error) *Task {
 
 // callLight is SubmitCall for a lightweight actor: its calls keep their order, and
 // those of others don't wait for their inputs.
-func (p *Process) callLight(l *lightweight, actor *Object, s Submission) *Object {
+func (p *Process) callLight(ctx context.Context, l *lightweight, actor *Object, s Submission) *Object {
 	a := l.host
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, light: actor, site: s.Options.sites.here(3)}
+	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, light: actor, parent: p.parentOf(ctx), site: s.Options.sites.here(3)}
+	t.submitted = p.submittedAt(t.obj.id.Number)
 	a.mu.Lock()
 	if a.dead != nil {
 		s.Err = a.deathFor(a.dead, t)
@@ -399,7 +401,7 @@ func (p *Process) releaseLight(left []*trace) {
 			stub := &Object{p: p, id: ids.ObjectID{Cluster: p.cluster, Owner: p.self, Number: part[0]}}
 			a.queue.push(p.orderTo(a, stub, orderRelease, arg))
 		}
-		a.advance()
+		a.advance(0)
 	}
 }
 

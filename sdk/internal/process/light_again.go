@@ -73,10 +73,12 @@ func (a *actorClient) remake() {
 			continue
 		}
 		a.p.counts.submitted.Add(1)
-		orders = append(orders, &Task{
+		t := &Task{
 			obj: a.p.newObject(), opts: r.opts, arg: r.arg, deps: slices.Clone(r.deps), direct: r.direct,
 			actor: a, light: stub(number), order: orderMake, tries: tries{attempt: uint16(min(r.spent, math.MaxUint16))}, known: g.known[number],
-		})
+		}
+		t.submitted = a.p.now()
+		orders = append(orders, t)
 	}
 	for number := range g.known {
 		if number <= g.highest && g.again[number] == nil && !g.lanes[stub(number).id].making() {
@@ -117,14 +119,7 @@ func (a *actorClient) settleLight(o *outcome) bool {
 	case !failed:
 		return false
 	}
-	e := &graypb.Error{}
-	if err := proto.Unmarshal(o.reply.value, e); err != nil {
-		return false
-	}
-	if e.Function == "" { // the actor is dead: the host doesn't know what it was called for
-		e.Function = t.opts.Name
-	}
-	a.p.finish(t, &content{err: e})
+	a.p.finish(t, &content{err: o.failure()})
 	return true
 }
 

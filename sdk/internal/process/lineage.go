@@ -155,6 +155,7 @@ func (p *Process) rerun(l *lineage, run tries, o *Object) (t *Task, why string) 
 		return nil, why
 	}
 	t = &Task{obj: o, opts: l.opts, arg: arg, direct: l.direct, tries: run}
+	t.submitted = p.now()
 	t.lineage.Store(l)
 	t.deps = make([]input, len(deps))
 	for i := range deps {
@@ -317,6 +318,7 @@ type rebuild struct {
 	base  uint64             // the stream's number
 	items map[uint64]*Object // wanted, by their place in the stream, from 1; constant
 	stale []lostItem         // damaged copies, unless the run replaces them; constant
+	bytes int64              // of the items that have arrived; the class's lock guards it
 
 	mu      sync.Mutex
 	arrived map[uint64]ids.NodeID // the items' nodes, 0 of those by value; what they contain may be on its way yet

@@ -152,7 +152,7 @@ func TestRebuiltItemWithReferences(t *testing.T) {
 	p := testProcess(t)
 	task, r := furtherRun(p, 2)
 	foreign := ids.ObjectID{Cluster: 1, Owner: ids.ProcessID{Node: 5, Number: 5}, Number: 7}
-	p.settle(p.node.conn, &outcome{task, reply{
+	p.settle(p.node.conn, &outcome{task: task, reply: reply{
 		kind: frameItemStored, number: task.obj.id.Number + 1, size: 1 << 20, node: 3, contains: []ids.ObjectID{foreign},
 	}})
 	task.attemptLost(3) // and the next is on the same node
@@ -162,7 +162,7 @@ func TestRebuiltItemWithReferences(t *testing.T) {
 	if s := r.strays(*task.strayed.Load()); len(s) != 1 || !slices.Equal(s[0].Id, r.items[2].id.Bytes()) {
 		t.Errorf("deleted: %v", s)
 	}
-	p.settle(p.node.conn, &outcome{task, reply{kind: frameEnd, number: task.obj.id.Number, items: 1}})
+	p.settle(p.node.conn, &outcome{task: task, reply: reply{kind: frameEnd, number: task.obj.id.Number, items: 1}})
 	if c := r.items[2].peek(); c == nil || c.err == nil {
 		t.Errorf("the item that hasn't come is %+v", c)
 	}

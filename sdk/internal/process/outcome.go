@@ -11,14 +11,17 @@ import (
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/pause"
+	"github.com/gray-runtime/gray/internal/recorder"
 	"github.com/gray-runtime/gray/internal/wire"
 	graypb "github.com/gray-runtime/gray/proto"
 )
 
 // outcome is a reply matched with its task.
 type outcome struct {
-	task  *Task
-	reply reply
+	task   *Task
+	reply  reply
+	ending ending
+	failed *graypb.Error // what reply failed with, once it was read
 }
 
 // batchReplies bounds how many replies are handled under one lock.
@@ -28,6 +31,7 @@ const batchReplies = 512
 func (l *lease) read() {
 	c, conn := l.class, l.conn
 	var batch []outcome
+	var tally recorder.Tally
 	for {
 		frame, err := conn.Next()
 		if err != nil {
@@ -50,6 +54,7 @@ func (l *lease) read() {
 		if pushed {
 			_ = conn.Flush()
 		}
+		c.p.recordReplies(&tally, batch, l.process)
 		for i := range batch {
 			c.p.settle(conn, &batch[i])
 			batch[i] = outcome{}
@@ -83,7 +88,7 @@ func (l *lease) takeReplies(batch []outcome, frame []byte) ([]outcome, error) {
 		}
 		if t != nil {
 			r.value = slices.Clone(r.value)
-			batch = append(batch, outcome{t, r})
+			batch = append(batch, outcome{task: t, reply: r, ending: t.ends(&r)})
 		}
 		if len(batch) >= batchReplies || !l.conn.More() {
 			return batch, nil
@@ -135,6 +140,22 @@ func findStream(q *taskQueue, item uint64) *Task {
 	return nil
 }
 
+// failure is what a frameFailed says.
+func (o *outcome) failure() *graypb.Error {
+	if o.failed != nil {
+		return o.failed
+	}
+	e := &graypb.Error{}
+	if err := proto.Unmarshal(o.reply.value, e); err != nil {
+		e = &graypb.Error{Message: fmt.Sprintf("the worker's error can't be read: %v", err)}
+	}
+	if o.task.actor == nil || e.Function == "" { // a worker doesn't know what gray.Name gives, a host of a dead actor nothing
+		e.Function = o.task.opts.Name
+	}
+	o.failed = e
+	return e
+}
+
 // settle completes what the reply is about. No lock is held.
 func (p *Process) settle(conn *wire.Conn, o *outcome) {
 	t, r := o.task, &o.reply
@@ -143,13 +164,7 @@ func (p *Process) settle(conn *wire.Conn, o *outcome) {
 	case frameLost:
 		p.inputsLost(t, r.contains)
 	case frameFailed:
-		e := &graypb.Error{}
-		if err := proto.Unmarshal(r.value, e); err != nil {
-			e = &graypb.Error{Message: fmt.Sprintf("the worker's error can't be read: %v", err)}
-		}
-		if t.actor == nil {
-			e.Function = t.opts.Name // which the worker doesn't know: gray.Name gives it
-		}
+		e := o.failure()
 		if e.Retry && p.retryLater(t, e) {
 			return
 		}
@@ -310,19 +325,21 @@ func (l *lease) bury() {
 		t.lease = nil
 		if i <= begun {
 			t.attemptLost(l.node)
+			c.p.recordCrash(t, l.process, l.gone, i == begun)
 		}
 		switch {
 		case t.cancelled:
 			cancelled = append(cancelled, t)
 		case i > begun:
+			t.unpushed()
 			again = append(again, t)
 		case removed:
 			failed = append(failed, t)
 		case starves && t.opts.MaxRetries != 0:
-			t.next(true)
+			t.again(true)
 			starved = append(starved, t)
 		case t.mayRetry() || t.opts.MaxRetries != 0 && c.p.leases.leaves(l.node):
-			t.next(c.p.leases.leaves(l.node))
+			t.again(c.p.leases.leaves(l.node))
 			again = append(again, t)
 		default:
 			failed = append(failed, t)
@@ -347,6 +364,7 @@ func (l *lease) bury() {
 	delete(c.p.leases.byID, l.id)
 	c.p.leases.mu.Unlock()
 	for _, t := range cancelled {
+		c.p.recordEnd(t, &content{err: t.cancelledError()}) // those that hadn't begun
 		c.p.freeStrays(t, &content{})
 	}
 	for _, t := range failed {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/recorder"
 	"github.com/gray-runtime/gray/internal/wire"
 	"github.com/gray-runtime/gray/objectstore"
 	"github.com/gray-runtime/gray/proto"
@@ -65,6 +67,7 @@ type Process struct {
 	pace    pacer
 	worker  *worker // nil in a driver
 	counts  taskCounts
+	records records
 	failed  failures
 	meter   meter
 
@@ -123,7 +126,7 @@ func (p *Process) handshake(ctx context.Context, conn *wire.Conn) error {
 		return err
 	}
 	var m proto.ToProcess
-	files, err := conn.ReceiveFiles(&m, 2)
+	files, err := conn.ReceiveFiles(&m, 3)
 	defer func() {
 		for _, f := range files {
 			f.Close()
@@ -136,7 +139,7 @@ func (p *Process) handshake(ctx context.Context, conn *wire.Conn) error {
 		return &RemoteError{e}
 	}
 	w := m.GetWelcome()
-	if w == nil || len(files) != 2 {
+	if w == nil || len(files) < 2 {
 		return errors.New("the node's welcome is incomplete")
 	}
 	p.welcome = w
@@ -147,6 +150,12 @@ func (p *Process) handshake(ctx context.Context, conn *wire.Conn) error {
 	}
 	if err := p.mapProgress(files[1]); err != nil {
 		return fmt.Errorf("map the progress page: %w", err)
+	}
+	if len(files) > 2 { // else nothing is to be recorded
+		if p.records.ring, err = recorder.Open(files[2]); err != nil {
+			return err
+		}
+		runtime.AddCleanup(p, (*recorder.Ring).Close, p.records.ring) // not before: tasks are submitted after Close, and fail
 	}
 	return conn.SetDeadline(time.Time{})
 }

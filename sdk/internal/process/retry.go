@@ -35,6 +35,12 @@ func (n *tries) next(spared bool) {
 	}
 }
 
+// again is next of a task whose attempt was recorded, and begins another.
+func (t *Task) again(spared bool) {
+	t.next(spared)
+	t.begin(t.obj.p.now())
+}
+
 // latest returns the later of two.
 func (n tries) latest(m tries) tries {
 	if m.attempt > n.attempt {
@@ -71,7 +77,7 @@ func (p *Process) retryLater(t *Task, cause *proto.Error) bool {
 	c.mu.Lock()
 	again := !t.cancelled && t.mayRetry()
 	if again {
-		t.next(false)
+		t.again(false)
 		p.held.rest(p, t, afterError.before(t.attempt), cause)
 	}
 	c.mu.Unlock()

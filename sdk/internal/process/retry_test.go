@@ -14,7 +14,7 @@ import (
 // fail answers for a task that it failed and may be run again.
 func fail(p *Process, t *Task) {
 	b, _ := marshal(&proto.Error{Kind: proto.Error_TASK, Message: "no", Function: "main.f", Retry: true})
-	p.settle(nil, &outcome{t, reply{kind: frameFailed, number: t.obj.id.Number, value: b}})
+	p.settle(nil, &outcome{task: t, reply: reply{kind: frameFailed, number: t.obj.id.Number, value: b}})
 }
 
 // starve ends a lease's worker for want of memory.

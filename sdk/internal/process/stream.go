@@ -23,6 +23,7 @@ type Stream struct {
 	p       *Process
 	task    *Task
 	results []*Object // by place, of a task with several; constant
+	bytes   int64     // of the items that have arrived; the class's lock guards it
 
 	mu       sync.Mutex
 	items    []*Object // arrived, not yet taken
@@ -54,6 +55,7 @@ func (p *Process) submitStream(ctx context.Context, s Submission, results int) *
 		obj: &Object{p: p, id: p.numbered(last - streamNumbers + 1)}, opts: s.Options, arg: s.Arg, carried: s.Carried,
 		parent: p.parentOf(ctx), site: s.Options.sites.here(2),
 	}
+	t.submitted = p.now()
 	p.pace.submitted(t)
 	t.stream = &Stream{p: p, task: t, wake: make(chan struct{}, 1)}
 	for i := range results {
@@ -92,6 +94,23 @@ func (t *Task) item(place uint64, from ids.NodeID) *Object {
 		return t.rebuild.item(place, from)
 	}
 	return t.stream.item(t.obj.id.Number + place)
+}
+
+// yielded counts an item's bytes. Called with the class's lock held.
+func (t *Task) yielded(r *reply) {
+	if t.rebuild != nil {
+		t.rebuild.bytes += r.bytes()
+		return
+	}
+	t.stream.bytes += r.bytes()
+}
+
+// itemBytes is the size of a stream's result, which is complete.
+func (t *Task) itemBytes() int64 {
+	if t.rebuild != nil {
+		return t.rebuild.bytes
+	}
+	return t.stream.bytes
 }
 
 func (p *Process) deliverItem(t *Task, place uint64, item *Object, c *content) {

@@ -29,6 +29,10 @@ type TaskOptions struct {
 
 	MaxConcurrency, MaxRestarts int // of a lightweight actor's constructor
 
+	// Under which its attempts are recorded, as named's node knows.
+	named atomic.Pointer[Process]
+	key   atomic.Uint64
+
 	sites sites
 	mean  atomic.Int64 // ns that a run takes, moving average; 0 while unknown
 	class atomic.Pointer[class]
@@ -50,13 +54,14 @@ type Task struct {
 	rebuild *rebuild                // of a stream's further run
 	lineage atomic.Pointer[lineage] // of a further run, or once something of it is stored
 	site    uintptr                 // in the program, that submitted it
-	parent  uint64                  // serial of the task here that submitted it
+	parent  *origin                 // the task here that submitted it; nil: none
 	waiting atomic.Int32            // inputs that aren't complete, plus one while counting
 	strayed atomic.Pointer[[]stray]
 
 	// Guarded by the class's or actor's lock.
-	lease    *lease
-	class    *class // since it was enqueued, of a task
+	lease *lease
+	class *class // since it was enqueued, of a task
+	moments
 	estimate uint32 // ns, as added to the lease's load
 	weight   uint32 // bytes, as the pacer counts it; constant
 	tries
@@ -91,6 +96,7 @@ func (p *Process) Submit(ctx context.Context, s Submission) *Object {
 	s.Options = p.captured(ctx, s.Options)
 	p.pace.await(ctx, p)
 	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, parent: p.parentOf(ctx), site: s.Options.sites.here(1)}
+	t.submitted = p.submittedAt(t.obj.id.Number)
 	p.pace.submitted(t)
 	p.submit(t, s)
 	p.adopted(ctx, t)
@@ -161,6 +167,7 @@ func (t *Task) ready(*Object) {
 		t.held = false
 		p.held.remove(t)
 	}
+	t.readied.Store(p.now())
 	rebuilt := false
 	for i := range t.deps {
 		in := &t.deps[i]
@@ -213,6 +220,12 @@ func (p *Process) failTask(t *Task, e *proto.Error) {
 // result's lineage remembers what it takes. Only the first outcome counts: a
 // cancelled task's worker answers, too.
 func (p *Process) finish(t *Task, c *content) {
+	p.recordEnd(t, c)
+	p.conclude(t, c)
+}
+
+// conclude is finish of a task whose attempt goes on for now.
+func (p *Process) conclude(t *Task, c *content) {
 	count := &p.counts.finished
 	if c.err != nil {
 		count = &p.counts.failed
@@ -257,18 +270,26 @@ func (p *Process) Cancel(o *Object, force bool) error {
 		return fmt.Errorf("cancel %s by force: it is a call of actor %s, whose process isn't the call's alone; gray.Kill ends an actor",
 			t.opts.Name, t.calls())
 	}
-	e := &proto.Error{Kind: proto.Error_CANCELLED, Message: "the task was cancelled", Function: t.opts.Name, Task: t.obj.id.String()}
+	pushed := false
 	if t.actor != nil {
-		t.actor.cancel(t)
+		pushed = t.actor.cancel(t)
 	} else {
-		p.leases.classOf(t.opts).cancel(t, force)
+		pushed = p.leases.classOf(t.opts).cancel(t, force)
 	}
 	p.held.remove(t)
-	p.finish(t, &content{err: e})
+	if c := (&content{err: t.cancelledError()}); pushed { // the worker answers, or dies
+		p.conclude(t, c)
+	} else {
+		p.finish(t, c)
+	}
 	if t.actor != nil {
 		t.actor.dispatchable(t) // the calls behind it need not wait for its inputs
 	}
 	return nil
+}
+
+func (t *Task) cancelledError() *proto.Error {
+	return &proto.Error{Kind: proto.Error_CANCELLED, Message: "the task was cancelled", Function: t.opts.Name, Task: t.obj.id.String()}
 }
 
 // calls returns the actor that a call is of.

@@ -85,6 +85,7 @@ func (p *Process) explainTask(id string) *proto.TaskList {
 func (t *Task) describeAt(state string, l *lease) *proto.TaskInfo {
 	info := t.describe(state)
 	info.Attempt = uint32(t.attempt)
+	t.tell(info)
 	if l != nil {
 		info.Node, info.Worker, info.Pid = uint32(l.node), l.process.Number, l.pid
 	}

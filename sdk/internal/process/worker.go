@@ -77,7 +77,10 @@ const (
 	exactCalls    = 16 // calls of an actor in line from which replies are batched
 )
 
-var clockStart = time.Now()
+var (
+	clockStart = time.Now()
+	clockBase  = clockStart.UnixNano() // Unix time of the clock's zero
+)
 
 func clock() time.Duration { return time.Since(clockStart) }
 
@@ -303,6 +306,7 @@ func (w *worker) execute() {
 		more := w.head < len(w.queue) || len(w.dirty) > 0
 		w.mu.Unlock()
 		now := clock()
+		in.began = now
 		w.began.Store(int64(now))
 		if more {
 			w.wakeMonitor()
@@ -349,7 +353,7 @@ func (w *worker) progress(owner ids.ProcessID, number, function uint64) {
 
 // startedAt tells the node when what runs began, and whether it may be run again.
 func (w *worker) startedAt(at time.Duration, retriable bool) {
-	word := uint64(clockStart.UnixNano()+int64(at)) << 1
+	word := uint64(clockBase+int64(at)) << 1
 	if retriable {
 		word |= 1
 	}
@@ -461,10 +465,12 @@ func (w *worker) startActor(m *graypb.StartActor) {
 	in := newInvocation(w, nil, c)
 	in.saved = m.Saved
 	groups, executors := newGroups(spec)
+	submitted := w.p.recordingConstructor(in)
 	in.started = func(e *graypb.Error) {
 		if e == nil {
 			w.addExecutors(executors - 1)
 		}
+		w.p.recordConstructor(in, spec.GetId(), m.GetIncarnation(), submitted, e)
 		w.actorStarted(m, e)
 	}
 	w.mu.Lock()

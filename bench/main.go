@@ -72,6 +72,7 @@ var sections = []section{
 	{name: "failover", alone: benchFailover},
 	{name: "nodekill", alone: benchNodeKill},
 	{name: "records", alone: benchRecords},
+	{name: "look", alone: benchLook},
 	{name: "objects", alone: benchObjects},
 	{name: "transfer", alone: benchTransfer},
 	{name: "spill", alone: benchSpill},

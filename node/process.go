@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/recorder"
 	"github.com/gray-runtime/gray/internal/wire"
 	"github.com/gray-runtime/gray/node/account"
 	"github.com/gray-runtime/gray/node/folders"
@@ -36,10 +37,11 @@ type process struct {
 	env     *proto.Environment // a worker's; nil for its job's own
 	folder  *folders.Hold      // that a worker was started in; its own goroutine's
 	slot    int
-	listen  string        // a worker's socket
-	child   *child        // nil: a driver that was started by somebody else
-	spawned chan struct{} // closed when child is set or can't be; nil as child is
-	hello   chan struct{} // closed when it said Hello
+	listen  string         // a worker's socket
+	records *recorder.Ring // what became of its tasks; nil before its welcome, or if nothing is recorded
+	child   *child         // nil: a driver that was started by somebody else
+	spawned chan struct{}  // closed when child is set or can't be; nil as child is
+	hello   chan struct{}  // closed when it said Hello
 
 	// Set once, before hello is closed.
 	conn      *wire.Conn
@@ -70,6 +72,9 @@ type process struct {
 	startErr    *proto.Error // why it couldn't be started
 	outOfMemory bool         // it was killed for want of memory
 	cause       *proto.Error // of its end, for those that it served, if it's another than its death
+
+	namesKept int  // how many of functions are known to the archive
+	retired   bool // its records are closed, and in the archive: guarded by that
 }
 
 // name is how people call it: n1.p3.
@@ -226,12 +231,20 @@ func (n *Node) ended(p *process) {
 		p.conn.Close()
 	}
 	n.mu.Lock()
+	n.keepNamesLocked(p)
+	n.mu.Unlock()
+	n.retireRecords(p) // before it's forgotten: who looks at records meanwhile finds them once
+	n.mu.Lock()
 	if p.state == gone {
 		n.mu.Unlock()
 		return
 	}
 	was := p.state
 	p.state = gone
+	if p.job != nil {
+		n.pastWorkers.put(p.id, n.workerInfoLocked(p))
+		n.tellEndLocked(p, was, cause)
+	}
 	delete(n.processes, p.id.Number)
 	delete(n.slots, uint32(p.slot))
 	if p.job != nil {

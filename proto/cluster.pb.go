@@ -494,6 +494,55 @@ func (GroupInfo_State) EnumDescriptor() ([]byte, []int) {
 	return file_cluster_proto_rawDescGZIP(), []int{50, 0}
 }
 
+type Event_Severity int32
+
+const (
+	Event_INFO    Event_Severity = 0
+	Event_WARNING Event_Severity = 1
+	Event_ERROR   Event_Severity = 2
+)
+
+// Enum value maps for Event_Severity.
+var (
+	Event_Severity_name = map[int32]string{
+		0: "INFO",
+		1: "WARNING",
+		2: "ERROR",
+	}
+	Event_Severity_value = map[string]int32{
+		"INFO":    0,
+		"WARNING": 1,
+		"ERROR":   2,
+	}
+)
+
+func (x Event_Severity) Enum() *Event_Severity {
+	p := new(Event_Severity)
+	*p = x
+	return p
+}
+
+func (x Event_Severity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Event_Severity) Descriptor() protoreflect.EnumDescriptor {
+	return file_cluster_proto_enumTypes[8].Descriptor()
+}
+
+func (Event_Severity) Type() protoreflect.EnumType {
+	return &file_cluster_proto_enumTypes[8]
+}
+
+func (x Event_Severity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Event_Severity.Descriptor instead.
+func (Event_Severity) EnumDescriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{113, 0}
+}
+
 // An Error that crosses processes. The SDK turns it into its typed errors.
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -7055,11 +7104,20 @@ func (x *LogLines) GetLines() []string {
 }
 
 type ListRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
-	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
-	Owners        bool                   `protobuf:"varint,20,opt,name=owners,proto3" json:"owners,omitempty"`
-	Task          string                 `protobuf:"bytes,100,opt,name=task,proto3" json:"task,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Job    uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Limit  uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Owners bool                   `protobuf:"varint,20,opt,name=owners,proto3" json:"owners,omitempty"` // of objects: ask those, too
+	Task   string                 `protobuf:"bytes,100,opt,name=task,proto3" json:"task,omitempty"`     // of tasks and objects: this one only, with all that is known
+	// Of tasks.
+	Filters       []*RowFilter `protobuf:"bytes,310,rep,name=filters,proto3" json:"filters,omitempty"` // all of them must fit; a process knows name, state and actor_id
+	Search        string       `protobuf:"bytes,311,opt,name=search,proto3" json:"search,omitempty"`   // text that a column has somewhere
+	Sort          string       `protobuf:"bytes,312,opt,name=sort,proto3" json:"sort,omitempty"`       // column; empty: by when it was submitted, the newest first
+	Ascending     bool         `protobuf:"varint,313,opt,name=ascending,proto3" json:"ascending,omitempty"`
+	Offset        uint32       `protobuf:"varint,314,opt,name=offset,proto3" json:"offset,omitempty"` // rows to leave out first
+	Count         bool         `protobuf:"varint,315,opt,name=count,proto3" json:"count,omitempty"`   // of a process: by function and state, rather than one by one
+	Keys          bool         `protobuf:"varint,317,opt,name=keys,proto3" json:"keys,omitempty"`     // only by what the first ones are sorted
+	Worker        string       `protobuf:"bytes,316,opt,name=worker,proto3" json:"worker,omitempty"`  // of workers: this one only, though it may have ended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7122,6 +7180,122 @@ func (x *ListRequest) GetTask() string {
 	return ""
 }
 
+func (x *ListRequest) GetFilters() []*RowFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+func (x *ListRequest) GetSearch() string {
+	if x != nil {
+		return x.Search
+	}
+	return ""
+}
+
+func (x *ListRequest) GetSort() string {
+	if x != nil {
+		return x.Sort
+	}
+	return ""
+}
+
+func (x *ListRequest) GetAscending() bool {
+	if x != nil {
+		return x.Ascending
+	}
+	return false
+}
+
+func (x *ListRequest) GetOffset() uint32 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ListRequest) GetCount() bool {
+	if x != nil {
+		return x.Count
+	}
+	return false
+}
+
+func (x *ListRequest) GetKeys() bool {
+	if x != nil {
+		return x.Keys
+	}
+	return false
+}
+
+func (x *ListRequest) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+type RowFilter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Column        string                 `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	Differs       bool                   `protobuf:"varint,2,opt,name=differs,proto3" json:"differs,omitempty"`
+	Value         string                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RowFilter) Reset() {
+	*x = RowFilter{}
+	mi := &file_cluster_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RowFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RowFilter) ProtoMessage() {}
+
+func (x *RowFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RowFilter.ProtoReflect.Descriptor instead.
+func (*RowFilter) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *RowFilter) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *RowFilter) GetDiffers() bool {
+	if x != nil {
+		return x.Differs
+	}
+	return false
+}
+
+func (x *RowFilter) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 type TaskInfo struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Id           string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -7154,13 +7328,22 @@ type TaskInfo struct {
 	InputBytes      int64  `protobuf:"varint,208,opt,name=input_bytes,json=inputBytes,proto3" json:"input_bytes,omitempty"`
 	OutputBytes     int64  `protobuf:"varint,209,opt,name=output_bytes,json=outputBytes,proto3" json:"output_bytes,omitempty"`
 	ErrorKind       string `protobuf:"bytes,210,opt,name=error_kind,json=errorKind,proto3" json:"error_kind,omitempty"` // of one that hasn't finished: an Error.Kind
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	Ended           bool   `protobuf:"varint,310,opt,name=ended,proto3" json:"ended,omitempty"`                         // the attempt, by its record
+	// By what it was sorted: whoever merges lists compares the number, then the text.
+	Key           int64        `protobuf:"varint,311,opt,name=key,proto3" json:"key,omitempty"`
+	KeyText       string       `protobuf:"bytes,312,opt,name=key_text,json=keyText,proto3" json:"key_text,omitempty"`
+	Type          string       `protobuf:"bytes,314,opt,name=type,proto3" json:"type,omitempty"`                            // as the state API names it: NORMAL_TASK, ACTOR_TASK
+	ErrorType     string       `protobuf:"bytes,315,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"` // as the state API names error_kind
+	WaitNs        int64        `protobuf:"varint,316,opt,name=wait_ns,json=waitNs,proto3" json:"wait_ns,omitempty"`         // before the function was called; so far, if it wasn't
+	RunNs         int64        `protobuf:"varint,317,opt,name=run_ns,json=runNs,proto3" json:"run_ns,omitempty"`            // so far, if it runs
+	Inputs        []*TaskInput `protobuf:"bytes,313,rep,name=inputs,proto3" json:"inputs,omitempty"`                        // of one that was asked for by its id; not all, if they are many
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7172,7 +7355,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7185,7 +7368,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{96}
+	return file_cluster_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -7384,6 +7567,182 @@ func (x *TaskInfo) GetErrorKind() string {
 	return ""
 }
 
+func (x *TaskInfo) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *TaskInfo) GetKey() int64 {
+	if x != nil {
+		return x.Key
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetKeyText() string {
+	if x != nil {
+		return x.KeyText
+	}
+	return ""
+}
+
+func (x *TaskInfo) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TaskInfo) GetErrorType() string {
+	if x != nil {
+		return x.ErrorType
+	}
+	return ""
+}
+
+func (x *TaskInfo) GetWaitNs() int64 {
+	if x != nil {
+		return x.WaitNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetRunNs() int64 {
+	if x != nil {
+		return x.RunNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetInputs() []*TaskInput {
+	if x != nil {
+		return x.Inputs
+	}
+	return nil
+}
+
+type TaskKey struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Key             int64                  `protobuf:"varint,1,opt,name=key,proto3" json:"key,omitempty"`
+	Text            string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	SubmittedUnixNs int64                  `protobuf:"varint,3,opt,name=submitted_unix_ns,json=submittedUnixNs,proto3" json:"submitted_unix_ns,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *TaskKey) Reset() {
+	*x = TaskKey{}
+	mi := &file_cluster_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskKey) ProtoMessage() {}
+
+func (x *TaskKey) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskKey.ProtoReflect.Descriptor instead.
+func (*TaskKey) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *TaskKey) GetKey() int64 {
+	if x != nil {
+		return x.Key
+	}
+	return 0
+}
+
+func (x *TaskKey) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *TaskKey) GetSubmittedUnixNs() int64 {
+	if x != nil {
+		return x.SubmittedUnixNs
+	}
+	return 0
+}
+
+type TaskInput struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Complete      bool                   `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"`
+	Size          int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskInput) Reset() {
+	*x = TaskInput{}
+	mi := &file_cluster_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskInput) ProtoMessage() {}
+
+func (x *TaskInput) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskInput.ProtoReflect.Descriptor instead.
+func (*TaskInput) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *TaskInput) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TaskInput) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *TaskInput) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 type TaskCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Function      string                 `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
@@ -7396,7 +7755,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7408,7 +7767,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7421,7 +7780,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{97}
+	return file_cluster_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -7457,13 +7816,17 @@ type TaskList struct {
 	Tasks         []*TaskInfo            `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	Counts        []*TaskCount           `protobuf:"bytes,2,rep,name=counts,proto3" json:"counts,omitempty"`
 	Total         uint64                 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	Filtered      uint64                 `protobuf:"varint,310,opt,name=filtered,proto3" json:"filtered,omitempty"` // that fit the filters
+	Dropped       uint64                 `protobuf:"varint,311,opt,name=dropped,proto3" json:"dropped,omitempty"`   // ended attempts whose records later ones have replaced
+	Keys          []*TaskKey             `protobuf:"bytes,313,rep,name=keys,proto3" json:"keys,omitempty"`
+	Unseen        uint64                 `protobuf:"varint,312,opt,name=unseen,proto3" json:"unseen,omitempty"` // living ones that nobody looked at, there being too many
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7475,7 +7838,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7488,7 +7851,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{98}
+	return file_cluster_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -7508,6 +7871,34 @@ func (x *TaskList) GetCounts() []*TaskCount {
 func (x *TaskList) GetTotal() uint64 {
 	if x != nil {
 		return x.Total
+	}
+	return 0
+}
+
+func (x *TaskList) GetFiltered() uint64 {
+	if x != nil {
+		return x.Filtered
+	}
+	return 0
+}
+
+func (x *TaskList) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *TaskList) GetKeys() []*TaskKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *TaskList) GetUnseen() uint64 {
+	if x != nil {
+		return x.Unseen
 	}
 	return 0
 }
@@ -7533,7 +7924,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7545,7 +7936,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7558,7 +7949,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{99}
+	return file_cluster_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -7659,7 +8050,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7671,7 +8062,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7684,7 +8075,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{100}
+	return file_cluster_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -7741,7 +8132,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7753,7 +8144,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7766,7 +8157,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{101}
+	return file_cluster_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -7807,7 +8198,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7819,7 +8210,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7832,7 +8223,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{102}
+	return file_cluster_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -7907,7 +8298,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[103]
+	mi := &file_cluster_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7919,7 +8310,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[103]
+	mi := &file_cluster_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7932,7 +8323,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{103}
+	return file_cluster_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -7956,7 +8347,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[104]
+	mi := &file_cluster_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7968,7 +8359,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[104]
+	mi := &file_cluster_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7981,7 +8372,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{104}
+	return file_cluster_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -8036,7 +8427,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[105]
+	mi := &file_cluster_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8048,7 +8439,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[105]
+	mi := &file_cluster_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8061,7 +8452,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{105}
+	return file_cluster_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -8129,7 +8520,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[106]
+	mi := &file_cluster_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8141,7 +8532,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[106]
+	mi := &file_cluster_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8154,7 +8545,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{106}
+	return file_cluster_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -8218,7 +8609,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[107]
+	mi := &file_cluster_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8230,7 +8621,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[107]
+	mi := &file_cluster_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8243,7 +8634,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{107}
+	return file_cluster_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -8270,6 +8661,360 @@ func (x *StreamReply) GetNode() uint32 {
 func (x *StreamReply) GetIndex() uint32 {
 	if x != nil {
 		return x.Index
+	}
+	return 0
+}
+
+// TaskCounts is what became of tasks on a node's processes.
+type TaskCounts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Functions     []*FunctionCounts      `protobuf:"bytes,1,rep,name=functions,proto3" json:"functions,omitempty"`
+	DroppedJobs   uint64                 `protobuf:"varint,2,opt,name=dropped_jobs,json=droppedJobs,proto3" json:"dropped_jobs,omitempty"` // that ended, and whose counts were forgotten for later ones
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskCounts) Reset() {
+	*x = TaskCounts{}
+	mi := &file_cluster_proto_msgTypes[111]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskCounts) ProtoMessage() {}
+
+func (x *TaskCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[111]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskCounts.ProtoReflect.Descriptor instead.
+func (*TaskCounts) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{111}
+}
+
+func (x *TaskCounts) GetFunctions() []*FunctionCounts {
+	if x != nil {
+		return x.Functions
+	}
+	return nil
+}
+
+func (x *TaskCounts) GetDroppedJobs() uint64 {
+	if x != nil {
+		return x.DroppedJobs
+	}
+	return 0
+}
+
+type FunctionCounts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Function      string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`            // empty: of all that found no place of their own
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                    // TASK, ACTOR_CALL, LIGHTWEIGHT_CALL, STREAM; empty: unknown
+	Ended         []uint64               `protobuf:"varint,4,rep,packed,name=ended,proto3" json:"ended,omitempty"`          // attempts: finished, failed, crashed, cancelled
+	WaitNs        int64                  `protobuf:"varint,5,opt,name=wait_ns,json=waitNs,proto3" json:"wait_ns,omitempty"` // in sum
+	RunNs         int64                  `protobuf:"varint,6,opt,name=run_ns,json=runNs,proto3" json:"run_ns,omitempty"`
+	Wait          []uint64               `protobuf:"varint,7,rep,packed,name=wait,proto3" json:"wait,omitempty"` // histograms of internal/recorder
+	Run           []uint64               `protobuf:"varint,8,rep,packed,name=run,proto3" json:"run,omitempty"`
+	Living        map[string]uint64      `protobuf:"bytes,9,rep,name=living,proto3" json:"living,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by state
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FunctionCounts) Reset() {
+	*x = FunctionCounts{}
+	mi := &file_cluster_proto_msgTypes[112]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionCounts) ProtoMessage() {}
+
+func (x *FunctionCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[112]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionCounts.ProtoReflect.Descriptor instead.
+func (*FunctionCounts) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{112}
+}
+
+func (x *FunctionCounts) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *FunctionCounts) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *FunctionCounts) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *FunctionCounts) GetEnded() []uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *FunctionCounts) GetWaitNs() int64 {
+	if x != nil {
+		return x.WaitNs
+	}
+	return 0
+}
+
+func (x *FunctionCounts) GetRunNs() int64 {
+	if x != nil {
+		return x.RunNs
+	}
+	return 0
+}
+
+func (x *FunctionCounts) GetWait() []uint64 {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+func (x *FunctionCounts) GetRun() []uint64 {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *FunctionCounts) GetLiving() map[string]uint64 {
+	if x != nil {
+		return x.Living
+	}
+	return nil
+}
+
+// Event is something that happened to the cluster, for people.
+type Event struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TimeUnixMs    int64                  `protobuf:"varint,1,opt,name=time_unix_ms,json=timeUnixMs,proto3" json:"time_unix_ms,omitempty"`
+	Severity      Event_Severity         `protobuf:"varint,2,opt,name=severity,proto3,enum=gray.v1.Event_Severity" json:"severity,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // NODE_DIED, ACTOR_RESTARTING, …
+	Node          uint32                 `protobuf:"varint,4,opt,name=node,proto3" json:"node,omitempty"`
+	Job           uint32                 `protobuf:"varint,5,opt,name=job,proto3" json:"job,omitempty"`
+	Actor         string                 `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
+	Group         string                 `protobuf:"bytes,7,opt,name=group,proto3" json:"group,omitempty"`
+	Task          string                 `protobuf:"bytes,8,opt,name=task,proto3" json:"task,omitempty"`
+	Worker        string                 `protobuf:"bytes,9,opt,name=worker,proto3" json:"worker,omitempty"`
+	Message       string                 `protobuf:"bytes,10,opt,name=message,proto3" json:"message,omitempty"`
+	Number        uint64                 `protobuf:"varint,11,opt,name=number,proto3" json:"number,omitempty"`           // of the maker's events
+	Incarnation   uint32                 `protobuf:"varint,12,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // of the actor
+	Pid           int32                  `protobuf:"varint,13,opt,name=pid,proto3" json:"pid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_cluster_proto_msgTypes[113]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[113]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{113}
+}
+
+func (x *Event) GetTimeUnixMs() int64 {
+	if x != nil {
+		return x.TimeUnixMs
+	}
+	return 0
+}
+
+func (x *Event) GetSeverity() Event_Severity {
+	if x != nil {
+		return x.Severity
+	}
+	return Event_INFO
+}
+
+func (x *Event) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Event) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *Event) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *Event) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Event) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *Event) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
+func (x *Event) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *Event) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Event) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Event) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Event) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+type EventList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Dropped       uint64                 `protobuf:"varint,2,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventList) Reset() {
+	*x = EventList{}
+	mi := &file_cluster_proto_msgTypes[114]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventList) ProtoMessage() {}
+
+func (x *EventList) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[114]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventList.ProtoReflect.Descriptor instead.
+func (*EventList) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{114}
+}
+
+func (x *EventList) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *EventList) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
 	}
 	return 0
 }
@@ -8864,12 +9609,24 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
 	"\x06stderr\x18\x05 \x01(\bR\x06stderr\x12\x14\n" +
-	"\x05lines\x18\x06 \x03(\tR\x05lines\"a\n" +
+	"\x05lines\x18\x06 \x03(\tR\x05lines\"\xbb\x02\n" +
 	"\vListRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
 	"\x06owners\x18\x14 \x01(\bR\x06owners\x12\x12\n" +
-	"\x04task\x18d \x01(\tR\x04task\"\xeb\x06\n" +
+	"\x04task\x18d \x01(\tR\x04task\x12-\n" +
+	"\afilters\x18\xb6\x02 \x03(\v2\x12.gray.v1.RowFilterR\afilters\x12\x17\n" +
+	"\x06search\x18\xb7\x02 \x01(\tR\x06search\x12\x13\n" +
+	"\x04sort\x18\xb8\x02 \x01(\tR\x04sort\x12\x1d\n" +
+	"\tascending\x18\xb9\x02 \x01(\bR\tascending\x12\x17\n" +
+	"\x06offset\x18\xba\x02 \x01(\rR\x06offset\x12\x15\n" +
+	"\x05count\x18\xbb\x02 \x01(\bR\x05count\x12\x13\n" +
+	"\x04keys\x18\xbd\x02 \x01(\bR\x04keys\x12\x17\n" +
+	"\x06worker\x18\xbc\x02 \x01(\tR\x06worker\"S\n" +
+	"\tRowFilter\x12\x16\n" +
+	"\x06column\x18\x01 \x01(\tR\x06column\x12\x18\n" +
+	"\adiffers\x18\x02 \x01(\bR\adiffers\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"\xc5\b\n" +
 	"\bTaskInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x14\n" +
@@ -8903,16 +9660,37 @@ const file_cluster_proto_rawDesc = "" +
 	"inputBytes\x12\"\n" +
 	"\foutput_bytes\x18\xd1\x01 \x01(\x03R\voutputBytes\x12\x1e\n" +
 	"\n" +
-	"error_kind\x18\xd2\x01 \x01(\tR\terrorKind\"e\n" +
+	"error_kind\x18\xd2\x01 \x01(\tR\terrorKind\x12\x15\n" +
+	"\x05ended\x18\xb6\x02 \x01(\bR\x05ended\x12\x11\n" +
+	"\x03key\x18\xb7\x02 \x01(\x03R\x03key\x12\x1a\n" +
+	"\bkey_text\x18\xb8\x02 \x01(\tR\akeyText\x12\x13\n" +
+	"\x04type\x18\xba\x02 \x01(\tR\x04type\x12\x1e\n" +
+	"\n" +
+	"error_type\x18\xbb\x02 \x01(\tR\terrorType\x12\x18\n" +
+	"\await_ns\x18\xbc\x02 \x01(\x03R\x06waitNs\x12\x16\n" +
+	"\x06run_ns\x18\xbd\x02 \x01(\x03R\x05runNs\x12+\n" +
+	"\x06inputs\x18\xb9\x02 \x03(\v2\x12.gray.v1.TaskInputR\x06inputs\"[\n" +
+	"\aTaskKey\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x03R\x03key\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12*\n" +
+	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"K\n" +
+	"\tTaskInput\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bcomplete\x18\x02 \x01(\bR\bcomplete\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\"e\n" +
 	"\tTaskCount\x12\x1a\n" +
 	"\bfunction\x18\x01 \x01(\tR\bfunction\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x10\n" +
-	"\x03job\x18\x04 \x01(\rR\x03job\"u\n" +
+	"\x03job\x18\x04 \x01(\rR\x03job\"\xed\x01\n" +
 	"\bTaskList\x12'\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x11.gray.v1.TaskInfoR\x05tasks\x12*\n" +
 	"\x06counts\x18\x02 \x03(\v2\x12.gray.v1.TaskCountR\x06counts\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\x04R\x05total\"\xd0\x02\n" +
+	"\x05total\x18\x03 \x01(\x04R\x05total\x12\x1b\n" +
+	"\bfiltered\x18\xb6\x02 \x01(\x04R\bfiltered\x12\x19\n" +
+	"\adropped\x18\xb7\x02 \x01(\x04R\adropped\x12%\n" +
+	"\x04keys\x18\xb9\x02 \x03(\v2\x10.gray.v1.TaskKeyR\x04keys\x12\x17\n" +
+	"\x06unseen\x18\xb8\x02 \x01(\x04R\x06unseen\"\xd0\x02\n" +
 	"\n" +
 	"ObjectInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -8976,7 +9754,47 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\xb6\v\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index\"f\n" +
+	"\n" +
+	"TaskCounts\x125\n" +
+	"\tfunctions\x18\x01 \x03(\v2\x17.gray.v1.FunctionCountsR\tfunctions\x12!\n" +
+	"\fdropped_jobs\x18\x02 \x01(\x04R\vdroppedJobs\"\xb6\x02\n" +
+	"\x0eFunctionCounts\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x1a\n" +
+	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05ended\x18\x04 \x03(\x04R\x05ended\x12\x17\n" +
+	"\await_ns\x18\x05 \x01(\x03R\x06waitNs\x12\x15\n" +
+	"\x06run_ns\x18\x06 \x01(\x03R\x05runNs\x12\x12\n" +
+	"\x04wait\x18\a \x03(\x04R\x04wait\x12\x10\n" +
+	"\x03run\x18\b \x03(\x04R\x03run\x12;\n" +
+	"\x06living\x18\t \x03(\v2#.gray.v1.FunctionCounts.LivingEntryR\x06living\x1a9\n" +
+	"\vLivingEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x84\x03\n" +
+	"\x05Event\x12 \n" +
+	"\ftime_unix_ms\x18\x01 \x01(\x03R\n" +
+	"timeUnixMs\x123\n" +
+	"\bseverity\x18\x02 \x01(\x0e2\x17.gray.v1.Event.SeverityR\bseverity\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\rR\x04node\x12\x10\n" +
+	"\x03job\x18\x05 \x01(\rR\x03job\x12\x14\n" +
+	"\x05actor\x18\x06 \x01(\tR\x05actor\x12\x14\n" +
+	"\x05group\x18\a \x01(\tR\x05group\x12\x12\n" +
+	"\x04task\x18\b \x01(\tR\x04task\x12\x16\n" +
+	"\x06worker\x18\t \x01(\tR\x06worker\x12\x18\n" +
+	"\amessage\x18\n" +
+	" \x01(\tR\amessage\x12\x16\n" +
+	"\x06number\x18\v \x01(\x04R\x06number\x12 \n" +
+	"\vincarnation\x18\f \x01(\rR\vincarnation\x12\x10\n" +
+	"\x03pid\x18\r \x01(\x05R\x03pid\",\n" +
+	"\bSeverity\x12\b\n" +
+	"\x04INFO\x10\x00\x12\v\n" +
+	"\aWARNING\x10\x01\x12\t\n" +
+	"\x05ERROR\x10\x02\"M\n" +
+	"\tEventList\x12&\n" +
+	"\x06events\x18\x01 \x03(\v2\x0e.gray.v1.EventR\x06events\x12\x18\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped2\xb6\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -9006,7 +9824,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
-	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xd4\a\n" +
+	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xc5\b\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -9026,7 +9844,11 @@ const file_cluster_proto_rawDesc = "" +
 	"\tListTasks\x12\x14.gray.v1.ListRequest\x1a\x11.gray.v1.TaskList\x128\n" +
 	"\vListObjects\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.ObjectList\x128\n" +
 	"\vListWorkers\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.WorkerList\x124\n" +
-	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01B*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01\x127\n" +
+	"\n" +
+	"CountTasks\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.TaskCounts\x126\n" +
+	"\n" +
+	"ListEvents\x12\x14.gray.v1.ListRequest\x1a\x12.gray.v1.EventListB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -9040,8 +9862,8 @@ func file_cluster_proto_rawDescGZIP() []byte {
 	return file_cluster_proto_rawDescData
 }
 
-var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 114)
+var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 122)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -9051,316 +9873,336 @@ var file_cluster_proto_goTypes = []any{
 	(ActorReport_State)(0),        // 5: gray.v1.ActorReport.State
 	(GroupSpec_Strategy)(0),       // 6: gray.v1.GroupSpec.Strategy
 	(GroupInfo_State)(0),          // 7: gray.v1.GroupInfo.State
-	(*Error)(nil),                 // 8: gray.v1.Error
-	(*Resources)(nil),             // 9: gray.v1.Resources
-	(*Strategy)(nil),              // 10: gray.v1.Strategy
-	(*LabelSelector)(nil),         // 11: gray.v1.LabelSelector
-	(*NodeInfo)(nil),              // 12: gray.v1.NodeInfo
-	(*Draining)(nil),              // 13: gray.v1.Draining
-	(*JobUse)(nil),                // 14: gray.v1.JobUse
-	(*PendingDemand)(nil),         // 15: gray.v1.PendingDemand
-	(*Ack)(nil),                   // 16: gray.v1.Ack
-	(*Chunk)(nil),                 // 17: gray.v1.Chunk
-	(*JoinRequest)(nil),           // 18: gray.v1.JoinRequest
-	(*RenewRequest)(nil),          // 19: gray.v1.RenewRequest
-	(*JoinReply)(nil),             // 20: gray.v1.JoinReply
-	(*JoinHeadRequest)(nil),       // 21: gray.v1.JoinHeadRequest
-	(*JoinHeadReply)(nil),         // 22: gray.v1.JoinHeadReply
-	(*RegisterNodeRequest)(nil),   // 23: gray.v1.RegisterNodeRequest
-	(*RegisterNodeReply)(nil),     // 24: gray.v1.RegisterNodeReply
-	(*LeaveNodeRequest)(nil),      // 25: gray.v1.LeaveNodeRequest
-	(*NodeReport)(nil),            // 26: gray.v1.NodeReport
-	(*BundleRef)(nil),             // 27: gray.v1.BundleRef
-	(*BundleReport)(nil),          // 28: gray.v1.BundleReport
-	(*ActorRef)(nil),              // 29: gray.v1.ActorRef
-	(*NodeOrder)(nil),             // 30: gray.v1.NodeOrder
-	(*ReserveBundle)(nil),         // 31: gray.v1.ReserveBundle
-	(*ReleaseBundle)(nil),         // 32: gray.v1.ReleaseBundle
-	(*LeaseRenewed)(nil),          // 33: gray.v1.LeaseRenewed
-	(*View)(nil),                  // 34: gray.v1.View
-	(*StartDriver)(nil),           // 35: gray.v1.StartDriver
-	(*StopDriver)(nil),            // 36: gray.v1.StopDriver
-	(*JobEnded)(nil),              // 37: gray.v1.JobEnded
-	(*StartActor)(nil),            // 38: gray.v1.StartActor
-	(*StopActor)(nil),             // 39: gray.v1.StopActor
-	(*NodeDead)(nil),              // 40: gray.v1.NodeDead
-	(*Notice)(nil),                // 41: gray.v1.Notice
-	(*JobSpec)(nil),               // 42: gray.v1.JobSpec
-	(*Binary)(nil),                // 43: gray.v1.Binary
-	(*DriverReport)(nil),          // 44: gray.v1.DriverReport
-	(*RegisterDriverRequest)(nil), // 45: gray.v1.RegisterDriverRequest
-	(*RegisterDriverReply)(nil),   // 46: gray.v1.RegisterDriverReply
-	(*ActorSpec)(nil),             // 47: gray.v1.ActorSpec
-	(*ConcurrencyGroup)(nil),      // 48: gray.v1.ConcurrencyGroup
-	(*ActorInfo)(nil),             // 49: gray.v1.ActorInfo
-	(*ActorReport)(nil),           // 50: gray.v1.ActorReport
-	(*CreateActorRequest)(nil),    // 51: gray.v1.CreateActorRequest
-	(*FindActorRequest)(nil),      // 52: gray.v1.FindActorRequest
-	(*WaitActorRequest)(nil),      // 53: gray.v1.WaitActorRequest
-	(*KillActorRequest)(nil),      // 54: gray.v1.KillActorRequest
-	(*SaveActorRequest)(nil),      // 55: gray.v1.SaveActorRequest
-	(*GroupSpec)(nil),             // 56: gray.v1.GroupSpec
-	(*Bundle)(nil),                // 57: gray.v1.Bundle
-	(*GroupInfo)(nil),             // 58: gray.v1.GroupInfo
-	(*CreateGroupsRequest)(nil),   // 59: gray.v1.CreateGroupsRequest
-	(*GroupsReply)(nil),           // 60: gray.v1.GroupsReply
-	(*GroupOutcome)(nil),          // 61: gray.v1.GroupOutcome
-	(*FindGroupRequest)(nil),      // 62: gray.v1.FindGroupRequest
-	(*WaitGroupRequest)(nil),      // 63: gray.v1.WaitGroupRequest
-	(*RemoveGroupsRequest)(nil),   // 64: gray.v1.RemoveGroupsRequest
-	(*PutKeyRequest)(nil),         // 65: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 66: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 67: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 68: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 69: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 70: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 71: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 72: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 73: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 74: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 75: gray.v1.FetchPackageRequest
-	(*CancelTaskRequest)(nil),     // 76: gray.v1.CancelTaskRequest
-	(*AddHeadRequest)(nil),        // 77: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 78: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 79: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 80: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 81: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 82: gray.v1.LeaseRequest
-	(*Environment)(nil),           // 83: gray.v1.Environment
-	(*WorkingDir)(nil),            // 84: gray.v1.WorkingDir
-	(*LeaseReply)(nil),            // 85: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 86: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 87: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 88: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 89: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 90: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 91: gray.v1.ObjectState
-	(*Stored)(nil),                // 92: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 93: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 94: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 95: gray.v1.ReplicateRequest
-	(*AdoptRequest)(nil),          // 96: gray.v1.AdoptRequest
-	(*MovedRequest)(nil),          // 97: gray.v1.MovedRequest
-	(*HeirsRequest)(nil),          // 98: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 99: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 100: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 101: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 102: gray.v1.LogLines
-	(*ListRequest)(nil),           // 103: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 104: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 105: gray.v1.TaskCount
-	(*TaskList)(nil),              // 106: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 107: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 108: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 109: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 110: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 111: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 112: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 113: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 114: gray.v1.Pull
-	(*StreamReply)(nil),           // 115: gray.v1.StreamReply
-	nil,                           // 116: gray.v1.Resources.QuantityEntry
-	nil,                           // 117: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 118: gray.v1.JobSpec.EnvEntry
-	nil,                           // 119: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 120: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 121: gray.v1.Environment.VarsEntry
+	(Event_Severity)(0),           // 8: gray.v1.Event.Severity
+	(*Error)(nil),                 // 9: gray.v1.Error
+	(*Resources)(nil),             // 10: gray.v1.Resources
+	(*Strategy)(nil),              // 11: gray.v1.Strategy
+	(*LabelSelector)(nil),         // 12: gray.v1.LabelSelector
+	(*NodeInfo)(nil),              // 13: gray.v1.NodeInfo
+	(*Draining)(nil),              // 14: gray.v1.Draining
+	(*JobUse)(nil),                // 15: gray.v1.JobUse
+	(*PendingDemand)(nil),         // 16: gray.v1.PendingDemand
+	(*Ack)(nil),                   // 17: gray.v1.Ack
+	(*Chunk)(nil),                 // 18: gray.v1.Chunk
+	(*JoinRequest)(nil),           // 19: gray.v1.JoinRequest
+	(*RenewRequest)(nil),          // 20: gray.v1.RenewRequest
+	(*JoinReply)(nil),             // 21: gray.v1.JoinReply
+	(*JoinHeadRequest)(nil),       // 22: gray.v1.JoinHeadRequest
+	(*JoinHeadReply)(nil),         // 23: gray.v1.JoinHeadReply
+	(*RegisterNodeRequest)(nil),   // 24: gray.v1.RegisterNodeRequest
+	(*RegisterNodeReply)(nil),     // 25: gray.v1.RegisterNodeReply
+	(*LeaveNodeRequest)(nil),      // 26: gray.v1.LeaveNodeRequest
+	(*NodeReport)(nil),            // 27: gray.v1.NodeReport
+	(*BundleRef)(nil),             // 28: gray.v1.BundleRef
+	(*BundleReport)(nil),          // 29: gray.v1.BundleReport
+	(*ActorRef)(nil),              // 30: gray.v1.ActorRef
+	(*NodeOrder)(nil),             // 31: gray.v1.NodeOrder
+	(*ReserveBundle)(nil),         // 32: gray.v1.ReserveBundle
+	(*ReleaseBundle)(nil),         // 33: gray.v1.ReleaseBundle
+	(*LeaseRenewed)(nil),          // 34: gray.v1.LeaseRenewed
+	(*View)(nil),                  // 35: gray.v1.View
+	(*StartDriver)(nil),           // 36: gray.v1.StartDriver
+	(*StopDriver)(nil),            // 37: gray.v1.StopDriver
+	(*JobEnded)(nil),              // 38: gray.v1.JobEnded
+	(*StartActor)(nil),            // 39: gray.v1.StartActor
+	(*StopActor)(nil),             // 40: gray.v1.StopActor
+	(*NodeDead)(nil),              // 41: gray.v1.NodeDead
+	(*Notice)(nil),                // 42: gray.v1.Notice
+	(*JobSpec)(nil),               // 43: gray.v1.JobSpec
+	(*Binary)(nil),                // 44: gray.v1.Binary
+	(*DriverReport)(nil),          // 45: gray.v1.DriverReport
+	(*RegisterDriverRequest)(nil), // 46: gray.v1.RegisterDriverRequest
+	(*RegisterDriverReply)(nil),   // 47: gray.v1.RegisterDriverReply
+	(*ActorSpec)(nil),             // 48: gray.v1.ActorSpec
+	(*ConcurrencyGroup)(nil),      // 49: gray.v1.ConcurrencyGroup
+	(*ActorInfo)(nil),             // 50: gray.v1.ActorInfo
+	(*ActorReport)(nil),           // 51: gray.v1.ActorReport
+	(*CreateActorRequest)(nil),    // 52: gray.v1.CreateActorRequest
+	(*FindActorRequest)(nil),      // 53: gray.v1.FindActorRequest
+	(*WaitActorRequest)(nil),      // 54: gray.v1.WaitActorRequest
+	(*KillActorRequest)(nil),      // 55: gray.v1.KillActorRequest
+	(*SaveActorRequest)(nil),      // 56: gray.v1.SaveActorRequest
+	(*GroupSpec)(nil),             // 57: gray.v1.GroupSpec
+	(*Bundle)(nil),                // 58: gray.v1.Bundle
+	(*GroupInfo)(nil),             // 59: gray.v1.GroupInfo
+	(*CreateGroupsRequest)(nil),   // 60: gray.v1.CreateGroupsRequest
+	(*GroupsReply)(nil),           // 61: gray.v1.GroupsReply
+	(*GroupOutcome)(nil),          // 62: gray.v1.GroupOutcome
+	(*FindGroupRequest)(nil),      // 63: gray.v1.FindGroupRequest
+	(*WaitGroupRequest)(nil),      // 64: gray.v1.WaitGroupRequest
+	(*RemoveGroupsRequest)(nil),   // 65: gray.v1.RemoveGroupsRequest
+	(*PutKeyRequest)(nil),         // 66: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 67: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 68: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 69: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 70: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 71: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 72: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 73: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 74: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 75: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 76: gray.v1.FetchPackageRequest
+	(*CancelTaskRequest)(nil),     // 77: gray.v1.CancelTaskRequest
+	(*AddHeadRequest)(nil),        // 78: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 79: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 80: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 81: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 82: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 83: gray.v1.LeaseRequest
+	(*Environment)(nil),           // 84: gray.v1.Environment
+	(*WorkingDir)(nil),            // 85: gray.v1.WorkingDir
+	(*LeaseReply)(nil),            // 86: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 87: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 88: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 89: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 90: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 91: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 92: gray.v1.ObjectState
+	(*Stored)(nil),                // 93: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 94: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 95: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 96: gray.v1.ReplicateRequest
+	(*AdoptRequest)(nil),          // 97: gray.v1.AdoptRequest
+	(*MovedRequest)(nil),          // 98: gray.v1.MovedRequest
+	(*HeirsRequest)(nil),          // 99: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 100: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 101: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 102: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 103: gray.v1.LogLines
+	(*ListRequest)(nil),           // 104: gray.v1.ListRequest
+	(*RowFilter)(nil),             // 105: gray.v1.RowFilter
+	(*TaskInfo)(nil),              // 106: gray.v1.TaskInfo
+	(*TaskKey)(nil),               // 107: gray.v1.TaskKey
+	(*TaskInput)(nil),             // 108: gray.v1.TaskInput
+	(*TaskCount)(nil),             // 109: gray.v1.TaskCount
+	(*TaskList)(nil),              // 110: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 111: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 112: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 113: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 114: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 115: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 116: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 117: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 118: gray.v1.Pull
+	(*StreamReply)(nil),           // 119: gray.v1.StreamReply
+	(*TaskCounts)(nil),            // 120: gray.v1.TaskCounts
+	(*FunctionCounts)(nil),        // 121: gray.v1.FunctionCounts
+	(*Event)(nil),                 // 122: gray.v1.Event
+	(*EventList)(nil),             // 123: gray.v1.EventList
+	nil,                           // 124: gray.v1.Resources.QuantityEntry
+	nil,                           // 125: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 126: gray.v1.JobSpec.EnvEntry
+	nil,                           // 127: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 128: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 129: gray.v1.Environment.VarsEntry
+	nil,                           // 130: gray.v1.FunctionCounts.LivingEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	8,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	116, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	9,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
+	124, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
-	11,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
-	10,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
+	12,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
+	11,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
-	9,   // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
-	9,   // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	117, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	15,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	14,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
-	9,   // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
-	13,  // 13: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
-	9,   // 14: gray.v1.JobUse.used:type_name -> gray.v1.Resources
-	9,   // 15: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	10,  // 16: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	12,  // 17: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	12,  // 18: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	29,  // 19: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	28,  // 20: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
-	27,  // 21: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
-	34,  // 22: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	35,  // 23: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	36,  // 24: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	37,  // 25: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	38,  // 26: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	39,  // 27: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	40,  // 28: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	33,  // 29: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	31,  // 30: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
-	32,  // 31: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
-	13,  // 32: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
-	41,  // 33: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
-	27,  // 34: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
-	9,   // 35: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
-	27,  // 36: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
-	8,   // 37: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
-	12,  // 38: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	15,  // 39: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
-	42,  // 40: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	47,  // 41: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	42,  // 42: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	43,  // 43: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	118, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	119, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	9,   // 46: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	10,  // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
+	10,  // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
+	125, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	16,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	15,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
+	10,  // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
+	14,  // 13: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
+	10,  // 14: gray.v1.JobUse.used:type_name -> gray.v1.Resources
+	10,  // 15: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	11,  // 16: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	13,  // 17: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	13,  // 18: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	30,  // 19: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	29,  // 20: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
+	28,  // 21: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
+	35,  // 22: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	36,  // 23: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	37,  // 24: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	38,  // 25: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	39,  // 26: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	40,  // 27: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	41,  // 28: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	34,  // 29: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	32,  // 30: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
+	33,  // 31: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
+	14,  // 32: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
+	42,  // 33: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
+	28,  // 34: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
+	10,  // 35: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
+	28,  // 36: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
+	9,   // 37: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
+	13,  // 38: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	16,  // 39: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
+	43,  // 40: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	48,  // 41: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	43,  // 42: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	44,  // 43: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	126, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	127, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	10,  // 46: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 47: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	120, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	9,   // 49: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	10,  // 50: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	48,  // 51: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
-	83,  // 52: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
-	47,  // 53: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	128, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	10,  // 49: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	11,  // 50: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	49,  // 51: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
+	84,  // 52: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
+	48,  // 53: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
 	4,   // 54: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	8,   // 55: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	9,   // 55: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
 	5,   // 56: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	8,   // 57: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	47,  // 58: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	9,   // 57: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	48,  // 58: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
 	6,   // 59: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
-	57,  // 60: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
-	9,   // 61: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
-	11,  // 62: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
-	56,  // 63: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
+	58,  // 60: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
+	10,  // 61: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
+	12,  // 62: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
+	57,  // 63: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
 	7,   // 64: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
-	8,   // 65: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
-	56,  // 66: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
-	61,  // 67: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
-	58,  // 68: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
-	8,   // 69: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
-	12,  // 70: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	9,   // 71: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	10,  // 72: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	42,  // 73: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	83,  // 74: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	121, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
-	84,  // 76: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
-	86,  // 77: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	87,  // 78: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	88,  // 79: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	9,   // 80: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	8,   // 81: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	8,   // 82: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	92,  // 83: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	8,   // 84: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	100, // 85: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	9,   // 86: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
-	10,  // 87: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
-	8,   // 88: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
-	104, // 89: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	105, // 90: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	108, // 91: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	107, // 92: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	107, // 93: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	110, // 94: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	114, // 95: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	8,   // 96: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	18,  // 97: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	19,  // 98: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	21,  // 99: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	23,  // 100: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	26,  // 101: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	25,  // 102: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	44,  // 103: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	50,  // 104: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	45,  // 105: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	51,  // 106: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	52,  // 107: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	53,  // 108: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	54,  // 109: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	55,  // 110: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
-	65,  // 111: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	67,  // 112: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	69,  // 113: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	71,  // 114: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	73,  // 115: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	59,  // 116: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
-	62,  // 117: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	63,  // 118: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	64,  // 119: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
-	75,  // 120: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	77,  // 121: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	78,  // 122: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	80,  // 123: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	81,  // 124: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	82,  // 125: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	89,  // 126: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	89,  // 127: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	90,  // 128: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	93,  // 129: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	94,  // 130: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	95,  // 131: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	98,  // 132: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	101, // 133: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	96,  // 134: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	97,  // 135: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	102, // 136: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	75,  // 137: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	76,  // 138: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
-	103, // 139: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	103, // 140: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	103, // 141: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	112, // 142: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	20,  // 143: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	20,  // 144: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	22,  // 145: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	24,  // 146: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	30,  // 147: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	16,  // 148: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	16,  // 149: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	16,  // 150: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	46,  // 151: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	16,  // 152: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	49,  // 153: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	49,  // 154: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	16,  // 155: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	16,  // 156: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	66,  // 157: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	68,  // 158: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	70,  // 159: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	72,  // 160: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	74,  // 161: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	60,  // 162: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	58,  // 163: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	58,  // 164: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	60,  // 165: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	17,  // 166: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	79,  // 167: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	79,  // 168: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	16,  // 169: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	17,  // 170: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	85,  // 171: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	16,  // 172: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	16,  // 173: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	91,  // 174: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	16,  // 175: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	16,  // 176: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	16,  // 177: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	99,  // 178: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	16,  // 179: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	16,  // 180: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	16,  // 181: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	16,  // 182: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	17,  // 183: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	16,  // 184: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
-	106, // 185: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	109, // 186: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	111, // 187: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	17,  // 188: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	143, // [143:189] is the sub-list for method output_type
-	97,  // [97:143] is the sub-list for method input_type
-	97,  // [97:97] is the sub-list for extension type_name
-	97,  // [97:97] is the sub-list for extension extendee
-	0,   // [0:97] is the sub-list for field type_name
+	9,   // 65: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
+	57,  // 66: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
+	62,  // 67: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
+	59,  // 68: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
+	9,   // 69: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
+	13,  // 70: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	10,  // 71: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	11,  // 72: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	43,  // 73: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	84,  // 74: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
+	129, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	85,  // 76: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
+	87,  // 77: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	88,  // 78: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	89,  // 79: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	10,  // 80: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	9,   // 81: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	9,   // 82: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	93,  // 83: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	9,   // 84: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	101, // 85: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	105, // 86: gray.v1.ListRequest.filters:type_name -> gray.v1.RowFilter
+	10,  // 87: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	11,  // 88: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	9,   // 89: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	108, // 90: gray.v1.TaskInfo.inputs:type_name -> gray.v1.TaskInput
+	106, // 91: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	109, // 92: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	107, // 93: gray.v1.TaskList.keys:type_name -> gray.v1.TaskKey
+	112, // 94: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	111, // 95: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	111, // 96: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	114, // 97: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	118, // 98: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	9,   // 99: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	121, // 100: gray.v1.TaskCounts.functions:type_name -> gray.v1.FunctionCounts
+	130, // 101: gray.v1.FunctionCounts.living:type_name -> gray.v1.FunctionCounts.LivingEntry
+	8,   // 102: gray.v1.Event.severity:type_name -> gray.v1.Event.Severity
+	122, // 103: gray.v1.EventList.events:type_name -> gray.v1.Event
+	19,  // 104: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	20,  // 105: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	22,  // 106: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	24,  // 107: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	27,  // 108: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	26,  // 109: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	45,  // 110: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	51,  // 111: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	46,  // 112: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	52,  // 113: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	53,  // 114: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	54,  // 115: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	55,  // 116: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	56,  // 117: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	66,  // 118: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	68,  // 119: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	70,  // 120: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	72,  // 121: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	74,  // 122: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	60,  // 123: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
+	63,  // 124: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	64,  // 125: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	65,  // 126: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
+	76,  // 127: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	78,  // 128: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	79,  // 129: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	81,  // 130: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	82,  // 131: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	83,  // 132: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	90,  // 133: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	90,  // 134: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	91,  // 135: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	94,  // 136: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	95,  // 137: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	96,  // 138: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	99,  // 139: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	102, // 140: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	97,  // 141: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	98,  // 142: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	103, // 143: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	76,  // 144: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	77,  // 145: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	104, // 146: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	104, // 147: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	104, // 148: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	116, // 149: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	104, // 150: gray.v1.Node.CountTasks:input_type -> gray.v1.ListRequest
+	104, // 151: gray.v1.Node.ListEvents:input_type -> gray.v1.ListRequest
+	21,  // 152: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	21,  // 153: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	23,  // 154: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	25,  // 155: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	31,  // 156: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	17,  // 157: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	17,  // 158: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	17,  // 159: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	47,  // 160: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	17,  // 161: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	50,  // 162: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	50,  // 163: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	17,  // 164: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	17,  // 165: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	67,  // 166: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	69,  // 167: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	71,  // 168: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	73,  // 169: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	75,  // 170: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	61,  // 171: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	59,  // 172: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	59,  // 173: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	61,  // 174: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	18,  // 175: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	80,  // 176: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	80,  // 177: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	17,  // 178: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	18,  // 179: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	86,  // 180: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	17,  // 181: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	17,  // 182: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	92,  // 183: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	17,  // 184: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	17,  // 185: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	17,  // 186: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	100, // 187: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	17,  // 188: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	17,  // 189: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	17,  // 190: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	17,  // 191: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	18,  // 192: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	17,  // 193: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	110, // 194: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	113, // 195: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	115, // 196: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	18,  // 197: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	120, // 198: gray.v1.Node.CountTasks:output_type -> gray.v1.TaskCounts
+	123, // 199: gray.v1.Node.ListEvents:output_type -> gray.v1.EventList
+	152, // [152:200] is the sub-list for method output_type
+	104, // [104:152] is the sub-list for method input_type
+	104, // [104:104] is the sub-list for extension type_name
+	104, // [104:104] is the sub-list for extension extendee
+	0,   // [0:104] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -9393,7 +10235,7 @@ func file_cluster_proto_init() {
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[105].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[108].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -9402,8 +10244,8 @@ func file_cluster_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
-			NumEnums:      8,
-			NumMessages:   114,
+			NumEnums:      9,
+			NumMessages:   122,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

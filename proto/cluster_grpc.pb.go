@@ -1267,6 +1267,8 @@ const (
 	Node_ListObjects_FullMethodName   = "/gray.v1.Node/ListObjects"
 	Node_ListWorkers_FullMethodName   = "/gray.v1.Node/ListWorkers"
 	Node_ReadLog_FullMethodName       = "/gray.v1.Node/ReadLog"
+	Node_CountTasks_FullMethodName    = "/gray.v1.Node/CountTasks"
+	Node_ListEvents_FullMethodName    = "/gray.v1.Node/ListEvents"
 )
 
 // NodeClient is the client API for Node service.
@@ -1299,6 +1301,9 @@ type NodeClient interface {
 	ListObjects(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ObjectList, error)
 	ListWorkers(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*WorkerList, error)
 	ReadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// CountTasks says what became of tasks, a row a job and function, and how many live.
+	CountTasks(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*TaskCounts, error)
+	ListEvents(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*EventList, error)
 }
 
 type nodeClient struct {
@@ -1510,6 +1515,26 @@ func (c *nodeClient) ReadLog(ctx context.Context, in *ReadLogRequest, opts ...gr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *nodeClient) CountTasks(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*TaskCounts, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TaskCounts)
+	err := c.cc.Invoke(ctx, Node_CountTasks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodeClient) ListEvents(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*EventList, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EventList)
+	err := c.cc.Invoke(ctx, Node_ListEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -1540,6 +1565,9 @@ type NodeServer interface {
 	ListObjects(context.Context, *ListRequest) (*ObjectList, error)
 	ListWorkers(context.Context, *ListRequest) (*WorkerList, error)
 	ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error
+	// CountTasks says what became of tasks, a row a job and function, and how many live.
+	CountTasks(context.Context, *ListRequest) (*TaskCounts, error)
+	ListEvents(context.Context, *ListRequest) (*EventList, error)
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -1603,6 +1631,12 @@ func (UnimplementedNodeServer) ListWorkers(context.Context, *ListRequest) (*Work
 }
 func (UnimplementedNodeServer) ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method ReadLog not implemented")
+}
+func (UnimplementedNodeServer) CountTasks(context.Context, *ListRequest) (*TaskCounts, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountTasks not implemented")
+}
+func (UnimplementedNodeServer) ListEvents(context.Context, *ListRequest) (*EventList, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -1924,6 +1958,42 @@ func _Node_ReadLog_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogServer = grpc.ServerStreamingServer[Chunk]
 
+func _Node_CountTasks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).CountTasks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_CountTasks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).CountTasks(ctx, req.(*ListRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Node_ListEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).ListEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_ListEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).ListEvents(ctx, req.(*ListRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1990,6 +2060,14 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListWorkers",
 			Handler:    _Node_ListWorkers_Handler,
+		},
+		{
+			MethodName: "CountTasks",
+			Handler:    _Node_CountTasks_Handler,
+		},
+		{
+			MethodName: "ListEvents",
+			Handler:    _Node_ListEvents_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -74,6 +74,7 @@ var sections = []section{
 	{name: "nodekill", alone: benchNodeKill},
 	{name: "records", alone: benchRecords},
 	{name: "record", alone: benchRecord},
+	{name: "look", alone: benchLook},
 	{name: "objects", alone: benchObjects},
 	{name: "transfer", alone: benchTransfer},
 	{name: "spill", alone: benchSpill},

@@ -30,6 +30,6 @@
 //     applied all that was committed before its term, or says that it may be old.
 //  7. Every goroutine ends before Close returns.
 //
-// Lock order: leader.mu, then replica.mu. standing.mu, session.mu, streams.mu and
-// watchers.mu are innermost. No lock is held while calling Raft, a node, or a client.
+// Lock order: leader.mu, then replica.mu. standing.mu, session.mu, streams.mu,
+// watchers.mu, events.mu and rates.mu are innermost. No lock is held while calling Raft, a node, or a client.
 package head

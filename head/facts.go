@@ -55,11 +55,22 @@ func askNode(ctx context.Context, i *proto.NodeInfo, c proto.NodeClient, objects
 	return t, err
 }
 
-// livingTasks are tasks of a node's processes that aren't over.
+// livingTasks are tasks of a node's processes that aren't over: those that run, and some of the
+// others.
 func livingTasks(ctx context.Context, c proto.NodeClient) ([]*proto.TaskInfo, error) {
-	l, err := c.ListTasks(ctx, &proto.ListRequest{Limit: factTasks})
-	return l.GetTasks(), err
+	state := func(differs bool, name string) *proto.RowFilter {
+		return &proto.RowFilter{Column: "state", Differs: differs, Value: name}
+	}
+	run, err := c.ListTasks(ctx, &proto.ListRequest{Limit: factTasks, Filters: []*proto.RowFilter{state(false, "RUNNING")}})
+	if err != nil {
+		return nil, err
+	}
+	others, err := c.ListTasks(ctx, &proto.ListRequest{
+		Limit: factTasks, Filters: []*proto.RowFilter{state(true, "RUNNING"), state(true, "FINISHED"), state(true, "FAILED")},
+	})
+	return append(run.GetTasks(), others.GetTasks()...), err
 }
+
 
 // facts gathers what is known of the cluster now, and says who didn't answer.
 func (h *Head) facts(ctx context.Context, objects bool) (*diagnose.Facts, []string) {

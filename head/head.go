@@ -16,6 +16,7 @@ import (
 	"github.com/gray-runtime/gray/head/fsm"
 	"github.com/gray-runtime/gray/internal/pki"
 	"github.com/gray-runtime/gray/internal/rpc"
+	"github.com/gray-runtime/gray/proto"
 )
 
 // Config says where a head keeps its data and where it listens.
@@ -67,6 +68,8 @@ type Head struct {
 
 	tails    gate // WebSockets
 	hints    hints
+	rates    rates
+	events   events
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	wg       sync.WaitGroup
@@ -124,6 +127,11 @@ func (h *Head) start(ctx context.Context) error {
 	h.joining.Store(len(h.saved.Join) > 0)
 	h.packages = newPackageStore(h.dir.packages())
 	h.replica = newReplica(h.cfg.commands, h.standing.poke, h.fail)
+	h.replica.tell = func(list []*proto.Event) {
+		for _, e := range list {
+			h.events.add(e)
+		}
+	}
 	h.leader = newLeader(h)
 	s := newStreams(h.control.Addr(), h.lostStream)
 	if h.consensus, err = startConsensus(h.dir, h.replica, s, !h.joining.Load(), h.log); err != nil {

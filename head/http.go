@@ -51,6 +51,13 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/v0/workers":         h.listWorkers,
 		"GET /api/v0/tasks/{id}/logs": h.getTaskLogs,
 
+		"GET /api/v0/tasks/{id}":        h.getTask,
+		"GET /api/v0/actors/{id}":       h.getActor,
+		"GET /api/v0/cluster_events":    h.listEvents,
+		"GET /api/v0/tasks/summarize":   h.summarizeTasks,
+		"GET /api/v0/actors/summarize":  h.summarizeActors,
+		"GET /api/v0/objects/summarize": h.summarizeObjects,
+
 		"GET /api/v0/placement_groups": h.listGroups,
 
 		"GET /api/v0/runs":      h.listRuns,

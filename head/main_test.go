@@ -95,6 +95,9 @@ type fakeNode struct {
 	server   *grpc.Server
 	mux      *pki.Mux
 	logs     string
+	events   []*proto.Event
+	// listTasks, if set, answers for the node.
+	listTasks func(*proto.ListRequest) (*proto.TaskList, error)
 
 	mu      sync.Mutex
 	orders  []*proto.NodeOrder
@@ -248,10 +251,23 @@ func (s *fakeService) ReadLog(r *proto.ReadLogRequest, stream grpc.ServerStreami
 	return stream.Send(&proto.Chunk{Data: []byte(text)})
 }
 
-func (s *fakeService) ListTasks(context.Context, *proto.ListRequest) (*proto.TaskList, error) {
-	return &proto.TaskList{Total: 1, Tasks: []*proto.TaskInfo{{
+func (s *fakeService) ListTasks(_ context.Context, r *proto.ListRequest) (*proto.TaskList, error) {
+	if s.n.listTasks != nil {
+		return s.n.listTasks(r)
+	}
+	return &proto.TaskList{Total: 1, Filtered: 1, Tasks: []*proto.TaskInfo{{
 		Id: "t1", Function: "main.square", State: "RUNNING", Job: 1, Node: s.n.id, Worker: 2, Pid: 7, OwnerNode: s.n.id, OwnerProcess: 1,
 	}}}, nil
+}
+
+func (s *fakeService) CountTasks(context.Context, *proto.ListRequest) (*proto.TaskCounts, error) {
+	return &proto.TaskCounts{Functions: []*proto.FunctionCounts{{
+		Job: 1, Function: "main.square", Kind: "TASK", Ended: []uint64{5, 1, 2, 3}, RunNs: 8e6, Run: append(make([]uint64, 10), 8), Living: map[string]uint64{"RUNNING": 4},
+	}}}, nil
+}
+
+func (s *fakeService) ListEvents(context.Context, *proto.ListRequest) (*proto.EventList, error) {
+	return &proto.EventList{Events: s.n.events}, nil
 }
 
 func (s *fakeService) ListWorkers(context.Context, *proto.ListRequest) (*proto.WorkerList, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/gray-runtime/gray/head/fsm"
+	"github.com/gray-runtime/gray/proto"
 )
 
 // replica is the state machine as Raft drives it.
@@ -21,10 +22,11 @@ type replica struct {
 	signal  chan struct{} // there are events
 	stored  chan struct{} // there may be new packages
 	watch   watchers
-	newest  uint32      // version of commands that this head knows
-	founded func()      // called when the cluster's identity may have become known
-	broken  func(error) // called when a log entry can't be understood
-	failed  error       // that happened: the state lacks it, and must not be kept
+	newest  uint32               // version of commands that this head knows
+	founded func()               // called when the cluster's identity may have become known
+	tell    func([]*proto.Event) // called with what people are to know of what happened; nil: nobody is told
+	broken  func(error)          // called when a log entry can't be understood
+	failed  error                // that happened: the state lacks it, and must not be kept
 	applied *prometheus.HistogramVec
 }
 
@@ -57,6 +59,9 @@ func (r *replica) Apply(l *raft.Log) any {
 	result, events := r.state.Apply(c)
 	r.applied.WithLabelValues().Observe(time.Since(began).Seconds())
 	r.events = append(r.events, events...)
+	if r.tell != nil {
+		r.tell(describe(r.state, c, result, events))
+	}
 	r.mu.Unlock()
 	for _, e := range events {
 		switch e.Kind {

@@ -44,9 +44,10 @@ func (h *Head) getJobs(w http.ResponseWriter, r *http.Request) {
 func (h *Head) jobRows() []api.JobDetails {
 	var jobs []*fsm.Job
 	h.replica.read(func(s *fsm.State) { jobs = s.Jobs() })
+	waits := h.leader.waitingJobs()
 	out := make([]api.JobDetails, 0, len(jobs))
 	for _, j := range jobs {
-		out = append(out, h.jobDetails(j))
+		out = append(out, h.jobRow(j, waits))
 	}
 	return out
 }
@@ -62,11 +63,14 @@ func (h *Head) getJob(w http.ResponseWriter, r *http.Request) {
 }
 
 // jobDetails describes a job as Ray does.
-func (h *Head) jobDetails(j *fsm.Job) api.JobDetails {
+func (h *Head) jobDetails(j *fsm.Job) api.JobDetails { return h.jobRow(j, h.leader.waitingJobs()) }
+
+// jobRow is jobDetails, given why jobs have no node.
+func (h *Head) jobRow(j *fsm.Job, waits map[uint32]string) api.JobDetails {
 	d := api.JobDetails{
 		Type: api.TypeSubmission, JobID: text(ids.JobID(j.Spec.Id).String()), SubmissionID: text(j.Spec.SubmissionId),
 		Status: j.Status, Entrypoint: j.Spec.Entrypoint, ErrorType: text(j.ErrorType), StartTime: j.SubmittedMs,
-		Metadata: j.Spec.Metadata, RuntimeEnv: json.RawMessage("{}"), Message: text(h.jobMessage(j)),
+		Metadata: j.Spec.Metadata, RuntimeEnv: json.RawMessage("{}"), Message: text(jobMessage(j, waits)),
 	}
 	if j.Driver {
 		d.Type, d.SubmissionID = api.TypeDriver, nil
@@ -94,7 +98,9 @@ func (h *Head) jobDetails(j *fsm.Job) api.JobDetails {
 	return d
 }
 
-func (h *Head) jobMessage(j *fsm.Job) string {
+func (h *Head) jobMessage(j *fsm.Job) string { return jobMessage(j, h.leader.waitingJobs()) }
+
+func jobMessage(j *fsm.Job, waits map[uint32]string) string {
 	switch {
 	case j.Message != "":
 		return j.Message
@@ -103,14 +109,21 @@ func (h *Head) jobMessage(j *fsm.Job) string {
 	case j.Node != 0:
 		return "Job has not started yet: its driver is being started."
 	}
-	h.leader.mu.Lock()
-	defer h.leader.mu.Unlock()
-	for _, w := range h.leader.jobs {
-		if w.id == j.Spec.Id && w.reason != "" {
-			return "Job has not started yet: " + w.reason
-		}
+	if reason := waits[j.Spec.Id]; reason != "" {
+		return "Job has not started yet: " + reason
 	}
 	return "Job has not started yet."
+}
+
+// waitingJobs says of the jobs that wait for a node why.
+func (l *leader) waitingJobs() map[uint32]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	reasons := make(map[uint32]string, len(l.jobs))
+	for _, w := range l.jobs {
+		reasons[w.id] = w.reason
+	}
+	return reasons
 }
 
 func (h *Head) nodeIP(id uint32) string {

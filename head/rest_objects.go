@@ -16,17 +16,21 @@ import (
 // who made them, where, and what holds them anywhere.
 func (h *Head) listObjects(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	limit, detail := rowLimit(q), strings.EqualFold(q.Get("detail"), "true") || q.Get("detail") == "1"
+	limit, detail := nodeLimit(q), strings.EqualFold(q.Get("detail"), "true") || q.Get("detail") == "1"
+	rows, total, warnings := h.objectRows(r.Context(), limit, detail)
+	answer(w, r, rows, total, warnings)
+}
+
+// objectRows are the first objects of each node, and how many there are.
+func (h *Head) objectRows(ctx context.Context, limit int, detail bool) (rows []api.ObjectRow, total int, warnings []string) {
 	type list struct {
 		ip string
 		*proto.ObjectList
 	}
-	lists, warnings := gather(r.Context(), h, func(ctx context.Context, i *proto.NodeInfo, c proto.NodeClient) (list, error) {
+	lists, warnings := gather(ctx, h, func(ctx context.Context, i *proto.NodeInfo, c proto.NodeClient) (list, error) {
 		l, err := c.ListObjects(ctx, &proto.ListRequest{Limit: uint32(limit), Owners: detail})
 		return list{i.Ip, l}, err
 	})
-	var rows []api.ObjectRow
-	total := 0
 	all := whole{}
 	for _, l := range lists {
 		total += int(l.Total)
@@ -43,7 +47,7 @@ func (h *Head) listObjects(w http.ResponseWriter, r *http.Request) {
 			all.complete(&rows[i])
 		}
 	}
-	answer(w, r, rows, max(total, len(rows)), warnings)
+	return rows, max(total, len(rows)), warnings
 }
 
 func objectRow(o *proto.ObjectInfo, ip string) api.ObjectRow {

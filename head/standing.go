@@ -2,9 +2,12 @@ package head
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/gray-runtime/gray/proto"
 )
 
 // standing is who leads, as far as this head knows, for those who wait for a leader.
@@ -129,6 +132,7 @@ func (h *Head) lead(leads bool) {
 	}
 	if !leads {
 		h.log.Warn("this head leads no more")
+		h.events.add(&proto.Event{TimeUnixMs: now(), Severity: proto.Event_WARNING, Kind: "HEAD_DEPOSED", Message: "head " + h.Address() + " leads no more"})
 		h.consensus.term.Store(0)
 		h.standing.setLeads(false)
 		h.leader.end(ErrNoLeader)
@@ -145,6 +149,7 @@ func (h *Head) lead(leads bool) {
 		return
 	}
 	h.log.Info("this head leads", "term", h.consensus.raft.CurrentTerm())
+	h.events.add(&proto.Event{TimeUnixMs: now(), Kind: "HEAD_LEADS", Message: fmt.Sprintf("head %s, in term %d", h.Address(), h.consensus.raft.CurrentTerm())})
 	h.leader.begin()
 	h.standing.setLeads(true)
 }

@@ -51,7 +51,9 @@
 //
 // Node.mu guards processes, jobs, leases, actors, bundles, the account, the queue and
 // the view. It is held for memory work only. Under it these leaves may be taken:
-// outbox.mu, child.mu, logs' own, Node.reportMu. headClient.mu, fence.mu and
+// outbox.mu, child.mu, logs' own, Node.reportMu, events.mu. recordArchive.mu comes after
+// it and guards what is kept of ended processes' tasks, and that no ring is unmapped
+// while it's read; under it nothing is taken. headClient.mu, fence.mu and
 // requests.mu are leaves, too. The directory of references, the store and
 // transfer are called without it.
 package node

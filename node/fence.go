@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/gray-runtime/gray/proto"
 )
 
 const (
@@ -153,6 +155,7 @@ func (n *Node) keepFence() {
 
 func (n *Node) fenceIn() {
 	n.log.Warn("no word from a leader for a lease: this node's actors and drivers are stopped until there is one")
+	n.events.add(&proto.Event{Severity: proto.Event_WARNING, Kind: "NODE_FENCED", Message: "no word from a leader for a lease: its actors and drivers are stopped"})
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.fenced = make(chan struct{})
@@ -170,6 +173,7 @@ func (n *Node) fenceLocked(p *process) {
 
 func (n *Node) fenceOut() {
 	n.log.Info("a leader has renewed this node's lease: its actors and drivers go on")
+	n.events.add(&proto.Event{Kind: "NODE_UNFENCED", Message: "a leader has renewed its lease: its actors and drivers go on"})
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	close(n.fenced)

@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -47,6 +48,9 @@ func (n *Node) ask(ctx context.Context, job uint32, question func() *proto.ToPro
 				n.mu.Lock()
 				defer n.mu.Unlock()
 				delete(p.calls, call)
+				if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+					n.tellSilent(p)
+				}
 			}
 		})
 	}
@@ -64,24 +68,6 @@ func (n *Node) answerList(p *process, m *proto.ToNode) {
 	}
 }
 
-// ListTasks asks the processes here for the tasks that they own.
-func (s *service) ListTasks(ctx context.Context, r *proto.ListRequest) (*proto.TaskList, error) {
-	limit := limitOf(r)
-	out := &proto.TaskList{}
-	question := func() *proto.ToProcess {
-		return &proto.ToProcess{Body: &proto.ToProcess_ListTasks{ListTasks: &proto.ListRequest{Job: r.Job, Limit: limit, Task: r.Task}}}
-	}
-	s.n.ask(ctx, r.Job, question, func(_ *process, m *proto.ToNode) {
-		l := m.GetTaskList()
-		out.Tasks = append(out.Tasks, l.GetTasks()...)
-		out.Counts = append(out.Counts, l.GetCounts()...)
-		out.Total += l.GetTotal()
-	})
-	slices.SortFunc(out.Tasks, func(a, b *proto.TaskInfo) int { return cmp.Compare(a.Id, b.Id) })
-	out.Tasks = out.Tasks[:min(len(out.Tasks), int(limit))]
-	return out, nil
-}
-
 func limitOf(r *proto.ListRequest) uint32 {
 	if r.Limit == 0 {
 		return defaultLimit
@@ -95,34 +81,56 @@ func (s *service) ListWorkers(_ context.Context, r *proto.ListRequest) (*proto.W
 	out := &proto.WorkerList{}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if r.Worker != "" {
+		if w := n.workerNamedLocked(r.Worker); w != nil {
+			out.Workers = append(out.Workers, w)
+		}
+		return out, nil
+	}
 	for _, p := range n.processes {
-		if p.job == nil || r.Job != 0 && uint32(p.job.id) != r.Job {
-			continue
+		if p.job != nil && (r.Job == 0 || uint32(p.job.id) == r.Job) {
+			out.Workers = append(out.Workers, n.workerInfoLocked(p))
 		}
-		w := &proto.WorkerInfo{Id: p.name(), Node: uint32(n.id), Pid: int32(p.pid), Job: uint32(p.job.id), Kind: "worker", State: p.state.String()}
-		if p.child != nil {
-			w.Pid = int32(p.child.pid)
-			w.Log = filepath.Join("logs", workerLogName(p.job.id, p.child.pid))
-		}
-		switch {
-		case !p.worker:
-			w.Kind, w.State, w.Log = "driver", "RUNNING", ""
-			if p.child != nil {
-				w.Log = filepath.Join("logs", submissionLog(p.job.spec.GetSubmissionId()))
-			}
-		case p.actor != nil:
-			w.Kind, w.Actor = "actor", p.actor.id.String()
-		case p.state == leased:
-			w.Running = p.functions[n.progress.function(p.slot)]
-		}
-		if p.blocked {
-			w.State = "BLOCKED"
-		}
-		out.Workers = append(out.Workers, w)
 	}
 	slices.SortFunc(out.Workers, func(a, b *proto.WorkerInfo) int { return cmp.Compare(a.Id, b.Id) })
 	out.Workers = out.Workers[:min(len(out.Workers), int(limitOf(r)))]
 	return out, nil
+}
+
+// workerNamedLocked describes a process that runs here, or did lately.
+func (n *Node) workerNamedLocked(name string) *proto.WorkerInfo {
+	id, ok := processNamed(name)
+	if !ok || id.Node != n.id {
+		return nil
+	}
+	if p := n.processes[id.Number]; p != nil && p.job != nil {
+		return n.workerInfoLocked(p)
+	}
+	w, _ := n.pastWorkers.get(id)
+	return w
+}
+
+func (n *Node) workerInfoLocked(p *process) *proto.WorkerInfo {
+	w := &proto.WorkerInfo{Id: p.name(), Node: uint32(n.id), Pid: int32(p.pid), Job: uint32(p.job.id), Kind: "worker", State: p.state.String()}
+	if p.child != nil {
+		w.Pid = int32(p.child.pid)
+		w.Log = filepath.Join("logs", workerLogName(p.job.id, p.child.pid))
+	}
+	switch {
+	case !p.worker:
+		w.Kind, w.State, w.Log = "driver", "RUNNING", ""
+		if p.child != nil {
+			w.Log = filepath.Join("logs", submissionLog(p.job.spec.GetSubmissionId()))
+		}
+	case p.actor != nil:
+		w.Kind, w.Actor = "actor", p.actor.id.String()
+	case p.state == leased:
+		w.Running = p.functions[n.progress.function(p.slot)]
+	}
+	if p.blocked {
+		w.State = "BLOCKED"
+	}
+	return w
 }
 
 func storeState(o objectstore.Info) string {
@@ -141,13 +149,21 @@ func storeState(o objectstore.Info) string {
 func (s *service) ListObjects(ctx context.Context, r *proto.ListRequest) (*proto.ObjectList, error) {
 	n := s.n
 	infos := map[ids.ObjectID]*proto.ObjectInfo{}
+	only, _ := ids.ParseObjectID(r.Task) // zero: all
+	wanted := func(id ids.ObjectID) bool { return r.Task == "" || id == only }
 	for o := range n.store.List() {
+		if !wanted(o.ID) {
+			continue
+		}
 		infos[o.ID] = &proto.ObjectInfo{Id: o.ID.String(), Size: o.Size, State: storeState(o), Node: uint32(n.id), Pins: uint32(o.Pins), InStore: true}
 		if !o.Deleted { // the directory has no entry for what its owner alone holds
 			infos[o.ID].Holders = []string{o.ID.Owner.String() + " (owner)"}
 		}
 	}
 	for _, e := range n.refs.List() {
+		if !wanted(e.ID) {
+			continue
+		}
 		i := infos[e.ID]
 		if i == nil {
 			i = &proto.ObjectInfo{Id: e.ID.String(), State: e.State, Size: e.Size, Node: uint32(n.id)}

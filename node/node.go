@@ -113,6 +113,8 @@ type Node struct {
 
 	instruments *instruments
 
+	archive  *recordArchive
+	events   events
 	ending   atomic.Int64 // calls of ended under way
 	reportMu sync.Mutex
 	reports  map[reportKey][]func(context.Context) error
@@ -126,6 +128,7 @@ type Node struct {
 	endedJobs   recent[ids.JobID, struct{}]
 	endedOwners recent[ids.ProcessID, struct{}] // processes that ended with their job
 	driverLogs  recent[ids.JobID, string]       // paths, of submitted jobs whose driver has ended
+	pastWorkers recent[ids.ProcessID, *proto.WorkerInfo]
 	leases      map[uint64]*lease
 	actors      map[ids.ActorID]*actor
 	endedActors recent[ids.ActorID, *proto.ActorReport]
@@ -187,6 +190,7 @@ func newNode(cfg Config) (*Node, error) {
 		actors: map[ids.ActorID]*actor{}, view: &view{},
 		book:    lend.NewBook(total, labelsOf(cfg.Labels, platform, nil)),
 		bundles: newBundles(), groups: map[ids.GroupID]*group{}, notices: notices{},
+		archive: newArchive(),
 	}
 	n.ledger, n.queue = n.book.Ledger, n.book.Queue
 	n.gpus = devices.New(total[account.GPU]).Len()
@@ -260,6 +264,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.spawn(n.keepFence)
 	n.spawn(n.watchMemory)
+	n.spawn(n.watchStore)
 	n.spawn(n.runSession)
 	n.spawn(n.renewCertificate)
 	return nil

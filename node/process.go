@@ -73,6 +73,9 @@ type process struct {
 	startErr    *proto.Error // why it couldn't be started
 	outOfMemory bool         // it was killed for want of memory
 	cause       *proto.Error // of its end, for those that it served, if it's another than its death
+
+	namesKept int  // how many of functions are known to the archive
+	retired   bool // its records are closed, and in the archive: guarded by that
 }
 
 // name is how people call it: n1.p3.
@@ -249,12 +252,20 @@ func (n *Node) ended(p *process) {
 		p.conn.Close()
 	}
 	n.mu.Lock()
+	n.keepNamesLocked(p)
+	n.mu.Unlock()
+	n.retireRecords(p) // before it's forgotten: who looks at records meanwhile finds them once
+	n.mu.Lock()
 	if p.state == gone {
 		n.mu.Unlock()
 		return
 	}
 	was := p.state
 	p.state = gone
+	if p.job != nil {
+		n.pastWorkers.put(p.id, n.workerInfoLocked(p))
+		n.tellEndLocked(p, was, cause)
+	}
 	delete(n.processes, p.id.Number)
 	delete(n.slots, uint32(p.slot))
 	if p.job != nil {
@@ -284,7 +295,6 @@ func (n *Node) ended(p *process) {
 	if p.worker {
 		n.workerEndedLocked(p, was, cause)
 	}
-	n.retireRecords(p)
 	reach, isDriver := p.reach, !p.worker
 	n.scheduleLocked()
 	n.mu.Unlock()

@@ -543,7 +543,56 @@ func (x Span_Kind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Span_Kind.Descriptor instead.
 func (Span_Kind) EnumDescriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{117, 0}
+	return file_cluster_proto_rawDescGZIP(), []int{120, 0}
+}
+
+type Event_Severity int32
+
+const (
+	Event_INFO    Event_Severity = 0
+	Event_WARNING Event_Severity = 1
+	Event_ERROR   Event_Severity = 2
+)
+
+// Enum value maps for Event_Severity.
+var (
+	Event_Severity_name = map[int32]string{
+		0: "INFO",
+		1: "WARNING",
+		2: "ERROR",
+	}
+	Event_Severity_value = map[string]int32{
+		"INFO":    0,
+		"WARNING": 1,
+		"ERROR":   2,
+	}
+)
+
+func (x Event_Severity) Enum() *Event_Severity {
+	p := new(Event_Severity)
+	*p = x
+	return p
+}
+
+func (x Event_Severity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Event_Severity) Descriptor() protoreflect.EnumDescriptor {
+	return file_cluster_proto_enumTypes[9].Descriptor()
+}
+
+func (Event_Severity) Type() protoreflect.EnumType {
+	return &file_cluster_proto_enumTypes[9]
+}
+
+func (x Event_Severity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Event_Severity.Descriptor instead.
+func (Event_Severity) EnumDescriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{127, 0}
 }
 
 // An Error that crosses processes. The SDK turns it into its typed errors.
@@ -7131,11 +7180,20 @@ func (x *LogLines) GetLines() []string {
 }
 
 type ListRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
-	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
-	Owners        bool                   `protobuf:"varint,20,opt,name=owners,proto3" json:"owners,omitempty"`
-	Task          string                 `protobuf:"bytes,100,opt,name=task,proto3" json:"task,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Job    uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Limit  uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	Owners bool                   `protobuf:"varint,20,opt,name=owners,proto3" json:"owners,omitempty"` // of objects: ask those, too
+	Task   string                 `protobuf:"bytes,100,opt,name=task,proto3" json:"task,omitempty"`     // of tasks and objects: this one only, with all that is known
+	// Of tasks.
+	Filters       []*RowFilter `protobuf:"bytes,310,rep,name=filters,proto3" json:"filters,omitempty"` // all of them must fit; a process knows name, state and actor_id
+	Search        string       `protobuf:"bytes,311,opt,name=search,proto3" json:"search,omitempty"`   // text that a column has somewhere
+	Sort          string       `protobuf:"bytes,312,opt,name=sort,proto3" json:"sort,omitempty"`       // column; empty: by when it was submitted, the newest first
+	Ascending     bool         `protobuf:"varint,313,opt,name=ascending,proto3" json:"ascending,omitempty"`
+	Offset        uint32       `protobuf:"varint,314,opt,name=offset,proto3" json:"offset,omitempty"` // rows to leave out first
+	Count         bool         `protobuf:"varint,315,opt,name=count,proto3" json:"count,omitempty"`   // of a process: by function and state, rather than one by one
+	Keys          bool         `protobuf:"varint,317,opt,name=keys,proto3" json:"keys,omitempty"`     // only by what the first ones are sorted
+	Worker        string       `protobuf:"bytes,316,opt,name=worker,proto3" json:"worker,omitempty"`  // of workers: this one only, though it may have ended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -7198,6 +7256,122 @@ func (x *ListRequest) GetTask() string {
 	return ""
 }
 
+func (x *ListRequest) GetFilters() []*RowFilter {
+	if x != nil {
+		return x.Filters
+	}
+	return nil
+}
+
+func (x *ListRequest) GetSearch() string {
+	if x != nil {
+		return x.Search
+	}
+	return ""
+}
+
+func (x *ListRequest) GetSort() string {
+	if x != nil {
+		return x.Sort
+	}
+	return ""
+}
+
+func (x *ListRequest) GetAscending() bool {
+	if x != nil {
+		return x.Ascending
+	}
+	return false
+}
+
+func (x *ListRequest) GetOffset() uint32 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ListRequest) GetCount() bool {
+	if x != nil {
+		return x.Count
+	}
+	return false
+}
+
+func (x *ListRequest) GetKeys() bool {
+	if x != nil {
+		return x.Keys
+	}
+	return false
+}
+
+func (x *ListRequest) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+type RowFilter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Column        string                 `protobuf:"bytes,1,opt,name=column,proto3" json:"column,omitempty"`
+	Differs       bool                   `protobuf:"varint,2,opt,name=differs,proto3" json:"differs,omitempty"`
+	Value         string                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RowFilter) Reset() {
+	*x = RowFilter{}
+	mi := &file_cluster_proto_msgTypes[96]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RowFilter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RowFilter) ProtoMessage() {}
+
+func (x *RowFilter) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[96]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RowFilter.ProtoReflect.Descriptor instead.
+func (*RowFilter) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{96}
+}
+
+func (x *RowFilter) GetColumn() string {
+	if x != nil {
+		return x.Column
+	}
+	return ""
+}
+
+func (x *RowFilter) GetDiffers() bool {
+	if x != nil {
+		return x.Differs
+	}
+	return false
+}
+
+func (x *RowFilter) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
 type TaskInfo struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Id           string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -7230,13 +7404,22 @@ type TaskInfo struct {
 	InputBytes      int64  `protobuf:"varint,208,opt,name=input_bytes,json=inputBytes,proto3" json:"input_bytes,omitempty"`
 	OutputBytes     int64  `protobuf:"varint,209,opt,name=output_bytes,json=outputBytes,proto3" json:"output_bytes,omitempty"`
 	ErrorKind       string `protobuf:"bytes,210,opt,name=error_kind,json=errorKind,proto3" json:"error_kind,omitempty"` // of one that hasn't finished: an Error.Kind
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	Ended           bool   `protobuf:"varint,310,opt,name=ended,proto3" json:"ended,omitempty"`                         // the attempt, by its record
+	// By what it was sorted: whoever merges lists compares the number, then the text.
+	Key           int64        `protobuf:"varint,311,opt,name=key,proto3" json:"key,omitempty"`
+	KeyText       string       `protobuf:"bytes,312,opt,name=key_text,json=keyText,proto3" json:"key_text,omitempty"`
+	Type          string       `protobuf:"bytes,314,opt,name=type,proto3" json:"type,omitempty"`                            // as the state API names it: NORMAL_TASK, ACTOR_TASK
+	ErrorType     string       `protobuf:"bytes,315,opt,name=error_type,json=errorType,proto3" json:"error_type,omitempty"` // as the state API names error_kind
+	WaitNs        int64        `protobuf:"varint,316,opt,name=wait_ns,json=waitNs,proto3" json:"wait_ns,omitempty"`         // before the function was called; so far, if it wasn't
+	RunNs         int64        `protobuf:"varint,317,opt,name=run_ns,json=runNs,proto3" json:"run_ns,omitempty"`            // so far, if it runs
+	Inputs        []*TaskInput `protobuf:"bytes,313,rep,name=inputs,proto3" json:"inputs,omitempty"`                        // of one that was asked for by its id; not all, if they are many
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskInfo) Reset() {
 	*x = TaskInfo{}
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[97]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7248,7 +7431,7 @@ func (x *TaskInfo) String() string {
 func (*TaskInfo) ProtoMessage() {}
 
 func (x *TaskInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[96]
+	mi := &file_cluster_proto_msgTypes[97]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7261,7 +7444,7 @@ func (x *TaskInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskInfo.ProtoReflect.Descriptor instead.
 func (*TaskInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{96}
+	return file_cluster_proto_rawDescGZIP(), []int{97}
 }
 
 func (x *TaskInfo) GetId() string {
@@ -7460,6 +7643,182 @@ func (x *TaskInfo) GetErrorKind() string {
 	return ""
 }
 
+func (x *TaskInfo) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *TaskInfo) GetKey() int64 {
+	if x != nil {
+		return x.Key
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetKeyText() string {
+	if x != nil {
+		return x.KeyText
+	}
+	return ""
+}
+
+func (x *TaskInfo) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *TaskInfo) GetErrorType() string {
+	if x != nil {
+		return x.ErrorType
+	}
+	return ""
+}
+
+func (x *TaskInfo) GetWaitNs() int64 {
+	if x != nil {
+		return x.WaitNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetRunNs() int64 {
+	if x != nil {
+		return x.RunNs
+	}
+	return 0
+}
+
+func (x *TaskInfo) GetInputs() []*TaskInput {
+	if x != nil {
+		return x.Inputs
+	}
+	return nil
+}
+
+type TaskKey struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Key             int64                  `protobuf:"varint,1,opt,name=key,proto3" json:"key,omitempty"`
+	Text            string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	SubmittedUnixNs int64                  `protobuf:"varint,3,opt,name=submitted_unix_ns,json=submittedUnixNs,proto3" json:"submitted_unix_ns,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *TaskKey) Reset() {
+	*x = TaskKey{}
+	mi := &file_cluster_proto_msgTypes[98]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskKey) ProtoMessage() {}
+
+func (x *TaskKey) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[98]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskKey.ProtoReflect.Descriptor instead.
+func (*TaskKey) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{98}
+}
+
+func (x *TaskKey) GetKey() int64 {
+	if x != nil {
+		return x.Key
+	}
+	return 0
+}
+
+func (x *TaskKey) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *TaskKey) GetSubmittedUnixNs() int64 {
+	if x != nil {
+		return x.SubmittedUnixNs
+	}
+	return 0
+}
+
+type TaskInput struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Complete      bool                   `protobuf:"varint,2,opt,name=complete,proto3" json:"complete,omitempty"`
+	Size          int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskInput) Reset() {
+	*x = TaskInput{}
+	mi := &file_cluster_proto_msgTypes[99]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskInput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskInput) ProtoMessage() {}
+
+func (x *TaskInput) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[99]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskInput.ProtoReflect.Descriptor instead.
+func (*TaskInput) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{99}
+}
+
+func (x *TaskInput) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TaskInput) GetComplete() bool {
+	if x != nil {
+		return x.Complete
+	}
+	return false
+}
+
+func (x *TaskInput) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
 type TaskCount struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Function      string                 `protobuf:"bytes,1,opt,name=function,proto3" json:"function,omitempty"`
@@ -7472,7 +7831,7 @@ type TaskCount struct {
 
 func (x *TaskCount) Reset() {
 	*x = TaskCount{}
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[100]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7484,7 +7843,7 @@ func (x *TaskCount) String() string {
 func (*TaskCount) ProtoMessage() {}
 
 func (x *TaskCount) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[97]
+	mi := &file_cluster_proto_msgTypes[100]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7497,7 +7856,7 @@ func (x *TaskCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskCount.ProtoReflect.Descriptor instead.
 func (*TaskCount) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{97}
+	return file_cluster_proto_rawDescGZIP(), []int{100}
 }
 
 func (x *TaskCount) GetFunction() string {
@@ -7533,13 +7892,17 @@ type TaskList struct {
 	Tasks         []*TaskInfo            `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	Counts        []*TaskCount           `protobuf:"bytes,2,rep,name=counts,proto3" json:"counts,omitempty"`
 	Total         uint64                 `protobuf:"varint,3,opt,name=total,proto3" json:"total,omitempty"`
+	Filtered      uint64                 `protobuf:"varint,310,opt,name=filtered,proto3" json:"filtered,omitempty"` // that fit the filters
+	Dropped       uint64                 `protobuf:"varint,311,opt,name=dropped,proto3" json:"dropped,omitempty"`   // ended attempts whose records later ones have replaced
+	Keys          []*TaskKey             `protobuf:"bytes,313,rep,name=keys,proto3" json:"keys,omitempty"`
+	Unseen        uint64                 `protobuf:"varint,312,opt,name=unseen,proto3" json:"unseen,omitempty"` // living ones that nobody looked at, there being too many
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskList) Reset() {
 	*x = TaskList{}
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[101]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7551,7 +7914,7 @@ func (x *TaskList) String() string {
 func (*TaskList) ProtoMessage() {}
 
 func (x *TaskList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[98]
+	mi := &file_cluster_proto_msgTypes[101]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7564,7 +7927,7 @@ func (x *TaskList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskList.ProtoReflect.Descriptor instead.
 func (*TaskList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{98}
+	return file_cluster_proto_rawDescGZIP(), []int{101}
 }
 
 func (x *TaskList) GetTasks() []*TaskInfo {
@@ -7584,6 +7947,34 @@ func (x *TaskList) GetCounts() []*TaskCount {
 func (x *TaskList) GetTotal() uint64 {
 	if x != nil {
 		return x.Total
+	}
+	return 0
+}
+
+func (x *TaskList) GetFiltered() uint64 {
+	if x != nil {
+		return x.Filtered
+	}
+	return 0
+}
+
+func (x *TaskList) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
+	}
+	return 0
+}
+
+func (x *TaskList) GetKeys() []*TaskKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+func (x *TaskList) GetUnseen() uint64 {
+	if x != nil {
+		return x.Unseen
 	}
 	return 0
 }
@@ -7609,7 +8000,7 @@ type ObjectInfo struct {
 
 func (x *ObjectInfo) Reset() {
 	*x = ObjectInfo{}
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[102]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7621,7 +8012,7 @@ func (x *ObjectInfo) String() string {
 func (*ObjectInfo) ProtoMessage() {}
 
 func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[99]
+	mi := &file_cluster_proto_msgTypes[102]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7634,7 +8025,7 @@ func (x *ObjectInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectInfo.ProtoReflect.Descriptor instead.
 func (*ObjectInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{99}
+	return file_cluster_proto_rawDescGZIP(), []int{102}
 }
 
 func (x *ObjectInfo) GetId() string {
@@ -7735,7 +8126,7 @@ type ObjectHolder struct {
 
 func (x *ObjectHolder) Reset() {
 	*x = ObjectHolder{}
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[103]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7747,7 +8138,7 @@ func (x *ObjectHolder) String() string {
 func (*ObjectHolder) ProtoMessage() {}
 
 func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[100]
+	mi := &file_cluster_proto_msgTypes[103]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7760,7 +8151,7 @@ func (x *ObjectHolder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectHolder.ProtoReflect.Descriptor instead.
 func (*ObjectHolder) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{100}
+	return file_cluster_proto_rawDescGZIP(), []int{103}
 }
 
 func (x *ObjectHolder) GetName() string {
@@ -7817,7 +8208,7 @@ type ObjectList struct {
 
 func (x *ObjectList) Reset() {
 	*x = ObjectList{}
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[104]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7829,7 +8220,7 @@ func (x *ObjectList) String() string {
 func (*ObjectList) ProtoMessage() {}
 
 func (x *ObjectList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[101]
+	mi := &file_cluster_proto_msgTypes[104]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7842,7 +8233,7 @@ func (x *ObjectList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ObjectList.ProtoReflect.Descriptor instead.
 func (*ObjectList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{101}
+	return file_cluster_proto_rawDescGZIP(), []int{104}
 }
 
 func (x *ObjectList) GetObjects() []*ObjectInfo {
@@ -7883,7 +8274,7 @@ type WorkerInfo struct {
 
 func (x *WorkerInfo) Reset() {
 	*x = WorkerInfo{}
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[105]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7895,7 +8286,7 @@ func (x *WorkerInfo) String() string {
 func (*WorkerInfo) ProtoMessage() {}
 
 func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[102]
+	mi := &file_cluster_proto_msgTypes[105]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -7908,7 +8299,7 @@ func (x *WorkerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerInfo.ProtoReflect.Descriptor instead.
 func (*WorkerInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{102}
+	return file_cluster_proto_rawDescGZIP(), []int{105}
 }
 
 func (x *WorkerInfo) GetId() string {
@@ -7983,7 +8374,7 @@ type WorkerList struct {
 
 func (x *WorkerList) Reset() {
 	*x = WorkerList{}
-	mi := &file_cluster_proto_msgTypes[103]
+	mi := &file_cluster_proto_msgTypes[106]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -7995,7 +8386,7 @@ func (x *WorkerList) String() string {
 func (*WorkerList) ProtoMessage() {}
 
 func (x *WorkerList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[103]
+	mi := &file_cluster_proto_msgTypes[106]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8008,7 +8399,7 @@ func (x *WorkerList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkerList.ProtoReflect.Descriptor instead.
 func (*WorkerList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{103}
+	return file_cluster_proto_rawDescGZIP(), []int{106}
 }
 
 func (x *WorkerList) GetWorkers() []*WorkerInfo {
@@ -8032,7 +8423,7 @@ type ReadLogRequest struct {
 
 func (x *ReadLogRequest) Reset() {
 	*x = ReadLogRequest{}
-	mi := &file_cluster_proto_msgTypes[104]
+	mi := &file_cluster_proto_msgTypes[107]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8044,7 +8435,7 @@ func (x *ReadLogRequest) String() string {
 func (*ReadLogRequest) ProtoMessage() {}
 
 func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[104]
+	mi := &file_cluster_proto_msgTypes[107]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8057,7 +8448,7 @@ func (x *ReadLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadLogRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{104}
+	return file_cluster_proto_rawDescGZIP(), []int{107}
 }
 
 func (x *ReadLogRequest) GetJob() uint32 {
@@ -8112,7 +8503,7 @@ type StreamHeader struct {
 
 func (x *StreamHeader) Reset() {
 	*x = StreamHeader{}
-	mi := &file_cluster_proto_msgTypes[105]
+	mi := &file_cluster_proto_msgTypes[108]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8124,7 +8515,7 @@ func (x *StreamHeader) String() string {
 func (*StreamHeader) ProtoMessage() {}
 
 func (x *StreamHeader) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[105]
+	mi := &file_cluster_proto_msgTypes[108]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8137,7 +8528,7 @@ func (x *StreamHeader) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamHeader.ProtoReflect.Descriptor instead.
 func (*StreamHeader) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{105}
+	return file_cluster_proto_rawDescGZIP(), []int{108}
 }
 
 func (x *StreamHeader) GetBody() isStreamHeader_Body {
@@ -8205,7 +8596,7 @@ type Pull struct {
 
 func (x *Pull) Reset() {
 	*x = Pull{}
-	mi := &file_cluster_proto_msgTypes[106]
+	mi := &file_cluster_proto_msgTypes[109]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8217,7 +8608,7 @@ func (x *Pull) String() string {
 func (*Pull) ProtoMessage() {}
 
 func (x *Pull) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[106]
+	mi := &file_cluster_proto_msgTypes[109]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8230,7 +8621,7 @@ func (x *Pull) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pull.ProtoReflect.Descriptor instead.
 func (*Pull) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{106}
+	return file_cluster_proto_rawDescGZIP(), []int{109}
 }
 
 func (x *Pull) GetObject() []byte {
@@ -8294,7 +8685,7 @@ type StreamReply struct {
 
 func (x *StreamReply) Reset() {
 	*x = StreamReply{}
-	mi := &file_cluster_proto_msgTypes[107]
+	mi := &file_cluster_proto_msgTypes[110]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8306,7 +8697,7 @@ func (x *StreamReply) String() string {
 func (*StreamReply) ProtoMessage() {}
 
 func (x *StreamReply) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[107]
+	mi := &file_cluster_proto_msgTypes[110]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8319,7 +8710,7 @@ func (x *StreamReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamReply.ProtoReflect.Descriptor instead.
 func (*StreamReply) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{107}
+	return file_cluster_proto_rawDescGZIP(), []int{110}
 }
 
 func (x *StreamReply) GetError() *Error {
@@ -8365,7 +8756,7 @@ type NodeLoad struct {
 
 func (x *NodeLoad) Reset() {
 	*x = NodeLoad{}
-	mi := &file_cluster_proto_msgTypes[108]
+	mi := &file_cluster_proto_msgTypes[111]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8377,7 +8768,7 @@ func (x *NodeLoad) String() string {
 func (*NodeLoad) ProtoMessage() {}
 
 func (x *NodeLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[108]
+	mi := &file_cluster_proto_msgTypes[111]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8390,7 +8781,7 @@ func (x *NodeLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeLoad.ProtoReflect.Descriptor instead.
 func (*NodeLoad) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{108}
+	return file_cluster_proto_rawDescGZIP(), []int{111}
 }
 
 func (x *NodeLoad) GetMemoryUsed() int64 {
@@ -8443,7 +8834,7 @@ type MetricsRequest struct {
 
 func (x *MetricsRequest) Reset() {
 	*x = MetricsRequest{}
-	mi := &file_cluster_proto_msgTypes[109]
+	mi := &file_cluster_proto_msgTypes[112]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8455,7 +8846,7 @@ func (x *MetricsRequest) String() string {
 func (*MetricsRequest) ProtoMessage() {}
 
 func (x *MetricsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[109]
+	mi := &file_cluster_proto_msgTypes[112]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8468,7 +8859,7 @@ func (x *MetricsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetricsRequest.ProtoReflect.Descriptor instead.
 func (*MetricsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{109}
+	return file_cluster_proto_rawDescGZIP(), []int{112}
 }
 
 // RunsRequest: with id, that run with its series; else all of the node without them.
@@ -8481,7 +8872,7 @@ type RunsRequest struct {
 
 func (x *RunsRequest) Reset() {
 	*x = RunsRequest{}
-	mi := &file_cluster_proto_msgTypes[110]
+	mi := &file_cluster_proto_msgTypes[113]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8493,7 +8884,7 @@ func (x *RunsRequest) String() string {
 func (*RunsRequest) ProtoMessage() {}
 
 func (x *RunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[110]
+	mi := &file_cluster_proto_msgTypes[113]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8506,7 +8897,7 @@ func (x *RunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunsRequest.ProtoReflect.Descriptor instead.
 func (*RunsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{110}
+	return file_cluster_proto_rawDescGZIP(), []int{113}
 }
 
 func (x *RunsRequest) GetId() string {
@@ -8526,7 +8917,7 @@ type RunList struct {
 
 func (x *RunList) Reset() {
 	*x = RunList{}
-	mi := &file_cluster_proto_msgTypes[111]
+	mi := &file_cluster_proto_msgTypes[114]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8538,7 +8929,7 @@ func (x *RunList) String() string {
 func (*RunList) ProtoMessage() {}
 
 func (x *RunList) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[111]
+	mi := &file_cluster_proto_msgTypes[114]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8551,7 +8942,7 @@ func (x *RunList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunList.ProtoReflect.Descriptor instead.
 func (*RunList) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{111}
+	return file_cluster_proto_rawDescGZIP(), []int{114}
 }
 
 func (x *RunList) GetRuns() []*RunInfo {
@@ -8587,7 +8978,7 @@ type RunInfo struct {
 
 func (x *RunInfo) Reset() {
 	*x = RunInfo{}
-	mi := &file_cluster_proto_msgTypes[112]
+	mi := &file_cluster_proto_msgTypes[115]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8599,7 +8990,7 @@ func (x *RunInfo) String() string {
 func (*RunInfo) ProtoMessage() {}
 
 func (x *RunInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[112]
+	mi := &file_cluster_proto_msgTypes[115]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8612,7 +9003,7 @@ func (x *RunInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunInfo.ProtoReflect.Descriptor instead.
 func (*RunInfo) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{112}
+	return file_cluster_proto_rawDescGZIP(), []int{115}
 }
 
 func (x *RunInfo) GetId() string {
@@ -8699,7 +9090,7 @@ type RunSeries struct {
 
 func (x *RunSeries) Reset() {
 	*x = RunSeries{}
-	mi := &file_cluster_proto_msgTypes[113]
+	mi := &file_cluster_proto_msgTypes[116]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8711,7 +9102,7 @@ func (x *RunSeries) String() string {
 func (*RunSeries) ProtoMessage() {}
 
 func (x *RunSeries) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[113]
+	mi := &file_cluster_proto_msgTypes[116]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8724,7 +9115,7 @@ func (x *RunSeries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RunSeries.ProtoReflect.Descriptor instead.
 func (*RunSeries) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{113}
+	return file_cluster_proto_rawDescGZIP(), []int{116}
 }
 
 func (x *RunSeries) GetKey() string {
@@ -8781,7 +9172,7 @@ type TimelineRequest struct {
 
 func (x *TimelineRequest) Reset() {
 	*x = TimelineRequest{}
-	mi := &file_cluster_proto_msgTypes[114]
+	mi := &file_cluster_proto_msgTypes[117]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8793,7 +9184,7 @@ func (x *TimelineRequest) String() string {
 func (*TimelineRequest) ProtoMessage() {}
 
 func (x *TimelineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[114]
+	mi := &file_cluster_proto_msgTypes[117]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8806,7 +9197,7 @@ func (x *TimelineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineRequest.ProtoReflect.Descriptor instead.
 func (*TimelineRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{114}
+	return file_cluster_proto_rawDescGZIP(), []int{117}
 }
 
 func (x *TimelineRequest) GetJob() uint32 {
@@ -8851,7 +9242,7 @@ type TimelinePart struct {
 
 func (x *TimelinePart) Reset() {
 	*x = TimelinePart{}
-	mi := &file_cluster_proto_msgTypes[115]
+	mi := &file_cluster_proto_msgTypes[118]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8863,7 +9254,7 @@ func (x *TimelinePart) String() string {
 func (*TimelinePart) ProtoMessage() {}
 
 func (x *TimelinePart) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[115]
+	mi := &file_cluster_proto_msgTypes[118]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8876,7 +9267,7 @@ func (x *TimelinePart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelinePart.ProtoReflect.Descriptor instead.
 func (*TimelinePart) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{115}
+	return file_cluster_proto_rawDescGZIP(), []int{118}
 }
 
 func (x *TimelinePart) GetNames() []string {
@@ -8946,7 +9337,7 @@ type Attempt struct {
 
 func (x *Attempt) Reset() {
 	*x = Attempt{}
-	mi := &file_cluster_proto_msgTypes[116]
+	mi := &file_cluster_proto_msgTypes[119]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -8958,7 +9349,7 @@ func (x *Attempt) String() string {
 func (*Attempt) ProtoMessage() {}
 
 func (x *Attempt) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[116]
+	mi := &file_cluster_proto_msgTypes[119]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -8971,7 +9362,7 @@ func (x *Attempt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attempt.ProtoReflect.Descriptor instead.
 func (*Attempt) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{116}
+	return file_cluster_proto_rawDescGZIP(), []int{119}
 }
 
 func (x *Attempt) GetOwnerNode() uint32 {
@@ -9144,7 +9535,7 @@ type Span struct {
 
 func (x *Span) Reset() {
 	*x = Span{}
-	mi := &file_cluster_proto_msgTypes[117]
+	mi := &file_cluster_proto_msgTypes[120]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9156,7 +9547,7 @@ func (x *Span) String() string {
 func (*Span) ProtoMessage() {}
 
 func (x *Span) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[117]
+	mi := &file_cluster_proto_msgTypes[120]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9169,7 +9560,7 @@ func (x *Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Span.ProtoReflect.Descriptor instead.
 func (*Span) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{117}
+	return file_cluster_proto_rawDescGZIP(), []int{120}
 }
 
 func (x *Span) GetKind() Span_Kind {
@@ -9235,7 +9626,7 @@ type TimelineProcess struct {
 
 func (x *TimelineProcess) Reset() {
 	*x = TimelineProcess{}
-	mi := &file_cluster_proto_msgTypes[118]
+	mi := &file_cluster_proto_msgTypes[121]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9247,7 +9638,7 @@ func (x *TimelineProcess) String() string {
 func (*TimelineProcess) ProtoMessage() {}
 
 func (x *TimelineProcess) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[118]
+	mi := &file_cluster_proto_msgTypes[121]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9260,7 +9651,7 @@ func (x *TimelineProcess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimelineProcess.ProtoReflect.Descriptor instead.
 func (*TimelineProcess) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{118}
+	return file_cluster_proto_rawDescGZIP(), []int{121}
 }
 
 func (x *TimelineProcess) GetProcess() uint32 {
@@ -9309,7 +9700,7 @@ type TimeFunctionsRequest struct {
 
 func (x *TimeFunctionsRequest) Reset() {
 	*x = TimeFunctionsRequest{}
-	mi := &file_cluster_proto_msgTypes[119]
+	mi := &file_cluster_proto_msgTypes[122]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9321,7 +9712,7 @@ func (x *TimeFunctionsRequest) String() string {
 func (*TimeFunctionsRequest) ProtoMessage() {}
 
 func (x *TimeFunctionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[119]
+	mi := &file_cluster_proto_msgTypes[122]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9334,7 +9725,7 @@ func (x *TimeFunctionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeFunctionsRequest.ProtoReflect.Descriptor instead.
 func (*TimeFunctionsRequest) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{119}
+	return file_cluster_proto_rawDescGZIP(), []int{122}
 }
 
 func (x *TimeFunctionsRequest) GetJob() uint32 {
@@ -9361,7 +9752,7 @@ type FunctionTimes struct {
 
 func (x *FunctionTimes) Reset() {
 	*x = FunctionTimes{}
-	mi := &file_cluster_proto_msgTypes[120]
+	mi := &file_cluster_proto_msgTypes[123]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9373,7 +9764,7 @@ func (x *FunctionTimes) String() string {
 func (*FunctionTimes) ProtoMessage() {}
 
 func (x *FunctionTimes) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[120]
+	mi := &file_cluster_proto_msgTypes[123]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9386,7 +9777,7 @@ func (x *FunctionTimes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionTimes.ProtoReflect.Descriptor instead.
 func (*FunctionTimes) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{120}
+	return file_cluster_proto_rawDescGZIP(), []int{123}
 }
 
 func (x *FunctionTimes) GetTimes() []*FunctionTime {
@@ -9418,7 +9809,7 @@ type FunctionTime struct {
 
 func (x *FunctionTime) Reset() {
 	*x = FunctionTime{}
-	mi := &file_cluster_proto_msgTypes[121]
+	mi := &file_cluster_proto_msgTypes[124]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -9430,7 +9821,7 @@ func (x *FunctionTime) String() string {
 func (*FunctionTime) ProtoMessage() {}
 
 func (x *FunctionTime) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_proto_msgTypes[121]
+	mi := &file_cluster_proto_msgTypes[124]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -9443,7 +9834,7 @@ func (x *FunctionTime) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FunctionTime.ProtoReflect.Descriptor instead.
 func (*FunctionTime) Descriptor() ([]byte, []int) {
-	return file_cluster_proto_rawDescGZIP(), []int{121}
+	return file_cluster_proto_rawDescGZIP(), []int{124}
 }
 
 func (x *FunctionTime) GetJob() uint32 {
@@ -9484,6 +9875,360 @@ func (x *FunctionTime) GetP50Ns() int64 {
 func (x *FunctionTime) GetP95Ns() int64 {
 	if x != nil {
 		return x.P95Ns
+	}
+	return 0
+}
+
+// TaskCounts is what became of tasks on a node's processes.
+type TaskCounts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Functions     []*FunctionCounts      `protobuf:"bytes,1,rep,name=functions,proto3" json:"functions,omitempty"`
+	DroppedJobs   uint64                 `protobuf:"varint,2,opt,name=dropped_jobs,json=droppedJobs,proto3" json:"dropped_jobs,omitempty"` // that ended, and whose counts were forgotten for later ones
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskCounts) Reset() {
+	*x = TaskCounts{}
+	mi := &file_cluster_proto_msgTypes[125]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskCounts) ProtoMessage() {}
+
+func (x *TaskCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[125]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskCounts.ProtoReflect.Descriptor instead.
+func (*TaskCounts) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{125}
+}
+
+func (x *TaskCounts) GetFunctions() []*FunctionCounts {
+	if x != nil {
+		return x.Functions
+	}
+	return nil
+}
+
+func (x *TaskCounts) GetDroppedJobs() uint64 {
+	if x != nil {
+		return x.DroppedJobs
+	}
+	return 0
+}
+
+type FunctionCounts struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Job           uint32                 `protobuf:"varint,1,opt,name=job,proto3" json:"job,omitempty"`
+	Function      string                 `protobuf:"bytes,2,opt,name=function,proto3" json:"function,omitempty"`            // empty: of all that found no place of their own
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`                    // TASK, ACTOR_CALL, LIGHTWEIGHT_CALL, STREAM; empty: unknown
+	Ended         []uint64               `protobuf:"varint,4,rep,packed,name=ended,proto3" json:"ended,omitempty"`          // attempts: finished, failed, crashed, cancelled
+	WaitNs        int64                  `protobuf:"varint,5,opt,name=wait_ns,json=waitNs,proto3" json:"wait_ns,omitempty"` // in sum
+	RunNs         int64                  `protobuf:"varint,6,opt,name=run_ns,json=runNs,proto3" json:"run_ns,omitempty"`
+	Wait          []uint64               `protobuf:"varint,7,rep,packed,name=wait,proto3" json:"wait,omitempty"` // histograms of internal/recorder
+	Run           []uint64               `protobuf:"varint,8,rep,packed,name=run,proto3" json:"run,omitempty"`
+	Living        map[string]uint64      `protobuf:"bytes,9,rep,name=living,proto3" json:"living,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by state
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FunctionCounts) Reset() {
+	*x = FunctionCounts{}
+	mi := &file_cluster_proto_msgTypes[126]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionCounts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionCounts) ProtoMessage() {}
+
+func (x *FunctionCounts) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[126]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionCounts.ProtoReflect.Descriptor instead.
+func (*FunctionCounts) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{126}
+}
+
+func (x *FunctionCounts) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *FunctionCounts) GetFunction() string {
+	if x != nil {
+		return x.Function
+	}
+	return ""
+}
+
+func (x *FunctionCounts) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *FunctionCounts) GetEnded() []uint64 {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *FunctionCounts) GetWaitNs() int64 {
+	if x != nil {
+		return x.WaitNs
+	}
+	return 0
+}
+
+func (x *FunctionCounts) GetRunNs() int64 {
+	if x != nil {
+		return x.RunNs
+	}
+	return 0
+}
+
+func (x *FunctionCounts) GetWait() []uint64 {
+	if x != nil {
+		return x.Wait
+	}
+	return nil
+}
+
+func (x *FunctionCounts) GetRun() []uint64 {
+	if x != nil {
+		return x.Run
+	}
+	return nil
+}
+
+func (x *FunctionCounts) GetLiving() map[string]uint64 {
+	if x != nil {
+		return x.Living
+	}
+	return nil
+}
+
+// Event is something that happened to the cluster, for people.
+type Event struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	TimeUnixMs    int64                  `protobuf:"varint,1,opt,name=time_unix_ms,json=timeUnixMs,proto3" json:"time_unix_ms,omitempty"`
+	Severity      Event_Severity         `protobuf:"varint,2,opt,name=severity,proto3,enum=gray.v1.Event_Severity" json:"severity,omitempty"`
+	Kind          string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"` // NODE_DIED, ACTOR_RESTARTING, …
+	Node          uint32                 `protobuf:"varint,4,opt,name=node,proto3" json:"node,omitempty"`
+	Job           uint32                 `protobuf:"varint,5,opt,name=job,proto3" json:"job,omitempty"`
+	Actor         string                 `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
+	Group         string                 `protobuf:"bytes,7,opt,name=group,proto3" json:"group,omitempty"`
+	Task          string                 `protobuf:"bytes,8,opt,name=task,proto3" json:"task,omitempty"`
+	Worker        string                 `protobuf:"bytes,9,opt,name=worker,proto3" json:"worker,omitempty"`
+	Message       string                 `protobuf:"bytes,10,opt,name=message,proto3" json:"message,omitempty"`
+	Number        uint64                 `protobuf:"varint,11,opt,name=number,proto3" json:"number,omitempty"`           // of the maker's events
+	Incarnation   uint32                 `protobuf:"varint,12,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // of the actor
+	Pid           int32                  `protobuf:"varint,13,opt,name=pid,proto3" json:"pid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_cluster_proto_msgTypes[127]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[127]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{127}
+}
+
+func (x *Event) GetTimeUnixMs() int64 {
+	if x != nil {
+		return x.TimeUnixMs
+	}
+	return 0
+}
+
+func (x *Event) GetSeverity() Event_Severity {
+	if x != nil {
+		return x.Severity
+	}
+	return Event_INFO
+}
+
+func (x *Event) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Event) GetNode() uint32 {
+	if x != nil {
+		return x.Node
+	}
+	return 0
+}
+
+func (x *Event) GetJob() uint32 {
+	if x != nil {
+		return x.Job
+	}
+	return 0
+}
+
+func (x *Event) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Event) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *Event) GetTask() string {
+	if x != nil {
+		return x.Task
+	}
+	return ""
+}
+
+func (x *Event) GetWorker() string {
+	if x != nil {
+		return x.Worker
+	}
+	return ""
+}
+
+func (x *Event) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Event) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *Event) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Event) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+type EventList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*Event               `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"`
+	Dropped       uint64                 `protobuf:"varint,2,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventList) Reset() {
+	*x = EventList{}
+	mi := &file_cluster_proto_msgTypes[128]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventList) ProtoMessage() {}
+
+func (x *EventList) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[128]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventList.ProtoReflect.Descriptor instead.
+func (*EventList) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{128}
+}
+
+func (x *EventList) GetEvents() []*Event {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *EventList) GetDropped() uint64 {
+	if x != nil {
+		return x.Dropped
 	}
 	return 0
 }
@@ -10081,12 +10826,24 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
 	"\x06stderr\x18\x05 \x01(\bR\x06stderr\x12\x14\n" +
-	"\x05lines\x18\x06 \x03(\tR\x05lines\"a\n" +
+	"\x05lines\x18\x06 \x03(\tR\x05lines\"\xbb\x02\n" +
 	"\vListRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
 	"\x06owners\x18\x14 \x01(\bR\x06owners\x12\x12\n" +
-	"\x04task\x18d \x01(\tR\x04task\"\xeb\x06\n" +
+	"\x04task\x18d \x01(\tR\x04task\x12-\n" +
+	"\afilters\x18\xb6\x02 \x03(\v2\x12.gray.v1.RowFilterR\afilters\x12\x17\n" +
+	"\x06search\x18\xb7\x02 \x01(\tR\x06search\x12\x13\n" +
+	"\x04sort\x18\xb8\x02 \x01(\tR\x04sort\x12\x1d\n" +
+	"\tascending\x18\xb9\x02 \x01(\bR\tascending\x12\x17\n" +
+	"\x06offset\x18\xba\x02 \x01(\rR\x06offset\x12\x15\n" +
+	"\x05count\x18\xbb\x02 \x01(\bR\x05count\x12\x13\n" +
+	"\x04keys\x18\xbd\x02 \x01(\bR\x04keys\x12\x17\n" +
+	"\x06worker\x18\xbc\x02 \x01(\tR\x06worker\"S\n" +
+	"\tRowFilter\x12\x16\n" +
+	"\x06column\x18\x01 \x01(\tR\x06column\x12\x18\n" +
+	"\adiffers\x18\x02 \x01(\bR\adiffers\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"\xc5\b\n" +
 	"\bTaskInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x14\n" +
@@ -10120,16 +10877,37 @@ const file_cluster_proto_rawDesc = "" +
 	"inputBytes\x12\"\n" +
 	"\foutput_bytes\x18\xd1\x01 \x01(\x03R\voutputBytes\x12\x1e\n" +
 	"\n" +
-	"error_kind\x18\xd2\x01 \x01(\tR\terrorKind\"e\n" +
+	"error_kind\x18\xd2\x01 \x01(\tR\terrorKind\x12\x15\n" +
+	"\x05ended\x18\xb6\x02 \x01(\bR\x05ended\x12\x11\n" +
+	"\x03key\x18\xb7\x02 \x01(\x03R\x03key\x12\x1a\n" +
+	"\bkey_text\x18\xb8\x02 \x01(\tR\akeyText\x12\x13\n" +
+	"\x04type\x18\xba\x02 \x01(\tR\x04type\x12\x1e\n" +
+	"\n" +
+	"error_type\x18\xbb\x02 \x01(\tR\terrorType\x12\x18\n" +
+	"\await_ns\x18\xbc\x02 \x01(\x03R\x06waitNs\x12\x16\n" +
+	"\x06run_ns\x18\xbd\x02 \x01(\x03R\x05runNs\x12+\n" +
+	"\x06inputs\x18\xb9\x02 \x03(\v2\x12.gray.v1.TaskInputR\x06inputs\"[\n" +
+	"\aTaskKey\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\x03R\x03key\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12*\n" +
+	"\x11submitted_unix_ns\x18\x03 \x01(\x03R\x0fsubmittedUnixNs\"K\n" +
+	"\tTaskInput\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bcomplete\x18\x02 \x01(\bR\bcomplete\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\"e\n" +
 	"\tTaskCount\x12\x1a\n" +
 	"\bfunction\x18\x01 \x01(\tR\bfunction\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x14\n" +
 	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x10\n" +
-	"\x03job\x18\x04 \x01(\rR\x03job\"u\n" +
+	"\x03job\x18\x04 \x01(\rR\x03job\"\xed\x01\n" +
 	"\bTaskList\x12'\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x11.gray.v1.TaskInfoR\x05tasks\x12*\n" +
 	"\x06counts\x18\x02 \x03(\v2\x12.gray.v1.TaskCountR\x06counts\x12\x14\n" +
-	"\x05total\x18\x03 \x01(\x04R\x05total\"\xd0\x02\n" +
+	"\x05total\x18\x03 \x01(\x04R\x05total\x12\x1b\n" +
+	"\bfiltered\x18\xb6\x02 \x01(\x04R\bfiltered\x12\x19\n" +
+	"\adropped\x18\xb7\x02 \x01(\x04R\adropped\x12%\n" +
+	"\x04keys\x18\xb9\x02 \x03(\v2\x10.gray.v1.TaskKeyR\x04keys\x12\x17\n" +
+	"\x06unseen\x18\xb8\x02 \x01(\x04R\x06unseen\"\xd0\x02\n" +
 	"\n" +
 	"ObjectInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -10302,7 +11080,47 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x12\n" +
 	"\x04runs\x18\x04 \x01(\x04R\x04runs\x12\x15\n" +
 	"\x06p50_ns\x18\x05 \x01(\x03R\x05p50Ns\x12\x15\n" +
-	"\x06p95_ns\x18\x06 \x01(\x03R\x05p95Ns2\xb6\v\n" +
+	"\x06p95_ns\x18\x06 \x01(\x03R\x05p95Ns\"f\n" +
+	"\n" +
+	"TaskCounts\x125\n" +
+	"\tfunctions\x18\x01 \x03(\v2\x17.gray.v1.FunctionCountsR\tfunctions\x12!\n" +
+	"\fdropped_jobs\x18\x02 \x01(\x04R\vdroppedJobs\"\xb6\x02\n" +
+	"\x0eFunctionCounts\x12\x10\n" +
+	"\x03job\x18\x01 \x01(\rR\x03job\x12\x1a\n" +
+	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x14\n" +
+	"\x05ended\x18\x04 \x03(\x04R\x05ended\x12\x17\n" +
+	"\await_ns\x18\x05 \x01(\x03R\x06waitNs\x12\x15\n" +
+	"\x06run_ns\x18\x06 \x01(\x03R\x05runNs\x12\x12\n" +
+	"\x04wait\x18\a \x03(\x04R\x04wait\x12\x10\n" +
+	"\x03run\x18\b \x03(\x04R\x03run\x12;\n" +
+	"\x06living\x18\t \x03(\v2#.gray.v1.FunctionCounts.LivingEntryR\x06living\x1a9\n" +
+	"\vLivingEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x84\x03\n" +
+	"\x05Event\x12 \n" +
+	"\ftime_unix_ms\x18\x01 \x01(\x03R\n" +
+	"timeUnixMs\x123\n" +
+	"\bseverity\x18\x02 \x01(\x0e2\x17.gray.v1.Event.SeverityR\bseverity\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\rR\x04node\x12\x10\n" +
+	"\x03job\x18\x05 \x01(\rR\x03job\x12\x14\n" +
+	"\x05actor\x18\x06 \x01(\tR\x05actor\x12\x14\n" +
+	"\x05group\x18\a \x01(\tR\x05group\x12\x12\n" +
+	"\x04task\x18\b \x01(\tR\x04task\x12\x16\n" +
+	"\x06worker\x18\t \x01(\tR\x06worker\x12\x18\n" +
+	"\amessage\x18\n" +
+	" \x01(\tR\amessage\x12\x16\n" +
+	"\x06number\x18\v \x01(\x04R\x06number\x12 \n" +
+	"\vincarnation\x18\f \x01(\rR\vincarnation\x12\x10\n" +
+	"\x03pid\x18\r \x01(\x05R\x03pid\",\n" +
+	"\bSeverity\x12\b\n" +
+	"\x04INFO\x10\x00\x12\v\n" +
+	"\aWARNING\x10\x01\x12\t\n" +
+	"\x05ERROR\x10\x02\"M\n" +
+	"\tEventList\x12&\n" +
+	"\x06events\x18\x01 \x03(\v2\x0e.gray.v1.EventR\x06events\x12\x18\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped2\xb6\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -10333,7 +11151,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
 	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x128\n" +
-	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x012\xc5\t\n" +
+	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x012\xb6\n" +
+	"\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -10357,7 +11176,11 @@ const file_cluster_proto_rawDesc = "" +
 	"\aMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x01\x122\n" +
 	"\bListRuns\x12\x14.gray.v1.RunsRequest\x1a\x10.gray.v1.RunList\x12=\n" +
 	"\bTimeline\x12\x18.gray.v1.TimelineRequest\x1a\x15.gray.v1.TimelinePart0\x01\x12F\n" +
-	"\rTimeFunctions\x12\x1d.gray.v1.TimeFunctionsRequest\x1a\x16.gray.v1.FunctionTimesB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\rTimeFunctions\x12\x1d.gray.v1.TimeFunctionsRequest\x1a\x16.gray.v1.FunctionTimes\x127\n" +
+	"\n" +
+	"CountTasks\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.TaskCounts\x126\n" +
+	"\n" +
+	"ListEvents\x12\x14.gray.v1.ListRequest\x1a\x12.gray.v1.EventListB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -10371,8 +11194,8 @@ func file_cluster_proto_rawDescGZIP() []byte {
 	return file_cluster_proto_rawDescData
 }
 
-var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 9)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 128)
+var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 136)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -10383,348 +11206,368 @@ var file_cluster_proto_goTypes = []any{
 	(GroupSpec_Strategy)(0),       // 6: gray.v1.GroupSpec.Strategy
 	(GroupInfo_State)(0),          // 7: gray.v1.GroupInfo.State
 	(Span_Kind)(0),                // 8: gray.v1.Span.Kind
-	(*Error)(nil),                 // 9: gray.v1.Error
-	(*Resources)(nil),             // 10: gray.v1.Resources
-	(*Strategy)(nil),              // 11: gray.v1.Strategy
-	(*LabelSelector)(nil),         // 12: gray.v1.LabelSelector
-	(*NodeInfo)(nil),              // 13: gray.v1.NodeInfo
-	(*Draining)(nil),              // 14: gray.v1.Draining
-	(*JobUse)(nil),                // 15: gray.v1.JobUse
-	(*PendingDemand)(nil),         // 16: gray.v1.PendingDemand
-	(*Ack)(nil),                   // 17: gray.v1.Ack
-	(*Chunk)(nil),                 // 18: gray.v1.Chunk
-	(*JoinRequest)(nil),           // 19: gray.v1.JoinRequest
-	(*RenewRequest)(nil),          // 20: gray.v1.RenewRequest
-	(*JoinReply)(nil),             // 21: gray.v1.JoinReply
-	(*JoinHeadRequest)(nil),       // 22: gray.v1.JoinHeadRequest
-	(*JoinHeadReply)(nil),         // 23: gray.v1.JoinHeadReply
-	(*RegisterNodeRequest)(nil),   // 24: gray.v1.RegisterNodeRequest
-	(*RegisterNodeReply)(nil),     // 25: gray.v1.RegisterNodeReply
-	(*LeaveNodeRequest)(nil),      // 26: gray.v1.LeaveNodeRequest
-	(*NodeReport)(nil),            // 27: gray.v1.NodeReport
-	(*BundleRef)(nil),             // 28: gray.v1.BundleRef
-	(*BundleReport)(nil),          // 29: gray.v1.BundleReport
-	(*ActorRef)(nil),              // 30: gray.v1.ActorRef
-	(*NodeOrder)(nil),             // 31: gray.v1.NodeOrder
-	(*ReserveBundle)(nil),         // 32: gray.v1.ReserveBundle
-	(*ReleaseBundle)(nil),         // 33: gray.v1.ReleaseBundle
-	(*LeaseRenewed)(nil),          // 34: gray.v1.LeaseRenewed
-	(*View)(nil),                  // 35: gray.v1.View
-	(*StartDriver)(nil),           // 36: gray.v1.StartDriver
-	(*StopDriver)(nil),            // 37: gray.v1.StopDriver
-	(*JobEnded)(nil),              // 38: gray.v1.JobEnded
-	(*StartActor)(nil),            // 39: gray.v1.StartActor
-	(*StopActor)(nil),             // 40: gray.v1.StopActor
-	(*NodeDead)(nil),              // 41: gray.v1.NodeDead
-	(*Notice)(nil),                // 42: gray.v1.Notice
-	(*JobSpec)(nil),               // 43: gray.v1.JobSpec
-	(*Binary)(nil),                // 44: gray.v1.Binary
-	(*DriverReport)(nil),          // 45: gray.v1.DriverReport
-	(*RegisterDriverRequest)(nil), // 46: gray.v1.RegisterDriverRequest
-	(*RegisterDriverReply)(nil),   // 47: gray.v1.RegisterDriverReply
-	(*ActorSpec)(nil),             // 48: gray.v1.ActorSpec
-	(*ConcurrencyGroup)(nil),      // 49: gray.v1.ConcurrencyGroup
-	(*ActorInfo)(nil),             // 50: gray.v1.ActorInfo
-	(*ActorReport)(nil),           // 51: gray.v1.ActorReport
-	(*CreateActorRequest)(nil),    // 52: gray.v1.CreateActorRequest
-	(*FindActorRequest)(nil),      // 53: gray.v1.FindActorRequest
-	(*WaitActorRequest)(nil),      // 54: gray.v1.WaitActorRequest
-	(*KillActorRequest)(nil),      // 55: gray.v1.KillActorRequest
-	(*SaveActorRequest)(nil),      // 56: gray.v1.SaveActorRequest
-	(*GroupSpec)(nil),             // 57: gray.v1.GroupSpec
-	(*Bundle)(nil),                // 58: gray.v1.Bundle
-	(*GroupInfo)(nil),             // 59: gray.v1.GroupInfo
-	(*CreateGroupsRequest)(nil),   // 60: gray.v1.CreateGroupsRequest
-	(*GroupsReply)(nil),           // 61: gray.v1.GroupsReply
-	(*GroupOutcome)(nil),          // 62: gray.v1.GroupOutcome
-	(*FindGroupRequest)(nil),      // 63: gray.v1.FindGroupRequest
-	(*WaitGroupRequest)(nil),      // 64: gray.v1.WaitGroupRequest
-	(*RemoveGroupsRequest)(nil),   // 65: gray.v1.RemoveGroupsRequest
-	(*PutKeyRequest)(nil),         // 66: gray.v1.PutKeyRequest
-	(*PutKeyReply)(nil),           // 67: gray.v1.PutKeyReply
-	(*GetKeyRequest)(nil),         // 68: gray.v1.GetKeyRequest
-	(*GetKeyReply)(nil),           // 69: gray.v1.GetKeyReply
-	(*DeleteKeyRequest)(nil),      // 70: gray.v1.DeleteKeyRequest
-	(*DeleteKeyReply)(nil),        // 71: gray.v1.DeleteKeyReply
-	(*ListKeysRequest)(nil),       // 72: gray.v1.ListKeysRequest
-	(*ListKeysReply)(nil),         // 73: gray.v1.ListKeysReply
-	(*ListNodesRequest)(nil),      // 74: gray.v1.ListNodesRequest
-	(*ListNodesReply)(nil),        // 75: gray.v1.ListNodesReply
-	(*FetchPackageRequest)(nil),   // 76: gray.v1.FetchPackageRequest
-	(*CancelTaskRequest)(nil),     // 77: gray.v1.CancelTaskRequest
-	(*AddHeadRequest)(nil),        // 78: gray.v1.AddHeadRequest
-	(*DescribeHeadRequest)(nil),   // 79: gray.v1.DescribeHeadRequest
-	(*HeadInfo)(nil),              // 80: gray.v1.HeadInfo
-	(*PackageChunk)(nil),          // 81: gray.v1.PackageChunk
-	(*ReadPackageRequest)(nil),    // 82: gray.v1.ReadPackageRequest
-	(*LeaseRequest)(nil),          // 83: gray.v1.LeaseRequest
-	(*Environment)(nil),           // 84: gray.v1.Environment
-	(*WorkingDir)(nil),            // 85: gray.v1.WorkingDir
-	(*LeaseReply)(nil),            // 86: gray.v1.LeaseReply
-	(*LeaseGranted)(nil),          // 87: gray.v1.LeaseGranted
-	(*LeaseRefused)(nil),          // 88: gray.v1.LeaseRefused
-	(*WorkerDied)(nil),            // 89: gray.v1.WorkerDied
-	(*BorrowRequest)(nil),         // 90: gray.v1.BorrowRequest
-	(*ResolveRequest)(nil),        // 91: gray.v1.ResolveRequest
-	(*ObjectState)(nil),           // 92: gray.v1.ObjectState
-	(*Stored)(nil),                // 93: gray.v1.Stored
-	(*DeleteObjectsRequest)(nil),  // 94: gray.v1.DeleteObjectsRequest
-	(*DropProcessRequest)(nil),    // 95: gray.v1.DropProcessRequest
-	(*ReplicateRequest)(nil),      // 96: gray.v1.ReplicateRequest
-	(*AdoptRequest)(nil),          // 97: gray.v1.AdoptRequest
-	(*MovedRequest)(nil),          // 98: gray.v1.MovedRequest
-	(*HeirsRequest)(nil),          // 99: gray.v1.HeirsRequest
-	(*HeirsReply)(nil),            // 100: gray.v1.HeirsReply
-	(*Heirs)(nil),                 // 101: gray.v1.Heirs
-	(*SettledRequest)(nil),        // 102: gray.v1.SettledRequest
-	(*LogLines)(nil),              // 103: gray.v1.LogLines
-	(*ListRequest)(nil),           // 104: gray.v1.ListRequest
-	(*TaskInfo)(nil),              // 105: gray.v1.TaskInfo
-	(*TaskCount)(nil),             // 106: gray.v1.TaskCount
-	(*TaskList)(nil),              // 107: gray.v1.TaskList
-	(*ObjectInfo)(nil),            // 108: gray.v1.ObjectInfo
-	(*ObjectHolder)(nil),          // 109: gray.v1.ObjectHolder
-	(*ObjectList)(nil),            // 110: gray.v1.ObjectList
-	(*WorkerInfo)(nil),            // 111: gray.v1.WorkerInfo
-	(*WorkerList)(nil),            // 112: gray.v1.WorkerList
-	(*ReadLogRequest)(nil),        // 113: gray.v1.ReadLogRequest
-	(*StreamHeader)(nil),          // 114: gray.v1.StreamHeader
-	(*Pull)(nil),                  // 115: gray.v1.Pull
-	(*StreamReply)(nil),           // 116: gray.v1.StreamReply
-	(*NodeLoad)(nil),              // 117: gray.v1.NodeLoad
-	(*MetricsRequest)(nil),        // 118: gray.v1.MetricsRequest
-	(*RunsRequest)(nil),           // 119: gray.v1.RunsRequest
-	(*RunList)(nil),               // 120: gray.v1.RunList
-	(*RunInfo)(nil),               // 121: gray.v1.RunInfo
-	(*RunSeries)(nil),             // 122: gray.v1.RunSeries
-	(*TimelineRequest)(nil),       // 123: gray.v1.TimelineRequest
-	(*TimelinePart)(nil),          // 124: gray.v1.TimelinePart
-	(*Attempt)(nil),               // 125: gray.v1.Attempt
-	(*Span)(nil),                  // 126: gray.v1.Span
-	(*TimelineProcess)(nil),       // 127: gray.v1.TimelineProcess
-	(*TimeFunctionsRequest)(nil),  // 128: gray.v1.TimeFunctionsRequest
-	(*FunctionTimes)(nil),         // 129: gray.v1.FunctionTimes
-	(*FunctionTime)(nil),          // 130: gray.v1.FunctionTime
-	nil,                           // 131: gray.v1.Resources.QuantityEntry
-	nil,                           // 132: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 133: gray.v1.JobSpec.EnvEntry
-	nil,                           // 134: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 135: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 136: gray.v1.Environment.VarsEntry
+	(Event_Severity)(0),           // 9: gray.v1.Event.Severity
+	(*Error)(nil),                 // 10: gray.v1.Error
+	(*Resources)(nil),             // 11: gray.v1.Resources
+	(*Strategy)(nil),              // 12: gray.v1.Strategy
+	(*LabelSelector)(nil),         // 13: gray.v1.LabelSelector
+	(*NodeInfo)(nil),              // 14: gray.v1.NodeInfo
+	(*Draining)(nil),              // 15: gray.v1.Draining
+	(*JobUse)(nil),                // 16: gray.v1.JobUse
+	(*PendingDemand)(nil),         // 17: gray.v1.PendingDemand
+	(*Ack)(nil),                   // 18: gray.v1.Ack
+	(*Chunk)(nil),                 // 19: gray.v1.Chunk
+	(*JoinRequest)(nil),           // 20: gray.v1.JoinRequest
+	(*RenewRequest)(nil),          // 21: gray.v1.RenewRequest
+	(*JoinReply)(nil),             // 22: gray.v1.JoinReply
+	(*JoinHeadRequest)(nil),       // 23: gray.v1.JoinHeadRequest
+	(*JoinHeadReply)(nil),         // 24: gray.v1.JoinHeadReply
+	(*RegisterNodeRequest)(nil),   // 25: gray.v1.RegisterNodeRequest
+	(*RegisterNodeReply)(nil),     // 26: gray.v1.RegisterNodeReply
+	(*LeaveNodeRequest)(nil),      // 27: gray.v1.LeaveNodeRequest
+	(*NodeReport)(nil),            // 28: gray.v1.NodeReport
+	(*BundleRef)(nil),             // 29: gray.v1.BundleRef
+	(*BundleReport)(nil),          // 30: gray.v1.BundleReport
+	(*ActorRef)(nil),              // 31: gray.v1.ActorRef
+	(*NodeOrder)(nil),             // 32: gray.v1.NodeOrder
+	(*ReserveBundle)(nil),         // 33: gray.v1.ReserveBundle
+	(*ReleaseBundle)(nil),         // 34: gray.v1.ReleaseBundle
+	(*LeaseRenewed)(nil),          // 35: gray.v1.LeaseRenewed
+	(*View)(nil),                  // 36: gray.v1.View
+	(*StartDriver)(nil),           // 37: gray.v1.StartDriver
+	(*StopDriver)(nil),            // 38: gray.v1.StopDriver
+	(*JobEnded)(nil),              // 39: gray.v1.JobEnded
+	(*StartActor)(nil),            // 40: gray.v1.StartActor
+	(*StopActor)(nil),             // 41: gray.v1.StopActor
+	(*NodeDead)(nil),              // 42: gray.v1.NodeDead
+	(*Notice)(nil),                // 43: gray.v1.Notice
+	(*JobSpec)(nil),               // 44: gray.v1.JobSpec
+	(*Binary)(nil),                // 45: gray.v1.Binary
+	(*DriverReport)(nil),          // 46: gray.v1.DriverReport
+	(*RegisterDriverRequest)(nil), // 47: gray.v1.RegisterDriverRequest
+	(*RegisterDriverReply)(nil),   // 48: gray.v1.RegisterDriverReply
+	(*ActorSpec)(nil),             // 49: gray.v1.ActorSpec
+	(*ConcurrencyGroup)(nil),      // 50: gray.v1.ConcurrencyGroup
+	(*ActorInfo)(nil),             // 51: gray.v1.ActorInfo
+	(*ActorReport)(nil),           // 52: gray.v1.ActorReport
+	(*CreateActorRequest)(nil),    // 53: gray.v1.CreateActorRequest
+	(*FindActorRequest)(nil),      // 54: gray.v1.FindActorRequest
+	(*WaitActorRequest)(nil),      // 55: gray.v1.WaitActorRequest
+	(*KillActorRequest)(nil),      // 56: gray.v1.KillActorRequest
+	(*SaveActorRequest)(nil),      // 57: gray.v1.SaveActorRequest
+	(*GroupSpec)(nil),             // 58: gray.v1.GroupSpec
+	(*Bundle)(nil),                // 59: gray.v1.Bundle
+	(*GroupInfo)(nil),             // 60: gray.v1.GroupInfo
+	(*CreateGroupsRequest)(nil),   // 61: gray.v1.CreateGroupsRequest
+	(*GroupsReply)(nil),           // 62: gray.v1.GroupsReply
+	(*GroupOutcome)(nil),          // 63: gray.v1.GroupOutcome
+	(*FindGroupRequest)(nil),      // 64: gray.v1.FindGroupRequest
+	(*WaitGroupRequest)(nil),      // 65: gray.v1.WaitGroupRequest
+	(*RemoveGroupsRequest)(nil),   // 66: gray.v1.RemoveGroupsRequest
+	(*PutKeyRequest)(nil),         // 67: gray.v1.PutKeyRequest
+	(*PutKeyReply)(nil),           // 68: gray.v1.PutKeyReply
+	(*GetKeyRequest)(nil),         // 69: gray.v1.GetKeyRequest
+	(*GetKeyReply)(nil),           // 70: gray.v1.GetKeyReply
+	(*DeleteKeyRequest)(nil),      // 71: gray.v1.DeleteKeyRequest
+	(*DeleteKeyReply)(nil),        // 72: gray.v1.DeleteKeyReply
+	(*ListKeysRequest)(nil),       // 73: gray.v1.ListKeysRequest
+	(*ListKeysReply)(nil),         // 74: gray.v1.ListKeysReply
+	(*ListNodesRequest)(nil),      // 75: gray.v1.ListNodesRequest
+	(*ListNodesReply)(nil),        // 76: gray.v1.ListNodesReply
+	(*FetchPackageRequest)(nil),   // 77: gray.v1.FetchPackageRequest
+	(*CancelTaskRequest)(nil),     // 78: gray.v1.CancelTaskRequest
+	(*AddHeadRequest)(nil),        // 79: gray.v1.AddHeadRequest
+	(*DescribeHeadRequest)(nil),   // 80: gray.v1.DescribeHeadRequest
+	(*HeadInfo)(nil),              // 81: gray.v1.HeadInfo
+	(*PackageChunk)(nil),          // 82: gray.v1.PackageChunk
+	(*ReadPackageRequest)(nil),    // 83: gray.v1.ReadPackageRequest
+	(*LeaseRequest)(nil),          // 84: gray.v1.LeaseRequest
+	(*Environment)(nil),           // 85: gray.v1.Environment
+	(*WorkingDir)(nil),            // 86: gray.v1.WorkingDir
+	(*LeaseReply)(nil),            // 87: gray.v1.LeaseReply
+	(*LeaseGranted)(nil),          // 88: gray.v1.LeaseGranted
+	(*LeaseRefused)(nil),          // 89: gray.v1.LeaseRefused
+	(*WorkerDied)(nil),            // 90: gray.v1.WorkerDied
+	(*BorrowRequest)(nil),         // 91: gray.v1.BorrowRequest
+	(*ResolveRequest)(nil),        // 92: gray.v1.ResolveRequest
+	(*ObjectState)(nil),           // 93: gray.v1.ObjectState
+	(*Stored)(nil),                // 94: gray.v1.Stored
+	(*DeleteObjectsRequest)(nil),  // 95: gray.v1.DeleteObjectsRequest
+	(*DropProcessRequest)(nil),    // 96: gray.v1.DropProcessRequest
+	(*ReplicateRequest)(nil),      // 97: gray.v1.ReplicateRequest
+	(*AdoptRequest)(nil),          // 98: gray.v1.AdoptRequest
+	(*MovedRequest)(nil),          // 99: gray.v1.MovedRequest
+	(*HeirsRequest)(nil),          // 100: gray.v1.HeirsRequest
+	(*HeirsReply)(nil),            // 101: gray.v1.HeirsReply
+	(*Heirs)(nil),                 // 102: gray.v1.Heirs
+	(*SettledRequest)(nil),        // 103: gray.v1.SettledRequest
+	(*LogLines)(nil),              // 104: gray.v1.LogLines
+	(*ListRequest)(nil),           // 105: gray.v1.ListRequest
+	(*RowFilter)(nil),             // 106: gray.v1.RowFilter
+	(*TaskInfo)(nil),              // 107: gray.v1.TaskInfo
+	(*TaskKey)(nil),               // 108: gray.v1.TaskKey
+	(*TaskInput)(nil),             // 109: gray.v1.TaskInput
+	(*TaskCount)(nil),             // 110: gray.v1.TaskCount
+	(*TaskList)(nil),              // 111: gray.v1.TaskList
+	(*ObjectInfo)(nil),            // 112: gray.v1.ObjectInfo
+	(*ObjectHolder)(nil),          // 113: gray.v1.ObjectHolder
+	(*ObjectList)(nil),            // 114: gray.v1.ObjectList
+	(*WorkerInfo)(nil),            // 115: gray.v1.WorkerInfo
+	(*WorkerList)(nil),            // 116: gray.v1.WorkerList
+	(*ReadLogRequest)(nil),        // 117: gray.v1.ReadLogRequest
+	(*StreamHeader)(nil),          // 118: gray.v1.StreamHeader
+	(*Pull)(nil),                  // 119: gray.v1.Pull
+	(*StreamReply)(nil),           // 120: gray.v1.StreamReply
+	(*NodeLoad)(nil),              // 121: gray.v1.NodeLoad
+	(*MetricsRequest)(nil),        // 122: gray.v1.MetricsRequest
+	(*RunsRequest)(nil),           // 123: gray.v1.RunsRequest
+	(*RunList)(nil),               // 124: gray.v1.RunList
+	(*RunInfo)(nil),               // 125: gray.v1.RunInfo
+	(*RunSeries)(nil),             // 126: gray.v1.RunSeries
+	(*TimelineRequest)(nil),       // 127: gray.v1.TimelineRequest
+	(*TimelinePart)(nil),          // 128: gray.v1.TimelinePart
+	(*Attempt)(nil),               // 129: gray.v1.Attempt
+	(*Span)(nil),                  // 130: gray.v1.Span
+	(*TimelineProcess)(nil),       // 131: gray.v1.TimelineProcess
+	(*TimeFunctionsRequest)(nil),  // 132: gray.v1.TimeFunctionsRequest
+	(*FunctionTimes)(nil),         // 133: gray.v1.FunctionTimes
+	(*FunctionTime)(nil),          // 134: gray.v1.FunctionTime
+	(*TaskCounts)(nil),            // 135: gray.v1.TaskCounts
+	(*FunctionCounts)(nil),        // 136: gray.v1.FunctionCounts
+	(*Event)(nil),                 // 137: gray.v1.Event
+	(*EventList)(nil),             // 138: gray.v1.EventList
+	nil,                           // 139: gray.v1.Resources.QuantityEntry
+	nil,                           // 140: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 141: gray.v1.JobSpec.EnvEntry
+	nil,                           // 142: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 143: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 144: gray.v1.Environment.VarsEntry
+	nil,                           // 145: gray.v1.FunctionCounts.LivingEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
-	9,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	131, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	10,  // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
+	139, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
-	12,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
-	11,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
+	13,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
+	12,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
-	10,  // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
-	10,  // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	132, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
-	16,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
-	15,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
-	10,  // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
-	14,  // 13: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
-	10,  // 14: gray.v1.JobUse.used:type_name -> gray.v1.Resources
-	10,  // 15: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
-	11,  // 16: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
-	13,  // 17: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
-	13,  // 18: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
-	30,  // 19: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
-	29,  // 20: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
-	117, // 21: gray.v1.NodeReport.load:type_name -> gray.v1.NodeLoad
-	28,  // 22: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
-	35,  // 23: gray.v1.NodeOrder.view:type_name -> gray.v1.View
-	36,  // 24: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
-	37,  // 25: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
-	38,  // 26: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
-	39,  // 27: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
-	40,  // 28: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
-	41,  // 29: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
-	34,  // 30: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
-	32,  // 31: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
-	33,  // 32: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
-	14,  // 33: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
-	42,  // 34: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
-	28,  // 35: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
-	10,  // 36: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
-	28,  // 37: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
-	9,   // 38: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
-	13,  // 39: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
-	16,  // 40: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
-	43,  // 41: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
-	48,  // 42: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
-	43,  // 43: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
-	44,  // 44: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	133, // 45: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	134, // 46: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
-	10,  // 47: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
+	11,  // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
+	11,  // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
+	140, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	17,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
+	16,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
+	11,  // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
+	15,  // 13: gray.v1.NodeInfo.draining:type_name -> gray.v1.Draining
+	11,  // 14: gray.v1.JobUse.used:type_name -> gray.v1.Resources
+	11,  // 15: gray.v1.PendingDemand.resources:type_name -> gray.v1.Resources
+	12,  // 16: gray.v1.PendingDemand.strategy:type_name -> gray.v1.Strategy
+	14,  // 17: gray.v1.RegisterNodeRequest.node:type_name -> gray.v1.NodeInfo
+	14,  // 18: gray.v1.NodeReport.info:type_name -> gray.v1.NodeInfo
+	31,  // 19: gray.v1.NodeReport.actors:type_name -> gray.v1.ActorRef
+	30,  // 20: gray.v1.NodeReport.bundles:type_name -> gray.v1.BundleReport
+	121, // 21: gray.v1.NodeReport.load:type_name -> gray.v1.NodeLoad
+	29,  // 22: gray.v1.BundleReport.bundle:type_name -> gray.v1.BundleRef
+	36,  // 23: gray.v1.NodeOrder.view:type_name -> gray.v1.View
+	37,  // 24: gray.v1.NodeOrder.start_driver:type_name -> gray.v1.StartDriver
+	38,  // 25: gray.v1.NodeOrder.stop_driver:type_name -> gray.v1.StopDriver
+	39,  // 26: gray.v1.NodeOrder.job_ended:type_name -> gray.v1.JobEnded
+	40,  // 27: gray.v1.NodeOrder.start_actor:type_name -> gray.v1.StartActor
+	41,  // 28: gray.v1.NodeOrder.stop_actor:type_name -> gray.v1.StopActor
+	42,  // 29: gray.v1.NodeOrder.node_dead:type_name -> gray.v1.NodeDead
+	35,  // 30: gray.v1.NodeOrder.lease_renewed:type_name -> gray.v1.LeaseRenewed
+	33,  // 31: gray.v1.NodeOrder.reserve_bundle:type_name -> gray.v1.ReserveBundle
+	34,  // 32: gray.v1.NodeOrder.release_bundle:type_name -> gray.v1.ReleaseBundle
+	15,  // 33: gray.v1.NodeOrder.drain:type_name -> gray.v1.Draining
+	43,  // 34: gray.v1.NodeOrder.notice:type_name -> gray.v1.Notice
+	29,  // 35: gray.v1.ReserveBundle.bundle:type_name -> gray.v1.BundleRef
+	11,  // 36: gray.v1.ReserveBundle.resources:type_name -> gray.v1.Resources
+	29,  // 37: gray.v1.ReleaseBundle.bundle:type_name -> gray.v1.BundleRef
+	10,  // 38: gray.v1.ReleaseBundle.cause:type_name -> gray.v1.Error
+	14,  // 39: gray.v1.View.nodes:type_name -> gray.v1.NodeInfo
+	17,  // 40: gray.v1.View.waiting:type_name -> gray.v1.PendingDemand
+	44,  // 41: gray.v1.StartDriver.job:type_name -> gray.v1.JobSpec
+	49,  // 42: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
+	44,  // 43: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
+	45,  // 44: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
+	141, // 45: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	142, // 46: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	11,  // 47: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 48: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	135, // 49: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
-	10,  // 50: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
-	11,  // 51: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
-	49,  // 52: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
-	84,  // 53: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
-	48,  // 54: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
+	143, // 49: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	11,  // 50: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
+	12,  // 51: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
+	50,  // 52: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
+	85,  // 53: gray.v1.ActorSpec.environment:type_name -> gray.v1.Environment
+	49,  // 54: gray.v1.ActorInfo.spec:type_name -> gray.v1.ActorSpec
 	4,   // 55: gray.v1.ActorInfo.state:type_name -> gray.v1.ActorInfo.State
-	9,   // 56: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
+	10,  // 56: gray.v1.ActorInfo.cause:type_name -> gray.v1.Error
 	5,   // 57: gray.v1.ActorReport.state:type_name -> gray.v1.ActorReport.State
-	9,   // 58: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
-	48,  // 59: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
+	10,  // 58: gray.v1.ActorReport.cause:type_name -> gray.v1.Error
+	49,  // 59: gray.v1.CreateActorRequest.spec:type_name -> gray.v1.ActorSpec
 	6,   // 60: gray.v1.GroupSpec.strategy:type_name -> gray.v1.GroupSpec.Strategy
-	58,  // 61: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
-	10,  // 62: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
-	12,  // 63: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
-	57,  // 64: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
+	59,  // 61: gray.v1.GroupSpec.bundles:type_name -> gray.v1.Bundle
+	11,  // 62: gray.v1.Bundle.resources:type_name -> gray.v1.Resources
+	13,  // 63: gray.v1.Bundle.labels:type_name -> gray.v1.LabelSelector
+	58,  // 64: gray.v1.GroupInfo.spec:type_name -> gray.v1.GroupSpec
 	7,   // 65: gray.v1.GroupInfo.state:type_name -> gray.v1.GroupInfo.State
-	9,   // 66: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
-	57,  // 67: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
-	62,  // 68: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
-	59,  // 69: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
-	9,   // 70: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
-	13,  // 71: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
-	10,  // 72: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
-	11,  // 73: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
-	43,  // 74: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
-	84,  // 75: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	136, // 76: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
-	85,  // 77: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
-	87,  // 78: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
-	88,  // 79: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
-	89,  // 80: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
-	10,  // 81: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
-	9,   // 82: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
-	9,   // 83: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
-	93,  // 84: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
-	9,   // 85: gray.v1.ObjectState.error:type_name -> gray.v1.Error
-	101, // 86: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
-	10,  // 87: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
-	11,  // 88: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
-	9,   // 89: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
-	105, // 90: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
-	106, // 91: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
-	109, // 92: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
-	108, // 93: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
-	108, // 94: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
-	111, // 95: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
-	115, // 96: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
-	9,   // 97: gray.v1.StreamReply.error:type_name -> gray.v1.Error
-	121, // 98: gray.v1.RunList.runs:type_name -> gray.v1.RunInfo
-	122, // 99: gray.v1.RunInfo.series:type_name -> gray.v1.RunSeries
-	125, // 100: gray.v1.TimelinePart.attempts:type_name -> gray.v1.Attempt
-	126, // 101: gray.v1.TimelinePart.spans:type_name -> gray.v1.Span
-	127, // 102: gray.v1.TimelinePart.processes:type_name -> gray.v1.TimelineProcess
-	8,   // 103: gray.v1.Span.kind:type_name -> gray.v1.Span.Kind
-	130, // 104: gray.v1.FunctionTimes.times:type_name -> gray.v1.FunctionTime
-	19,  // 105: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
-	20,  // 106: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
-	22,  // 107: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
-	24,  // 108: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
-	27,  // 109: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
-	26,  // 110: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
-	45,  // 111: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
-	51,  // 112: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
-	46,  // 113: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
-	52,  // 114: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
-	53,  // 115: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
-	54,  // 116: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
-	55,  // 117: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
-	56,  // 118: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
-	66,  // 119: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
-	68,  // 120: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
-	70,  // 121: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
-	72,  // 122: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
-	74,  // 123: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
-	60,  // 124: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
-	63,  // 125: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
-	64,  // 126: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
-	65,  // 127: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
-	76,  // 128: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	78,  // 129: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
-	79,  // 130: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
-	81,  // 131: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
-	82,  // 132: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	118, // 133: gray.v1.Heads.HeadMetrics:input_type -> gray.v1.MetricsRequest
-	83,  // 134: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	90,  // 135: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	90,  // 136: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	91,  // 137: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	94,  // 138: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	95,  // 139: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	96,  // 140: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	99,  // 141: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	102, // 142: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	97,  // 143: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	98,  // 144: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	103, // 145: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	76,  // 146: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	77,  // 147: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
-	104, // 148: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	104, // 149: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	104, // 150: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	113, // 151: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	118, // 152: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
-	119, // 153: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
-	123, // 154: gray.v1.Node.Timeline:input_type -> gray.v1.TimelineRequest
-	128, // 155: gray.v1.Node.TimeFunctions:input_type -> gray.v1.TimeFunctionsRequest
-	21,  // 156: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	21,  // 157: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	23,  // 158: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	25,  // 159: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	31,  // 160: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	17,  // 161: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	17,  // 162: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	17,  // 163: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	47,  // 164: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	17,  // 165: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	50,  // 166: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	50,  // 167: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	17,  // 168: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	17,  // 169: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	67,  // 170: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	69,  // 171: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	71,  // 172: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	73,  // 173: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	75,  // 174: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	61,  // 175: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	59,  // 176: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	59,  // 177: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	61,  // 178: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	18,  // 179: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	80,  // 180: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	80,  // 181: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	17,  // 182: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	18,  // 183: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	18,  // 184: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
-	86,  // 185: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	17,  // 186: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	17,  // 187: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	92,  // 188: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	17,  // 189: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	17,  // 190: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	17,  // 191: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	100, // 192: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	17,  // 193: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	17,  // 194: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	17,  // 195: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	17,  // 196: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	18,  // 197: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	17,  // 198: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
-	107, // 199: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	110, // 200: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	112, // 201: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	18,  // 202: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	18,  // 203: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
-	120, // 204: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
-	124, // 205: gray.v1.Node.Timeline:output_type -> gray.v1.TimelinePart
-	129, // 206: gray.v1.Node.TimeFunctions:output_type -> gray.v1.FunctionTimes
-	156, // [156:207] is the sub-list for method output_type
-	105, // [105:156] is the sub-list for method input_type
-	105, // [105:105] is the sub-list for extension type_name
-	105, // [105:105] is the sub-list for extension extendee
-	0,   // [0:105] is the sub-list for field type_name
+	10,  // 66: gray.v1.GroupInfo.cause:type_name -> gray.v1.Error
+	58,  // 67: gray.v1.CreateGroupsRequest.specs:type_name -> gray.v1.GroupSpec
+	63,  // 68: gray.v1.GroupsReply.groups:type_name -> gray.v1.GroupOutcome
+	60,  // 69: gray.v1.GroupOutcome.info:type_name -> gray.v1.GroupInfo
+	10,  // 70: gray.v1.GroupOutcome.error:type_name -> gray.v1.Error
+	14,  // 71: gray.v1.ListNodesReply.nodes:type_name -> gray.v1.NodeInfo
+	11,  // 72: gray.v1.LeaseRequest.resources:type_name -> gray.v1.Resources
+	12,  // 73: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
+	44,  // 74: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
+	85,  // 75: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
+	144, // 76: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	86,  // 77: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
+	88,  // 78: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
+	89,  // 79: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
+	90,  // 80: gray.v1.LeaseReply.died:type_name -> gray.v1.WorkerDied
+	11,  // 81: gray.v1.LeaseRefused.available:type_name -> gray.v1.Resources
+	10,  // 82: gray.v1.LeaseRefused.error:type_name -> gray.v1.Error
+	10,  // 83: gray.v1.WorkerDied.error:type_name -> gray.v1.Error
+	94,  // 84: gray.v1.ObjectState.stored:type_name -> gray.v1.Stored
+	10,  // 85: gray.v1.ObjectState.error:type_name -> gray.v1.Error
+	102, // 86: gray.v1.HeirsReply.objects:type_name -> gray.v1.Heirs
+	106, // 87: gray.v1.ListRequest.filters:type_name -> gray.v1.RowFilter
+	11,  // 88: gray.v1.TaskInfo.resources:type_name -> gray.v1.Resources
+	12,  // 89: gray.v1.TaskInfo.strategy:type_name -> gray.v1.Strategy
+	10,  // 90: gray.v1.TaskInfo.cause:type_name -> gray.v1.Error
+	109, // 91: gray.v1.TaskInfo.inputs:type_name -> gray.v1.TaskInput
+	107, // 92: gray.v1.TaskList.tasks:type_name -> gray.v1.TaskInfo
+	110, // 93: gray.v1.TaskList.counts:type_name -> gray.v1.TaskCount
+	108, // 94: gray.v1.TaskList.keys:type_name -> gray.v1.TaskKey
+	113, // 95: gray.v1.ObjectInfo.held_by:type_name -> gray.v1.ObjectHolder
+	112, // 96: gray.v1.ObjectList.objects:type_name -> gray.v1.ObjectInfo
+	112, // 97: gray.v1.ObjectList.owned:type_name -> gray.v1.ObjectInfo
+	115, // 98: gray.v1.WorkerList.workers:type_name -> gray.v1.WorkerInfo
+	119, // 99: gray.v1.StreamHeader.pull:type_name -> gray.v1.Pull
+	10,  // 100: gray.v1.StreamReply.error:type_name -> gray.v1.Error
+	125, // 101: gray.v1.RunList.runs:type_name -> gray.v1.RunInfo
+	126, // 102: gray.v1.RunInfo.series:type_name -> gray.v1.RunSeries
+	129, // 103: gray.v1.TimelinePart.attempts:type_name -> gray.v1.Attempt
+	130, // 104: gray.v1.TimelinePart.spans:type_name -> gray.v1.Span
+	131, // 105: gray.v1.TimelinePart.processes:type_name -> gray.v1.TimelineProcess
+	8,   // 106: gray.v1.Span.kind:type_name -> gray.v1.Span.Kind
+	134, // 107: gray.v1.FunctionTimes.times:type_name -> gray.v1.FunctionTime
+	136, // 108: gray.v1.TaskCounts.functions:type_name -> gray.v1.FunctionCounts
+	145, // 109: gray.v1.FunctionCounts.living:type_name -> gray.v1.FunctionCounts.LivingEntry
+	9,   // 110: gray.v1.Event.severity:type_name -> gray.v1.Event.Severity
+	137, // 111: gray.v1.EventList.events:type_name -> gray.v1.Event
+	20,  // 112: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
+	21,  // 113: gray.v1.Control.RenewCertificate:input_type -> gray.v1.RenewRequest
+	23,  // 114: gray.v1.Control.JoinHead:input_type -> gray.v1.JoinHeadRequest
+	25,  // 115: gray.v1.Control.RegisterNode:input_type -> gray.v1.RegisterNodeRequest
+	28,  // 116: gray.v1.Control.Session:input_type -> gray.v1.NodeReport
+	27,  // 117: gray.v1.Control.LeaveNode:input_type -> gray.v1.LeaveNodeRequest
+	46,  // 118: gray.v1.Control.ReportDriver:input_type -> gray.v1.DriverReport
+	52,  // 119: gray.v1.Control.ReportActor:input_type -> gray.v1.ActorReport
+	47,  // 120: gray.v1.Control.RegisterDriver:input_type -> gray.v1.RegisterDriverRequest
+	53,  // 121: gray.v1.Control.CreateActor:input_type -> gray.v1.CreateActorRequest
+	54,  // 122: gray.v1.Control.FindActor:input_type -> gray.v1.FindActorRequest
+	55,  // 123: gray.v1.Control.WaitActor:input_type -> gray.v1.WaitActorRequest
+	56,  // 124: gray.v1.Control.KillActor:input_type -> gray.v1.KillActorRequest
+	57,  // 125: gray.v1.Control.SaveActor:input_type -> gray.v1.SaveActorRequest
+	67,  // 126: gray.v1.Control.PutKey:input_type -> gray.v1.PutKeyRequest
+	69,  // 127: gray.v1.Control.GetKey:input_type -> gray.v1.GetKeyRequest
+	71,  // 128: gray.v1.Control.DeleteKey:input_type -> gray.v1.DeleteKeyRequest
+	73,  // 129: gray.v1.Control.ListKeys:input_type -> gray.v1.ListKeysRequest
+	75,  // 130: gray.v1.Control.ListNodes:input_type -> gray.v1.ListNodesRequest
+	61,  // 131: gray.v1.Control.CreateGroups:input_type -> gray.v1.CreateGroupsRequest
+	64,  // 132: gray.v1.Control.FindGroup:input_type -> gray.v1.FindGroupRequest
+	65,  // 133: gray.v1.Control.WaitGroup:input_type -> gray.v1.WaitGroupRequest
+	66,  // 134: gray.v1.Control.RemoveGroups:input_type -> gray.v1.RemoveGroupsRequest
+	77,  // 135: gray.v1.Control.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	79,  // 136: gray.v1.Heads.AddHead:input_type -> gray.v1.AddHeadRequest
+	80,  // 137: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
+	82,  // 138: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
+	83,  // 139: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
+	122, // 140: gray.v1.Heads.HeadMetrics:input_type -> gray.v1.MetricsRequest
+	84,  // 141: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	91,  // 142: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	91,  // 143: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	92,  // 144: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	95,  // 145: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	96,  // 146: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	97,  // 147: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	100, // 148: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	103, // 149: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	98,  // 150: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	99,  // 151: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	104, // 152: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	77,  // 153: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	78,  // 154: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	105, // 155: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	105, // 156: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	105, // 157: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	117, // 158: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	122, // 159: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
+	123, // 160: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
+	127, // 161: gray.v1.Node.Timeline:input_type -> gray.v1.TimelineRequest
+	132, // 162: gray.v1.Node.TimeFunctions:input_type -> gray.v1.TimeFunctionsRequest
+	105, // 163: gray.v1.Node.CountTasks:input_type -> gray.v1.ListRequest
+	105, // 164: gray.v1.Node.ListEvents:input_type -> gray.v1.ListRequest
+	22,  // 165: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	22,  // 166: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	24,  // 167: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	26,  // 168: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	32,  // 169: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	18,  // 170: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	18,  // 171: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	18,  // 172: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	48,  // 173: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	18,  // 174: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	51,  // 175: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	51,  // 176: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	18,  // 177: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	18,  // 178: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	68,  // 179: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	70,  // 180: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	72,  // 181: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	74,  // 182: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	76,  // 183: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	62,  // 184: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	60,  // 185: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	60,  // 186: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	62,  // 187: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	19,  // 188: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	81,  // 189: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	81,  // 190: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	18,  // 191: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	19,  // 192: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	19,  // 193: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
+	87,  // 194: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	18,  // 195: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	18,  // 196: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	93,  // 197: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	18,  // 198: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	18,  // 199: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	18,  // 200: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	101, // 201: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	18,  // 202: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	18,  // 203: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	18,  // 204: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	18,  // 205: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	19,  // 206: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	18,  // 207: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	111, // 208: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	114, // 209: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	116, // 210: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	19,  // 211: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	19,  // 212: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
+	124, // 213: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
+	128, // 214: gray.v1.Node.Timeline:output_type -> gray.v1.TimelinePart
+	133, // 215: gray.v1.Node.TimeFunctions:output_type -> gray.v1.FunctionTimes
+	135, // 216: gray.v1.Node.CountTasks:output_type -> gray.v1.TaskCounts
+	138, // 217: gray.v1.Node.ListEvents:output_type -> gray.v1.EventList
+	165, // [165:218] is the sub-list for method output_type
+	112, // [112:165] is the sub-list for method input_type
+	112, // [112:112] is the sub-list for extension type_name
+	112, // [112:112] is the sub-list for extension extendee
+	0,   // [0:112] is the sub-list for field type_name
 }
 
 func init() { file_cluster_proto_init() }
@@ -10757,7 +11600,7 @@ func file_cluster_proto_init() {
 		(*ObjectState_Stored)(nil),
 		(*ObjectState_Error)(nil),
 	}
-	file_cluster_proto_msgTypes[105].OneofWrappers = []any{
+	file_cluster_proto_msgTypes[108].OneofWrappers = []any{
 		(*StreamHeader_Tunnel)(nil),
 		(*StreamHeader_Pull)(nil),
 	}
@@ -10766,8 +11609,8 @@ func file_cluster_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
-			NumEnums:      9,
-			NumMessages:   128,
+			NumEnums:      10,
+			NumMessages:   136,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

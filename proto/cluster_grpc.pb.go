@@ -1314,6 +1314,8 @@ const (
 	Node_ListRuns_FullMethodName      = "/gray.v1.Node/ListRuns"
 	Node_Timeline_FullMethodName      = "/gray.v1.Node/Timeline"
 	Node_TimeFunctions_FullMethodName = "/gray.v1.Node/TimeFunctions"
+	Node_CountTasks_FullMethodName    = "/gray.v1.Node/CountTasks"
+	Node_ListEvents_FullMethodName    = "/gray.v1.Node/ListEvents"
 )
 
 // NodeClient is the client API for Node service.
@@ -1354,6 +1356,9 @@ type NodeClient interface {
 	Timeline(ctx context.Context, in *TimelineRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[TimelinePart], error)
 	// TimeFunctions says how long the runs took that its processes' tasks had lately.
 	TimeFunctions(ctx context.Context, in *TimeFunctionsRequest, opts ...grpc.CallOption) (*FunctionTimes, error)
+	// CountTasks says what became of tasks, a row a job and function, and how many live.
+	CountTasks(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*TaskCounts, error)
+	ListEvents(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*EventList, error)
 }
 
 type nodeClient struct {
@@ -1623,6 +1628,26 @@ func (c *nodeClient) TimeFunctions(ctx context.Context, in *TimeFunctionsRequest
 	return out, nil
 }
 
+func (c *nodeClient) CountTasks(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*TaskCounts, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TaskCounts)
+	err := c.cc.Invoke(ctx, Node_CountTasks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *nodeClient) ListEvents(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*EventList, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EventList)
+	err := c.cc.Invoke(ctx, Node_ListEvents_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -1661,6 +1686,9 @@ type NodeServer interface {
 	Timeline(*TimelineRequest, grpc.ServerStreamingServer[TimelinePart]) error
 	// TimeFunctions says how long the runs took that its processes' tasks had lately.
 	TimeFunctions(context.Context, *TimeFunctionsRequest) (*FunctionTimes, error)
+	// CountTasks says what became of tasks, a row a job and function, and how many live.
+	CountTasks(context.Context, *ListRequest) (*TaskCounts, error)
+	ListEvents(context.Context, *ListRequest) (*EventList, error)
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -1736,6 +1764,12 @@ func (UnimplementedNodeServer) Timeline(*TimelineRequest, grpc.ServerStreamingSe
 }
 func (UnimplementedNodeServer) TimeFunctions(context.Context, *TimeFunctionsRequest) (*FunctionTimes, error) {
 	return nil, status.Error(codes.Unimplemented, "method TimeFunctions not implemented")
+}
+func (UnimplementedNodeServer) CountTasks(context.Context, *ListRequest) (*TaskCounts, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountTasks not implemented")
+}
+func (UnimplementedNodeServer) ListEvents(context.Context, *ListRequest) (*EventList, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -2115,6 +2149,42 @@ func _Node_TimeFunctions_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Node_CountTasks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).CountTasks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_CountTasks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).CountTasks(ctx, req.(*ListRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Node_ListEvents_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).ListEvents(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_ListEvents_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).ListEvents(ctx, req.(*ListRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -2189,6 +2259,14 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TimeFunctions",
 			Handler:    _Node_TimeFunctions_Handler,
+		},
+		{
+			MethodName: "CountTasks",
+			Handler:    _Node_CountTasks_Handler,
+		},
+		{
+			MethodName: "ListEvents",
+			Handler:    _Node_ListEvents_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -15,11 +15,15 @@ type cluster interface {
 	// Drain begins a node's way out; deadline 0 is none.
 	Drain(ctx context.Context, node, reason string, deadline time.Duration) error
 	Jobs(ctx context.Context) ([]job, error)
-	Actors(ctx context.Context, limit int) (page[actor], error)
-	Groups(ctx context.Context, limit int) (page[group], error)
-	Runs(ctx context.Context, limit int) (page[api.RunRow], error)
-	Tasks(ctx context.Context, limit int) (page[task], error)
-	Objects(ctx context.Context, limit int) (page[object], error)
+	Actors(ctx context.Context, o api.ListOptions) (page[actor], error)
+	Groups(ctx context.Context, o api.ListOptions) (page[group], error)
+	Tasks(ctx context.Context, o api.ListOptions) (page[task], error)
+	Objects(ctx context.Context, o api.ListOptions) (page[object], error)
+	Events(ctx context.Context, o api.ListOptions) (page[event], error)
+	TaskSummary(ctx context.Context, o api.ListOptions) (*api.Summary[api.TaskSummary], error)
+	ActorSummary(ctx context.Context, o api.ListOptions) (*api.Summary[api.ActorSummary], error)
+	ObjectSummary(ctx context.Context, o api.ListOptions) (*api.Summary[api.ObjectSummary], error)
+	Runs(ctx context.Context, o api.ListOptions) (page[api.RunRow], error)
 	// Memory is Objects with who made them and what holds them.
 	Memory(ctx context.Context, limit int) (page[api.ObjectRow], error)
 
@@ -118,6 +122,19 @@ type (
 		PID      int    `json:"pid"`
 		Actor    string `json:"actor_id,omitempty"`
 		Error    string `json:"error,omitempty"`
+
+		ErrorType string    `json:"error_type,omitempty"`
+		Type      string    `json:"type"`
+		Worker    string    `json:"worker_id,omitempty"`
+		Owner     string    `json:"owner"`
+		Parent    string    `json:"parent_task_id,omitempty"`
+		Created   time.Time `json:"creation_time,omitzero"`
+		Started   time.Time `json:"start_time,omitzero"`
+		Ended     time.Time `json:"end_time,omitzero"`
+		WaitMs    float64   `json:"wait_ms"`
+		RunMs     float64   `json:"run_ms"`
+		In        int64     `json:"input_bytes"`
+		Out       int64     `json:"output_bytes"`
 	}
 	object struct {
 		ID      string   `json:"object_id"`
@@ -164,6 +181,7 @@ type page[T any] struct {
 	items   []T
 	total   int
 	warning string // what is missing, and why
+	notes   []string
 }
 
 // A submission is a job to run.

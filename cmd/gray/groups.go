@@ -17,14 +17,14 @@ func newList(t *terminal) *cobra.Command {
 		Use: "list", Short: "Show what is in the cluster, by kind", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newGroups(t), newRuns(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newJobs(t))
+	c.AddCommand(newGroups(t), newRuns(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newJobs(t), newEvents(t, "cluster-events"))
 	return c
 }
 
 func newGroups(t *terminal) *cobra.Command {
 	return listing[group]{
 		use: "placement-groups", short: "Show the placement groups", limited: true,
-		get:    func(ctx context.Context, c cluster, limit int) (page[group], error) { return c.Groups(ctx, limit) },
+		get:    func(ctx context.Context, c cluster, o api.ListOptions) (page[group], error) { return c.Groups(ctx, o) },
 		header: []string{"GROUP", "~NAME", "STATE", "STRATEGY", "JOB", "~BUNDLES", "~REASON"},
 		row: func(g group, _ time.Time) []any {
 			return []any{g.ID, g.Name, g.State, g.Strategy, g.Job, g.bundles(), g.Reason}
@@ -68,8 +68,8 @@ func (g group) bundles() string {
 	return strings.Join(parts, " ")
 }
 
-func (r *remote) Groups(ctx context.Context, limit int) (page[group], error) {
-	return rows(r, groupOf)(r.Client.Groups(ctx, api.ListOptions{Limit: limit}))
+func (r *remote) Groups(ctx context.Context, o api.ListOptions) (page[group], error) {
+	return rows(r, groupOf)(r.Client.Groups(ctx, o))
 }
 
 func groupOf(r api.GroupRow) group {

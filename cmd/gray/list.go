@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gray-runtime/gray/internal/api"
 )
 
 // listTimeout bounds the verbs that show what is.
@@ -16,22 +18,35 @@ const listTimeout = 15 * time.Second
 type listing[T any] struct {
 	use, short string
 	limited    bool // it can have very many rows
-	get        func(ctx context.Context, c cluster, limit int) (page[T], error)
+	filters    []rowFilter
+	get        func(ctx context.Context, c cluster, o api.ListOptions) (page[T], error)
 	header     []string // as newTable takes it
 	row        func(item T, now time.Time) []any
 	none       string
 	last       func(items []T) string // a line below the rows; nil: none
 }
 
+// rowFilter is a flag that keeps the rows with its value in a column.
+type rowFilter struct{ flag, column, usage string }
+
 func (l listing[T]) command(t *terminal) *cobra.Command {
 	var g target
 	var asJSON bool
-	limit := 100
+	o := api.ListOptions{Limit: 100}
+	values := make([]string, len(l.filters))
 	c := &cobra.Command{
 		Use: l.use, Short: l.short, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if limit < 1 || limit > maxRows {
-				return usagef("--limit is %d: it must be 1 to %d", limit, maxRows)
+			if o.Limit < 1 || o.Limit > maxRows {
+				return usagef("--limit is %d: it must be 1 to %d", o.Limit, maxRows)
+			}
+			if o.Offset < 0 {
+				return usagef("--offset is %d: it must be 0 or more", o.Offset)
+			}
+			for i, f := range l.filters {
+				if values[i] != "" {
+					o.Filters = append(o.Filters, api.Filter{Key: f.column, Op: "=", Value: values[i]})
+				}
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
 			defer cancel()
@@ -40,29 +55,39 @@ func (l listing[T]) command(t *terminal) *cobra.Command {
 				return err
 			}
 			defer g.close()
-			p, err := l.get(ctx, cluster, limit)
+			p, err := l.get(ctx, cluster, o)
 			if err != nil {
 				return err
 			}
 			if p.warning != "" {
 				t.note("gray: not all of them: %s", p.warning)
 			}
+			for _, note := range p.notes {
+				t.note("gray: %s", note)
+			}
 			if asJSON {
 				return t.json(append([]T{}, p.items...)) // [] rather than null
 			}
-			l.print(t, p)
+			l.print(t, p, o.Offset)
 			return nil
 		},
 	}
 	g.registerRead(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	if l.limited {
-		c.Flags().IntVar(&limit, "limit", limit, "show at most `N`")
+		c.Flags().IntVar(&o.Limit, "limit", o.Limit, "show at most `N`")
+		c.Flags().IntVar(&o.Offset, "offset", 0, "leave out the first `N`")
+		c.Flags().StringVar(&o.Sort, "sort", "", "sort by a `COLUMN`")
+		c.Flags().BoolVar(&o.Descending, "desc", false, "sort the largest first")
+		c.Flags().StringVar(&o.Search, "search", "", "show those that have `TEXT` in a column")
+	}
+	for i, f := range l.filters {
+		c.Flags().StringVar(&values[i], f.flag, "", f.usage)
 	}
 	return c
 }
 
-func (l listing[T]) print(t *terminal, p page[T]) {
+func (l listing[T]) print(t *terminal, p page[T], offset int) {
 	if len(p.items) == 0 {
 		t.note("%s", l.none)
 		return
@@ -77,13 +102,13 @@ func (l listing[T]) print(t *terminal, p page[T]) {
 		fmt.Fprintln(t.out, l.last(p.items))
 	}
 	if l.limited && p.total > len(p.items) {
-		t.note("%d of %d; --limit shows more", len(p.items), p.total)
+		t.note("%d to %d of %d; --limit and --offset show more", offset+1, offset+len(p.items), p.total)
 	}
 }
 
 // all is what get returns, all of it.
-func all[T any](get func(c cluster, ctx context.Context) ([]T, error)) func(context.Context, cluster, int) (page[T], error) {
-	return func(ctx context.Context, c cluster, _ int) (page[T], error) {
+func all[T any](get func(c cluster, ctx context.Context) ([]T, error)) func(context.Context, cluster, api.ListOptions) (page[T], error) {
+	return func(ctx context.Context, c cluster, _ api.ListOptions) (page[T], error) {
 		items, err := get(c, ctx)
 		return page[T]{items: items, total: len(items)}, err
 	}

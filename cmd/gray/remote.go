@@ -138,16 +138,16 @@ func (r *remote) Jobs(ctx context.Context) ([]job, error) {
 	return convert(all, jobOf), nil
 }
 
-func (r *remote) Actors(ctx context.Context, limit int) (page[actor], error) {
-	return rows(r, actorOf)(r.Client.Actors(ctx, api.ListOptions{Limit: limit}))
+func (r *remote) Actors(ctx context.Context, o api.ListOptions) (page[actor], error) {
+	return rows(r, actorOf)(r.Client.Actors(ctx, o))
 }
 
-func (r *remote) Tasks(ctx context.Context, limit int) (page[task], error) {
-	return rows(r, taskOf)(r.Client.Tasks(ctx, api.ListOptions{Limit: limit}))
+func (r *remote) Tasks(ctx context.Context, o api.ListOptions) (page[task], error) {
+	return rows(r, taskOf)(r.Client.Tasks(ctx, o))
 }
 
-func (r *remote) Objects(ctx context.Context, limit int) (page[object], error) {
-	return rows(r, objectOf)(r.Client.Objects(ctx, api.ListOptions{Limit: limit}))
+func (r *remote) Objects(ctx context.Context, o api.ListOptions) (page[object], error) {
+	return rows(r, objectOf)(r.Client.Objects(ctx, o))
 }
 
 func (r *remote) Memory(ctx context.Context, limit int) (page[api.ObjectRow], error) {
@@ -260,6 +260,8 @@ func rows[F, T any](r *remote, one func(F) T) func(*api.List[F], error) (page[T]
 		if err != nil {
 			return page[T]{}, r.explain(err)
 		}
-		return page[T]{items: convert(l.Result, one), total: max(l.Total, len(l.Result)), warning: l.PartialFailureWarning}, nil
+		return page[T]{
+			items: convert(l.Result, one), total: max(l.NumFiltered, len(l.Result)), warning: l.PartialFailureWarning, notes: l.Warnings,
+		}, nil
 	}
 }

@@ -60,6 +60,9 @@ func taskOf(r api.TaskRow) task {
 	return task{
 		ID: r.TaskID, Function: r.Name, State: r.State, Job: r.JobID, Attempt: r.AttemptNumber, Node: value(r.NodeID),
 		PID: value(r.WorkerPID), Actor: value(r.ActorID), Error: value(r.ErrorMessage),
+		ErrorType: value(r.ErrorType), Type: r.Type, Worker: value(r.WorkerID), Owner: r.Owner, Parent: value(r.ParentTaskID),
+		Created: at(r.CreationTimeMs), Started: at(r.StartTimeMs), Ended: at(r.EndTimeMs), WaitMs: r.WaitMs, RunMs: r.RunMs,
+		In: r.InputBytes, Out: r.OutputBytes,
 	}
 }
 

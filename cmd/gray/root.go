@@ -81,7 +81,7 @@ func newRoot(t *terminal) *cobra.Command {
 		return usagef("%w\nsee `%s --help`", err, c.CommandPath())
 	})
 	root.AddCommand(
-		newStart(t), newStop(t), newStatus(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newMemory(t), newJobs(t), newList(t),
+		newStart(t), newStop(t), newStatus(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newMemory(t), newJobs(t), newList(t), newSummary(t), newEvents(t, "events"),
 		newWhy(t), newTimeline(t), newLogs(t), newDrain(t), newHeads(t), newSubmit(t), newJob(t), newSimulate(t), newVersion(t),
 	)
 	strict(root)

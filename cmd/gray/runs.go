@@ -15,7 +15,9 @@ import (
 func newRuns(t *terminal) *cobra.Command {
 	return listing[api.RunRow]{
 		use: "runs", short: "Show the runs of training and of agents, with their latest values", limited: true,
-		get:    func(ctx context.Context, c cluster, limit int) (page[api.RunRow], error) { return c.Runs(ctx, limit) },
+		get: func(ctx context.Context, c cluster, o api.ListOptions) (page[api.RunRow], error) {
+			return c.Runs(ctx, o)
+		},
 		header: []string{"RUN", "~NAME", "KIND", "STATE", "JOB", "STARTED", "STEP", "~LATEST"},
 		row: func(r api.RunRow, now time.Time) []any {
 			step := strconv.FormatInt(r.Step, 10)
@@ -37,7 +39,7 @@ func latest(values map[string]api.Number) string {
 	return strings.Join(parts, " ")
 }
 
-func (r *remote) Runs(ctx context.Context, limit int) (page[api.RunRow], error) {
+func (r *remote) Runs(ctx context.Context, o api.ListOptions) (page[api.RunRow], error) {
 	same := func(x api.RunRow) api.RunRow { return x }
-	return rows(r, same)(r.Client.Runs(ctx, api.ListOptions{Limit: limit}))
+	return rows(r, same)(r.Client.Runs(ctx, o))
 }

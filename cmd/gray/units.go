@@ -79,3 +79,17 @@ func formatDuration(d time.Duration) string {
 	}
 	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
 }
+
+// formatMillis is a duration in ms for people, with three digits.
+func formatMillis(ms float64) string {
+	switch d := time.Duration(ms * float64(time.Millisecond)); {
+	case d <= 0:
+		return ""
+	case d < time.Second:
+		return fmt.Sprintf("%.3g ms", ms)
+	case d < time.Minute:
+		return fmt.Sprintf("%.3g s", ms/1000)
+	default:
+		return formatDuration(d)
+	}
+}

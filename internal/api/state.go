@@ -31,9 +31,13 @@ type Filter struct {
 
 // ListOptions say which rows are wanted. Limit 0 is the head's default.
 type ListOptions struct {
-	Limit   int
-	Detail  bool
-	Filters []Filter
+	Limit      int
+	Offset     int    // rows to leave out first
+	Sort       string // column; empty: the list's own order
+	Descending bool   // of Sort
+	Search     string // text that a column has somewhere
+	Detail     bool
+	Filters    []Filter
 }
 
 // NodeRow describes a node.
@@ -81,24 +85,6 @@ type ActorRow struct {
 	PendingReason string `json:"pending_reason,omitempty"`
 	StartTimeMs   int64  `json:"start_time_ms"`
 	EndTimeMs     int64  `json:"end_time_ms"`
-}
-
-// TaskRow describes a task that its owner still knows.
-type TaskRow struct {
-	TaskID          string  `json:"task_id"`
-	AttemptNumber   int     `json:"attempt_number"`
-	Name            string  `json:"name"`
-	State           string  `json:"state"`
-	JobID           string  `json:"job_id"`
-	ActorID         *string `json:"actor_id"`
-	Type            string  `json:"type"` // NORMAL_TASK, ACTOR_TASK
-	FuncOrClassName string  `json:"func_or_class_name"`
-	NodeID          *string `json:"node_id"`
-	WorkerID        *string `json:"worker_id"`
-	WorkerPID       *int    `json:"worker_pid"`
-	ErrorType       *string `json:"error_type"`
-	ErrorMessage    *string `json:"error_message"`
-	Owner           string  `json:"owner"` // n1.p2
 }
 
 // ObjectRow describes an object in a node's store or directory.

@@ -313,7 +313,9 @@ func (p *Process) dispatch(m *proto.ToProcess) {
 			})
 			return
 		}
-		p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_TaskList{TaskList: p.listTasks(b.ListTasks)}})
+		p.spawn(func() {
+			p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_TaskList{TaskList: p.listTasks(b.ListTasks)}})
+		})
 	case *proto.ToProcess_ListObjects:
 		p.spawn(func() {
 			p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_ObjectList{ObjectList: p.listObjects(b.ListObjects)}})

@@ -1,6 +1,8 @@
 package process
 
 import (
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/gray-runtime/gray/proto"
@@ -14,9 +16,12 @@ type taskCounts struct {
 	failed    atomic.Int64
 }
 
-// listTasks describes this process's living tasks, at most limit of them, and
-// counts the ended ones.
+// listTasks describes this process's living tasks, the newest at most limit of them, and
+// counts the ended ones; or counts the living ones by function.
 func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
+	if r.GetCount() {
+		return p.countTasks()
+	}
 	list := &proto.TaskList{Counts: []*proto.TaskCount{
 		{State: "FINISHED", Count: uint64(p.counts.finished.Load()), Job: uint32(p.job)},
 		{State: "FAILED", Count: uint64(p.counts.failed.Load()), Job: uint32(p.job)},
@@ -26,14 +31,69 @@ func (p *Process) listTasks(r *proto.ListRequest) *proto.TaskList {
 	if limit == 0 {
 		limit = 1000
 	}
-	p.eachTask(func(t *Task, state string, l *lease) {
+	wanted := filtersOf(r.GetFilters())
+	var numbers []uint64
+	p.eachTask(func(t *Task, state string, _ *lease) {
 		list.Total++
-		if len(list.Tasks) >= limit {
-			return
+		if wanted.fit(t, state) {
+			numbers = append(numbers, t.obj.id.Number)
 		}
-		list.Tasks = append(list.Tasks, t.describeAt(state, l))
+	})
+	list.Filtered = uint64(len(numbers))
+	newest := uint64(0)
+	if len(numbers) > limit {
+		slices.Sort(numbers)
+		newest = numbers[len(numbers)-limit]
+	}
+	p.eachTask(func(t *Task, state string, l *lease) {
+		if t.obj.id.Number >= newest && len(list.Tasks) < limit && wanted.fit(t, state) {
+			list.Tasks = append(list.Tasks, t.describeAt(state, l))
+		}
 	})
 	return list
+}
+
+// countTasks counts living tasks by function and state.
+func (p *Process) countTasks() *proto.TaskList {
+	type key struct{ function, state string }
+	counts := map[key]uint64{}
+	list := &proto.TaskList{}
+	p.eachTask(func(t *Task, state string, _ *lease) {
+		counts[key{t.opts.Name, state}]++
+		list.Total++
+	})
+	for k, n := range counts {
+		list.Counts = append(list.Counts, &proto.TaskCount{Function: k.function, State: k.state, Count: n, Job: uint32(p.job)})
+	}
+	return list
+}
+
+// taskFilters are those of a list that an owner can tell of its tasks.
+type taskFilters []*proto.RowFilter
+
+func filtersOf(all []*proto.RowFilter) taskFilters {
+	return slices.DeleteFunc(slices.Clone(all), func(f *proto.RowFilter) bool {
+		return f.GetColumn() != "name" && f.GetColumn() != "state" && f.GetColumn() != "actor_id"
+	})
+}
+
+func (f taskFilters) fit(t *Task, state string) bool {
+	for _, x := range f {
+		have := state
+		switch x.Column {
+		case "name":
+			have = t.opts.Name
+		case "actor_id":
+			have = ""
+			if t.actor != nil {
+				have = t.calls().String()
+			}
+		}
+		if strings.EqualFold(have, x.Value) == x.Differs {
+			return false
+		}
+	}
+	return true
 }
 
 // eachTask visits the tasks that aren't complete, with their states and leases, under the

@@ -101,6 +101,7 @@ func (p *Process) findTask(id ids.ObjectID) *proto.TaskInfo {
 	p.eachTask(func(t *Task, state string, l *lease) {
 		if t.obj.id == id {
 			found = t.describeAt(state, l)
+			t.listInputs(found)
 			if state == string(heldForInputs) {
 				t.explainInputs(found)
 			}
@@ -112,6 +113,18 @@ func (p *Process) findTask(id ids.ObjectID) *proto.TaskInfo {
 		}
 	})
 	return found
+}
+
+// listInputs names the references in a task's input.
+func (t *Task) listInputs(info *proto.TaskInfo) {
+	const most = 100
+	for i := range t.deps[:min(len(t.deps), most)] {
+		o := t.deps[i].obj
+		o.mu.Lock()
+		complete := o.content != nil
+		o.mu.Unlock()
+		info.Inputs = append(info.Inputs, &proto.TaskInput{Id: o.id.String(), Complete: complete})
+	}
 }
 
 // explainInputs tells what a task waits for.

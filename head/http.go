@@ -52,6 +52,12 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/v0/tasks/{id}/logs": h.getTaskLogs,
 
 		"GET /api/v0/placement_groups": h.listGroups,
+
+		"GET /api/v0/logs/file":   h.getLogFile,
+		"GET /api/v0/logs/stream": h.followLogFile,
+
+		"GET /api/v0/workers/{id}/stack":   h.getStack,
+		"GET /api/v0/workers/{id}/profile": h.getProfile,
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/gray-runtime/gray/node/devices"
 	"github.com/gray-runtime/gray/node/folders"
 	"github.com/gray-runtime/gray/node/lend"
+	"github.com/gray-runtime/gray/node/logs"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/transfer"
 	"github.com/gray-runtime/gray/objectstore"
@@ -53,6 +54,9 @@ type Config struct {
 	// MemoryLimit is how many bytes the jobs' processes here may have together, besides
 	// the object store, before tasks are killed. 0: no matter how many.
 	MemoryLimit int64
+
+	LogFile string      // that Logger writes, for those who want to read it; empty: none
+	Logs    logs.Limits // of those of processes that have ended
 
 	Logger *slog.Logger
 }
@@ -114,6 +118,7 @@ type Node struct {
 	endedJobs   recent[ids.JobID, struct{}]
 	endedOwners recent[ids.ProcessID, struct{}] // processes that ended with their job
 	driverLogs  recent[ids.JobID, string]       // paths, of submitted jobs whose driver has ended
+	workerLogs  recent[uint32, string]          // paths, of workers by their numbers
 	leases      map[uint64]*lease
 	actors      map[ids.ActorID]*actor
 	endedActors recent[ids.ActorID, *proto.ActorReport]
@@ -241,6 +246,7 @@ func (n *Node) start(ctx context.Context) error {
 	}
 	n.spawn(n.keepFence)
 	n.spawn(n.watchMemory)
+	n.spawn(n.sweepLogs)
 	n.spawn(n.runSession)
 	n.spawn(n.renewCertificate)
 	return nil
@@ -255,6 +261,7 @@ func (n *Node) enter(ctx context.Context) error {
 		}
 		n.id, n.cluster = ids.NodeID(reply.Id), ids.ClusterID(reply.Cluster)
 		n.book.Is(n.id)
+		n.log = n.log.With("self", n.id)
 		return nil
 	})
 	switch {

@@ -7950,6 +7950,10 @@ type ReadLogRequest struct {
 	File          string                 `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
 	Offset        int64                  `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
 	Task          string                 `protobuf:"bytes,60,opt,name=task,proto3" json:"task,omitempty"`
+	Process       uint32                 `protobuf:"varint,360,opt,name=process,proto3" json:"process,omitempty"` // the log of this worker or driver
+	Pid           int32                  `protobuf:"varint,361,opt,name=pid,proto3" json:"pid,omitempty"`         // or of the job's worker with this pid
+	Daemon        bool                   `protobuf:"varint,362,opt,name=daemon,proto3" json:"daemon,omitempty"`   // or the node's own
+	Tail          uint32                 `protobuf:"varint,363,opt,name=tail,proto3" json:"tail,omitempty"`       // only so many lines from the end; 0: all from the offset on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -8017,6 +8021,34 @@ func (x *ReadLogRequest) GetTask() string {
 		return x.Task
 	}
 	return ""
+}
+
+func (x *ReadLogRequest) GetProcess() uint32 {
+	if x != nil {
+		return x.Process
+	}
+	return 0
+}
+
+func (x *ReadLogRequest) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *ReadLogRequest) GetDaemon() bool {
+	if x != nil {
+		return x.Daemon
+	}
+	return false
+}
+
+func (x *ReadLogRequest) GetTail() uint32 {
+	if x != nil {
+		return x.Tail
+	}
+	return 0
 }
 
 // StreamHeader opens a raw stream between nodes (ALPN gray-stream): one
@@ -8270,6 +8302,68 @@ func (x *StreamReply) GetNode() uint32 {
 func (x *StreamReply) GetIndex() uint32 {
 	if x != nil {
 		return x.Index
+	}
+	return 0
+}
+
+// ProfileRequest asks for a profile of a process of a job, by its number, or of the
+// head or node itself (0).
+type ProfileRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Process       uint32                 `protobuf:"varint,1,opt,name=process,proto3" json:"process,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`                                // of internal/profile
+	DurationMs    int64                  `protobuf:"varint,3,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"` // of the kinds that take time
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileRequest) Reset() {
+	*x = ProfileRequest{}
+	mi := &file_cluster_proto_msgTypes[108]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileRequest) ProtoMessage() {}
+
+func (x *ProfileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[108]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileRequest.ProtoReflect.Descriptor instead.
+func (*ProfileRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{108}
+}
+
+func (x *ProfileRequest) GetProcess() uint32 {
+	if x != nil {
+		return x.Process
+	}
+	return 0
+}
+
+func (x *ProfileRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ProfileRequest) GetDurationMs() int64 {
+	if x != nil {
+		return x.DurationMs
 	}
 	return 0
 }
@@ -8952,13 +9046,17 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05actor\x18\t \x01(\tR\x05actor\";\n" +
 	"\n" +
 	"WorkerList\x12-\n" +
-	"\aworkers\x18\x01 \x03(\v2\x13.gray.v1.WorkerInfoR\aworkers\"z\n" +
+	"\aworkers\x18\x01 \x03(\v2\x13.gray.v1.WorkerInfoR\aworkers\"\xd6\x01\n" +
 	"\x0eReadLogRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\x12\x12\n" +
 	"\x04file\x18\x03 \x01(\tR\x04file\x12\x16\n" +
 	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04task\x18< \x01(\tR\x04task\"o\n" +
+	"\x04task\x18< \x01(\tR\x04task\x12\x19\n" +
+	"\aprocess\x18\xe8\x02 \x01(\rR\aprocess\x12\x11\n" +
+	"\x03pid\x18\xe9\x02 \x01(\x05R\x03pid\x12\x17\n" +
+	"\x06daemon\x18\xea\x02 \x01(\bR\x06daemon\x12\x13\n" +
+	"\x04tail\x18\xeb\x02 \x01(\rR\x04tail\"o\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\x06tunnel\x18\x01 \x01(\rH\x00R\x06tunnel\x12#\n" +
 	"\x04pull\x18\x04 \x01(\v2\r.gray.v1.PullH\x00R\x04pull\x12\x12\n" +
@@ -8976,7 +9074,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05error\x18\x01 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x14\n" +
-	"\x05index\x18\x04 \x01(\rR\x05index2\xb6\v\n" +
+	"\x05index\x18\x04 \x01(\rR\x05index\"_\n" +
+	"\x0eProfileRequest\x12\x18\n" +
+	"\aprocess\x18\x01 \x01(\rR\aprocess\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1f\n" +
+	"\vduration_ms\x18\x03 \x01(\x03R\n" +
+	"durationMs2\xb6\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -9001,12 +9104,13 @@ const file_cluster_proto_rawDesc = "" +
 	"\tFindGroup\x12\x19.gray.v1.FindGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
 	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x12B\n" +
 	"\fRemoveGroups\x12\x1c.gray.v1.RemoveGroupsRequest\x1a\x14.gray.v1.GroupsReply\x12>\n" +
-	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xf4\x01\n" +
+	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xaa\x02\n" +
 	"\x05Heads\x125\n" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
-	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xd4\a\n" +
+	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
+	"\aProfile\x12\x17.gray.v1.ProfileRequest\x1a\x0e.gray.v1.Chunk0\x012\x8a\b\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
 	"\x06Borrow\x12\x16.gray.v1.BorrowRequest\x1a\f.gray.v1.Ack\x120\n" +
@@ -9026,7 +9130,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\tListTasks\x12\x14.gray.v1.ListRequest\x1a\x11.gray.v1.TaskList\x128\n" +
 	"\vListObjects\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.ObjectList\x128\n" +
 	"\vListWorkers\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.WorkerList\x124\n" +
-	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01B*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\aReadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
+	"\aProfile\x12\x17.gray.v1.ProfileRequest\x1a\x0e.gray.v1.Chunk0\x01B*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -9041,7 +9146,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 114)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 115)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -9159,24 +9264,25 @@ var file_cluster_proto_goTypes = []any{
 	(*StreamHeader)(nil),          // 113: gray.v1.StreamHeader
 	(*Pull)(nil),                  // 114: gray.v1.Pull
 	(*StreamReply)(nil),           // 115: gray.v1.StreamReply
-	nil,                           // 116: gray.v1.Resources.QuantityEntry
-	nil,                           // 117: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 118: gray.v1.JobSpec.EnvEntry
-	nil,                           // 119: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 120: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 121: gray.v1.Environment.VarsEntry
+	(*ProfileRequest)(nil),        // 116: gray.v1.ProfileRequest
+	nil,                           // 117: gray.v1.Resources.QuantityEntry
+	nil,                           // 118: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 119: gray.v1.JobSpec.EnvEntry
+	nil,                           // 120: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 121: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 122: gray.v1.Environment.VarsEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
 	8,   // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	116, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	117, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	11,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	10,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	9,   // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	9,   // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	117, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	118, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	15,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	14,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
 	9,   // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
@@ -9211,11 +9317,11 @@ var file_cluster_proto_depIdxs = []int32{
 	47,  // 41: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	42,  // 42: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	43,  // 43: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	118, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	119, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	119, // 44: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	120, // 45: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	9,   // 46: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 47: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	120, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	121, // 48: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	9,   // 49: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	10,  // 50: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	48,  // 51: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
@@ -9242,7 +9348,7 @@ var file_cluster_proto_depIdxs = []int32{
 	10,  // 72: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
 	42,  // 73: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
 	83,  // 74: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	121, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	122, // 75: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
 	84,  // 76: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
 	86,  // 77: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
 	87,  // 78: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
@@ -9292,72 +9398,76 @@ var file_cluster_proto_depIdxs = []int32{
 	78,  // 122: gray.v1.Heads.DescribeHead:input_type -> gray.v1.DescribeHeadRequest
 	80,  // 123: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
 	81,  // 124: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
-	82,  // 125: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	89,  // 126: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	89,  // 127: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	90,  // 128: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	93,  // 129: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	94,  // 130: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	95,  // 131: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	98,  // 132: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	101, // 133: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	96,  // 134: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	97,  // 135: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	102, // 136: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	75,  // 137: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	76,  // 138: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
-	103, // 139: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	103, // 140: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	103, // 141: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	112, // 142: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	20,  // 143: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	20,  // 144: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	22,  // 145: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	24,  // 146: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	30,  // 147: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	16,  // 148: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	16,  // 149: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	16,  // 150: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	46,  // 151: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	16,  // 152: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	49,  // 153: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	49,  // 154: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	16,  // 155: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	16,  // 156: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	66,  // 157: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	68,  // 158: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	70,  // 159: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	72,  // 160: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	74,  // 161: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	60,  // 162: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	58,  // 163: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	58,  // 164: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	60,  // 165: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	17,  // 166: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	79,  // 167: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	79,  // 168: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	16,  // 169: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	17,  // 170: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	85,  // 171: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	16,  // 172: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	16,  // 173: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	91,  // 174: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	16,  // 175: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	16,  // 176: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	16,  // 177: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	99,  // 178: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	16,  // 179: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	16,  // 180: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	16,  // 181: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	16,  // 182: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	17,  // 183: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	16,  // 184: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
-	106, // 185: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	109, // 186: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	111, // 187: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	17,  // 188: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	143, // [143:189] is the sub-list for method output_type
-	97,  // [97:143] is the sub-list for method input_type
+	116, // 125: gray.v1.Heads.Profile:input_type -> gray.v1.ProfileRequest
+	82,  // 126: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	89,  // 127: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	89,  // 128: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	90,  // 129: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	93,  // 130: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	94,  // 131: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	95,  // 132: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	98,  // 133: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	101, // 134: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	96,  // 135: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	97,  // 136: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	102, // 137: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	75,  // 138: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	76,  // 139: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	103, // 140: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	103, // 141: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	103, // 142: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	112, // 143: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	116, // 144: gray.v1.Node.Profile:input_type -> gray.v1.ProfileRequest
+	20,  // 145: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	20,  // 146: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	22,  // 147: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	24,  // 148: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	30,  // 149: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	16,  // 150: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	16,  // 151: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	16,  // 152: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	46,  // 153: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	16,  // 154: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	49,  // 155: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	49,  // 156: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	16,  // 157: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	16,  // 158: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	66,  // 159: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	68,  // 160: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	70,  // 161: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	72,  // 162: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	74,  // 163: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	60,  // 164: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	58,  // 165: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	58,  // 166: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	60,  // 167: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	17,  // 168: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	79,  // 169: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	79,  // 170: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	16,  // 171: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	17,  // 172: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	17,  // 173: gray.v1.Heads.Profile:output_type -> gray.v1.Chunk
+	85,  // 174: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	16,  // 175: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	16,  // 176: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	91,  // 177: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	16,  // 178: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	16,  // 179: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	16,  // 180: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	99,  // 181: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	16,  // 182: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	16,  // 183: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	16,  // 184: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	16,  // 185: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	17,  // 186: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	16,  // 187: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	106, // 188: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	109, // 189: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	111, // 190: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	17,  // 191: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	17,  // 192: gray.v1.Node.Profile:output_type -> gray.v1.Chunk
+	145, // [145:193] is the sub-list for method output_type
+	97,  // [97:145] is the sub-list for method input_type
 	97,  // [97:97] is the sub-list for extension type_name
 	97,  // [97:97] is the sub-list for extension extendee
 	0,   // [0:97] is the sub-list for field type_name
@@ -9403,7 +9513,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   114,
+			NumMessages:   115,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -1028,6 +1028,7 @@ const (
 	Heads_DescribeHead_FullMethodName = "/gray.v1.Heads/DescribeHead"
 	Heads_StorePackage_FullMethodName = "/gray.v1.Heads/StorePackage"
 	Heads_ReadPackage_FullMethodName  = "/gray.v1.Heads/ReadPackage"
+	Heads_Profile_FullMethodName      = "/gray.v1.Heads/Profile"
 )
 
 // HeadsClient is the client API for Heads service.
@@ -1044,6 +1045,8 @@ type HeadsClient interface {
 	StorePackage(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PackageChunk, Ack], error)
 	// ReadPackage sends a package that this head has on its disk.
 	ReadPackage(ctx context.Context, in *ReadPackageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// Profile sends a profile of this head's process; ProfileRequest.process is 0.
+	Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
 
 type headsClient struct {
@@ -1106,6 +1109,25 @@ func (c *headsClient) ReadPackage(ctx context.Context, in *ReadPackageRequest, o
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Heads_ReadPackageClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *headsClient) Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Heads_ServiceDesc.Streams[2], Heads_Profile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ProfileRequest, Chunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Heads_ProfileClient = grpc.ServerStreamingClient[Chunk]
+
 // HeadsServer is the server API for Heads service.
 // All implementations must embed UnimplementedHeadsServer
 // for forward compatibility.
@@ -1120,6 +1142,8 @@ type HeadsServer interface {
 	StorePackage(grpc.ClientStreamingServer[PackageChunk, Ack]) error
 	// ReadPackage sends a package that this head has on its disk.
 	ReadPackage(*ReadPackageRequest, grpc.ServerStreamingServer[Chunk]) error
+	// Profile sends a profile of this head's process; ProfileRequest.process is 0.
+	Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedHeadsServer()
 }
 
@@ -1141,6 +1165,9 @@ func (UnimplementedHeadsServer) StorePackage(grpc.ClientStreamingServer[PackageC
 }
 func (UnimplementedHeadsServer) ReadPackage(*ReadPackageRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method ReadPackage not implemented")
+}
+func (UnimplementedHeadsServer) Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error {
+	return status.Error(codes.Unimplemented, "method Profile not implemented")
 }
 func (UnimplementedHeadsServer) mustEmbedUnimplementedHeadsServer() {}
 func (UnimplementedHeadsServer) testEmbeddedByValue()               {}
@@ -1217,6 +1244,17 @@ func _Heads_ReadPackage_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Heads_ReadPackageServer = grpc.ServerStreamingServer[Chunk]
 
+func _Heads_Profile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ProfileRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(HeadsServer).Profile(m, &grpc.GenericServerStream[ProfileRequest, Chunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Heads_ProfileServer = grpc.ServerStreamingServer[Chunk]
+
 // Heads_ServiceDesc is the grpc.ServiceDesc for Heads service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1244,6 +1282,11 @@ var Heads_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Heads_ReadPackage_Handler,
 			ServerStreams: true,
 		},
+		{
+			StreamName:    "Profile",
+			Handler:       _Heads_Profile_Handler,
+			ServerStreams: true,
+		},
 	},
 	Metadata: "cluster.proto",
 }
@@ -1267,6 +1310,7 @@ const (
 	Node_ListObjects_FullMethodName   = "/gray.v1.Node/ListObjects"
 	Node_ListWorkers_FullMethodName   = "/gray.v1.Node/ListWorkers"
 	Node_ReadLog_FullMethodName       = "/gray.v1.Node/ReadLog"
+	Node_Profile_FullMethodName       = "/gray.v1.Node/Profile"
 )
 
 // NodeClient is the client API for Node service.
@@ -1299,6 +1343,8 @@ type NodeClient interface {
 	ListObjects(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ObjectList, error)
 	ListWorkers(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*WorkerList, error)
 	ReadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// Profile sends a profile of the node's process, or of a job's process on it.
+	Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
 
 type nodeClient struct {
@@ -1510,6 +1556,25 @@ func (c *nodeClient) ReadLog(ctx context.Context, in *ReadLogRequest, opts ...gr
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *nodeClient) Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Node_ServiceDesc.Streams[3], Node_Profile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ProfileRequest, Chunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_ProfileClient = grpc.ServerStreamingClient[Chunk]
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -1540,6 +1605,8 @@ type NodeServer interface {
 	ListObjects(context.Context, *ListRequest) (*ObjectList, error)
 	ListWorkers(context.Context, *ListRequest) (*WorkerList, error)
 	ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error
+	// Profile sends a profile of the node's process, or of a job's process on it.
+	Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -1603,6 +1670,9 @@ func (UnimplementedNodeServer) ListWorkers(context.Context, *ListRequest) (*Work
 }
 func (UnimplementedNodeServer) ReadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method ReadLog not implemented")
+}
+func (UnimplementedNodeServer) Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error {
+	return status.Error(codes.Unimplemented, "method Profile not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -1924,6 +1994,17 @@ func _Node_ReadLog_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Node_ReadLogServer = grpc.ServerStreamingServer[Chunk]
 
+func _Node_Profile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ProfileRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(NodeServer).Profile(m, &grpc.GenericServerStream[ProfileRequest, Chunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_ProfileServer = grpc.ServerStreamingServer[Chunk]
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -2007,6 +2088,11 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ReadLog",
 			Handler:       _Node_ReadLog_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Profile",
+			Handler:       _Node_Profile_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -106,6 +106,7 @@ type ToNode struct {
 	//	*ToNode_OfferArchive
 	//	*ToNode_CancelTask
 	//	*ToNode_CancelResult
+	//	*ToNode_ProfileResult
 	Body          isToNode_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -371,6 +372,15 @@ func (x *ToNode) GetCancelResult() *CancelResult {
 	return nil
 }
 
+func (x *ToNode) GetProfileResult() *ProfileResult {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_ProfileResult); ok {
+			return x.ProfileResult
+		}
+	}
+	return nil
+}
+
 type isToNode_Body interface {
 	isToNode_Body()
 }
@@ -471,6 +481,10 @@ type ToNode_CancelResult struct {
 	CancelResult *CancelResult `protobuf:"bytes,142,opt,name=cancel_result,json=cancelResult,proto3,oneof"` // answers ToProcess.cancel_task
 }
 
+type ToNode_ProfileResult struct {
+	ProfileResult *ProfileResult `protobuf:"bytes,360,opt,name=profile_result,json=profileResult,proto3,oneof"` // answers ToProcess.profile
+}
+
 func (*ToNode_Hello) isToNode_Body() {}
 
 func (*ToNode_LeaseDemand) isToNode_Body() {}
@@ -519,10 +533,12 @@ func (*ToNode_CancelTask) isToNode_Body() {}
 
 func (*ToNode_CancelResult) isToNode_Body() {}
 
+func (*ToNode_ProfileResult) isToNode_Body() {}
+
 // ToProcess goes from a node to one of its processes.
 type ToProcess struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks, list_objects and cancel_task, the call to answer
+	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks, list_objects, cancel_task and profile, the call to answer
 	// Types that are valid to be assigned to Body:
 	//
 	//	*ToProcess_Welcome
@@ -547,6 +563,7 @@ type ToProcess struct {
 	//	*ToProcess_ObjectMoved
 	//	*ToProcess_CancelTask
 	//	*ToProcess_LeaveActor
+	//	*ToProcess_Profile
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -794,6 +811,15 @@ func (x *ToProcess) GetLeaveActor() *LeaveActor {
 	return nil
 }
 
+func (x *ToProcess) GetProfile() *ProfileRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_Profile); ok {
+			return x.Profile
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -886,6 +912,10 @@ type ToProcess_LeaveActor struct {
 	LeaveActor *LeaveActor `protobuf:"bytes,120,opt,name=leave_actor,json=leaveActor,proto3,oneof"`
 }
 
+type ToProcess_Profile struct {
+	Profile *ProfileRequest `protobuf:"bytes,360,opt,name=profile,proto3,oneof"` // of the process itself
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -929,6 +959,8 @@ func (*ToProcess_ObjectMoved) isToProcess_Body() {}
 func (*ToProcess_CancelTask) isToProcess_Body() {}
 
 func (*ToProcess_LeaveActor) isToProcess_Body() {}
+
+func (*ToProcess_Profile) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2845,11 +2877,63 @@ func (x *FinishDriver) GetMessage() string {
 	return ""
 }
 
+type ProfileResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileResult) Reset() {
+	*x = ProfileResult{}
+	mi := &file_local_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileResult) ProtoMessage() {}
+
+func (x *ProfileResult) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileResult.ProtoReflect.Descriptor instead.
+func (*ProfileResult) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ProfileResult) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *ProfileResult) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 var File_local_proto protoreflect.FileDescriptor
 
 const file_local_proto_rawDesc = "" +
 	"\n" +
-	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xa8\v\n" +
+	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xea\v\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.gray.v1.HelloH\x00R\x05hello\x129\n" +
@@ -2881,8 +2965,10 @@ const file_local_proto_rawDesc = "" +
 	"\roffer_archive\x18\x8c\x01 \x01(\v2\x15.gray.v1.OfferArchiveH\x00R\fofferArchive\x12>\n" +
 	"\vcancel_task\x18\x8d\x01 \x01(\v2\x1a.gray.v1.CancelTaskRequestH\x00R\n" +
 	"cancelTask\x12=\n" +
-	"\rcancel_result\x18\x8e\x01 \x01(\v2\x15.gray.v1.CancelResultH\x00R\fcancelResultB\x06\n" +
-	"\x04body\"\xe7\t\n" +
+	"\rcancel_result\x18\x8e\x01 \x01(\v2\x15.gray.v1.CancelResultH\x00R\fcancelResult\x12@\n" +
+	"\x0eprofile_result\x18\xe8\x02 \x01(\v2\x16.gray.v1.ProfileResultH\x00R\rprofileResultB\x06\n" +
+	"\x04body\"\x9d\n" +
+	"\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
 	"\awelcome\x18\x02 \x01(\v2\x10.gray.v1.WelcomeH\x00R\awelcome\x12 \n" +
@@ -2914,7 +3000,8 @@ const file_local_proto_rawDesc = "" +
 	"\vcancel_task\x18\x8c\x01 \x01(\v2\x1a.gray.v1.CancelTaskRequestH\x00R\n" +
 	"cancelTask\x126\n" +
 	"\vleave_actor\x18x \x01(\v2\x13.gray.v1.LeaveActorH\x00R\n" +
-	"leaveActorB\x06\n" +
+	"leaveActor\x124\n" +
+	"\aprofile\x18\xe8\x02 \x01(\v2\x17.gray.v1.ProfileRequestH\x00R\aprofileB\x06\n" +
 	"\x04body\"\xbb\x02\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -3046,7 +3133,10 @@ const file_local_proto_rawDesc = "" +
 	"\vincarnation\x18\x02 \x01(\rR\vincarnation\"E\n" +
 	"\fFinishDriver\x12\x1b\n" +
 	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessageB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\amessage\x18\x02 \x01(\tR\amessage\"I\n" +
+	"\rProfileResult\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12$\n" +
+	"\x05error\x18\x02 \x01(\v2\x0e.gray.v1.ErrorR\x05errorB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_local_proto_rawDescOnce sync.Once
@@ -3061,7 +3151,7 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),           // 0: gray.v1.Hello.Kind
 	(*ToNode)(nil),            // 1: gray.v1.ToNode
@@ -3100,23 +3190,25 @@ var file_local_proto_goTypes = []any{
 	(*ActorExit)(nil),         // 34: gray.v1.ActorExit
 	(*LeaveActor)(nil),        // 35: gray.v1.LeaveActor
 	(*FinishDriver)(nil),      // 36: gray.v1.FinishDriver
-	(*TaskList)(nil),          // 37: gray.v1.TaskList
-	(*ObjectList)(nil),        // 38: gray.v1.ObjectList
-	(*CancelTaskRequest)(nil), // 39: gray.v1.CancelTaskRequest
-	(*Ack)(nil),               // 40: gray.v1.Ack
-	(*Error)(nil),             // 41: gray.v1.Error
-	(*ObjectState)(nil),       // 42: gray.v1.ObjectState
-	(*StartActor)(nil),        // 43: gray.v1.StartActor
-	(*LogLines)(nil),          // 44: gray.v1.LogLines
-	(*JobEnded)(nil),          // 45: gray.v1.JobEnded
-	(*NodeDead)(nil),          // 46: gray.v1.NodeDead
-	(*ListRequest)(nil),       // 47: gray.v1.ListRequest
-	(*MovedRequest)(nil),      // 48: gray.v1.MovedRequest
-	(*Environment)(nil),       // 49: gray.v1.Environment
-	(*Resources)(nil),         // 50: gray.v1.Resources
-	(*Strategy)(nil),          // 51: gray.v1.Strategy
-	(*WorkerDied)(nil),        // 52: gray.v1.WorkerDied
-	(*WorkingDir)(nil),        // 53: gray.v1.WorkingDir
+	(*ProfileResult)(nil),     // 37: gray.v1.ProfileResult
+	(*TaskList)(nil),          // 38: gray.v1.TaskList
+	(*ObjectList)(nil),        // 39: gray.v1.ObjectList
+	(*CancelTaskRequest)(nil), // 40: gray.v1.CancelTaskRequest
+	(*Ack)(nil),               // 41: gray.v1.Ack
+	(*Error)(nil),             // 42: gray.v1.Error
+	(*ObjectState)(nil),       // 43: gray.v1.ObjectState
+	(*StartActor)(nil),        // 44: gray.v1.StartActor
+	(*LogLines)(nil),          // 45: gray.v1.LogLines
+	(*JobEnded)(nil),          // 46: gray.v1.JobEnded
+	(*NodeDead)(nil),          // 47: gray.v1.NodeDead
+	(*ListRequest)(nil),       // 48: gray.v1.ListRequest
+	(*MovedRequest)(nil),      // 49: gray.v1.MovedRequest
+	(*ProfileRequest)(nil),    // 50: gray.v1.ProfileRequest
+	(*Environment)(nil),       // 51: gray.v1.Environment
+	(*Resources)(nil),         // 52: gray.v1.Resources
+	(*Strategy)(nil),          // 53: gray.v1.Strategy
+	(*WorkerDied)(nil),        // 54: gray.v1.WorkerDied
+	(*WorkingDir)(nil),        // 55: gray.v1.WorkingDir
 }
 var file_local_proto_depIdxs = []int32{
 	3,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -3136,54 +3228,57 @@ var file_local_proto_depIdxs = []int32{
 	29, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
 	31, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
 	36, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	37, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	38, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
 	27, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	38, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	39, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
 	34, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
 	33, // 21: gray.v1.ToNode.offer_archive:type_name -> gray.v1.OfferArchive
-	39, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	40, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
 	32, // 23: gray.v1.ToNode.cancel_result:type_name -> gray.v1.CancelResult
-	5,  // 24: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	40, // 25: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	41, // 26: gray.v1.ToProcess.error:type_name -> gray.v1.Error
-	7,  // 27: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
-	10, // 28: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
-	11, // 29: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
-	18, // 30: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	42, // 31: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
-	24, // 32: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
-	25, // 33: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	30, // 34: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	43, // 35: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	44, // 36: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	45, // 37: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	46, // 38: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	47, // 39: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	26, // 40: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	47, // 41: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
-	8,  // 42: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
-	48, // 43: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
-	39, // 44: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
-	35, // 45: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
-	0,  // 46: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	4,  // 47: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	49, // 48: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
-	50, // 49: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	51, // 50: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	49, // 51: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
-	52, // 52: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	20, // 53: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	42, // 54: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	42, // 55: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	41, // 56: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	41, // 57: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	41, // 58: gray.v1.CancelResult.error:type_name -> gray.v1.Error
-	53, // 59: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
-	60, // [60:60] is the sub-list for method output_type
-	60, // [60:60] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	37, // 24: gray.v1.ToNode.profile_result:type_name -> gray.v1.ProfileResult
+	5,  // 25: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
+	41, // 26: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	42, // 27: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	7,  // 28: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
+	10, // 29: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
+	11, // 30: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
+	18, // 31: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
+	43, // 32: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	24, // 33: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
+	25, // 34: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
+	30, // 35: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	44, // 36: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	45, // 37: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	46, // 38: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	47, // 39: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	48, // 40: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	26, // 41: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
+	48, // 42: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	8,  // 43: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
+	49, // 44: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	40, // 45: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	35, // 46: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
+	50, // 47: gray.v1.ToProcess.profile:type_name -> gray.v1.ProfileRequest
+	0,  // 48: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	4,  // 49: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	51, // 50: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	52, // 51: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	53, // 52: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	51, // 53: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	54, // 54: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	20, // 55: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	43, // 56: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	43, // 57: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	42, // 58: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	42, // 59: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	42, // 60: gray.v1.CancelResult.error:type_name -> gray.v1.Error
+	55, // 61: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
+	42, // 62: gray.v1.ProfileResult.error:type_name -> gray.v1.Error
+	63, // [63:63] is the sub-list for method output_type
+	63, // [63:63] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -3217,6 +3312,7 @@ func file_local_proto_init() {
 		(*ToNode_OfferArchive)(nil),
 		(*ToNode_CancelTask)(nil),
 		(*ToNode_CancelResult)(nil),
+		(*ToNode_ProfileResult)(nil),
 	}
 	file_local_proto_msgTypes[1].OneofWrappers = []any{
 		(*ToProcess_Welcome)(nil),
@@ -3241,6 +3337,7 @@ func file_local_proto_init() {
 		(*ToProcess_ObjectMoved)(nil),
 		(*ToProcess_CancelTask)(nil),
 		(*ToProcess_LeaveActor)(nil),
+		(*ToProcess_Profile)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3248,7 +3345,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   36,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

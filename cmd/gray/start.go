@@ -206,7 +206,7 @@ func (s *starter) nodeConfig(dir, head, token string, isHead bool) daemon.Config
 		Version: version.String(), DataDir: dir, Lifeline: s.block, IP: s.ip,
 		HeadAddress: head, Token: token, IsHead: isHead,
 		Resources: s.nodeShape.resources, Labels: s.nodeShape.labels, StoreBytes: s.storeBytes, SpillDirs: spill,
-		MemoryThreshold: s.threshold, MemoryLimit: s.limitBytes,
+		MemoryThreshold: s.threshold, MemoryLimit: s.limitBytes, LogMaxAge: s.logAge, LogMaxBytes: s.logBytes,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +37,10 @@ type startFlags struct {
 	limit       string
 	ip          string
 	dataDir     string
+	logAge      time.Duration
+	logSize     string
 	block       bool
+	asJSON      bool
 }
 
 func (f *startFlags) register(c *cobra.Command) {
@@ -60,6 +64,9 @@ func (f *startFlags) register(c *cobra.Command) {
 	s.StringVar(&f.limit, "memory-limit", "", "`BYTES` that the jobs' processes here may use together before tasks are killed (default: any)")
 	s.StringVar(&f.ip, "node-ip-address", "", "`IP` at which other machines reach this one (default: found out)")
 	s.StringVar(&f.dataDir, "data-dir", "", "`DIR` for state and logs (default: ~/.gray/data)")
+	s.DurationVar(&f.logAge, "log-max-age", 7*24*time.Hour, "remove logs of jobs and processes that ended so `LONG` ago; 0: never")
+	s.StringVar(&f.logSize, "log-max-bytes", "4GiB", "remove the oldest logs of what has ended when they have more than `BYTES` together; 0: never")
+	s.BoolVar(&f.asJSON, "json", false, "print JSON: the head with its token, or the node")
 	s.BoolVar(&f.block, "block", false, "stay in the foreground; Ctrl-C stops the daemons")
 }
 
@@ -70,6 +77,7 @@ type nodeShape struct {
 	storeBytes int64
 	spillDirs  []string // absolute; nil: the default, empty: none
 	limitBytes int64    // 0: none
+	logBytes   int64    // 0: none
 }
 
 // check looks at everything that can be judged without touching the machine.
@@ -153,6 +161,12 @@ func (f *startFlags) shape(total int64) (nodeShape, error) {
 		return s, usagef("--memory-threshold is %v: it must be 0 to 1", f.threshold)
 	}
 	if s.limitBytes, err = sizeFlag("memory-limit", f.limit, total, 0); err != nil {
+		return s, err
+	}
+	if f.logAge < 0 {
+		return s, usagef("--log-max-age is %v: it can't be negative", f.logAge)
+	}
+	if s.logBytes, err = sizeFlag("log-max-bytes", f.logSize, math.MaxInt64, 0); err != nil {
 		return s, err
 	}
 	if err := addResources(s.resources, f.resources); err != nil {

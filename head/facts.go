@@ -71,7 +71,6 @@ func livingTasks(ctx context.Context, c proto.NodeClient) ([]*proto.TaskInfo, er
 	return append(run.GetTasks(), others.GetTasks()...), err
 }
 
-
 // facts gathers what is known of the cluster now, and says who didn't answer.
 func (h *Head) facts(ctx context.Context, objects bool) (*diagnose.Facts, []string) {
 	all, warnings := gather(ctx, h, func(ctx context.Context, i *proto.NodeInfo, c proto.NodeClient) (told, error) {

@@ -28,6 +28,7 @@ type Config struct {
 	Join     []string // control addresses of heads: a new data dir is to be of their cluster
 	Token    string   // of that cluster
 	Logger   *slog.Logger
+	LogFile  string // that Logger writes, for those who want to read it; empty: none
 	Version  string
 
 	commands uint32 // newest version of commands that this head pretends to know; 0: fsm.Version
@@ -123,6 +124,7 @@ func (h *Head) start(ctx context.Context) error {
 	if err := h.admit(ctx); err != nil {
 		return err
 	}
+	h.log = h.log.With("self", h.dir.info.Head)
 	h.saved = h.dir.info
 	h.joining.Store(len(h.saved.Join) > 0)
 	h.packages = newPackageStore(h.dir.packages())

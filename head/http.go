@@ -72,6 +72,11 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"GET /api/v0/timeline":           h.getTimeline,
 		"GET /api/v0/jobs/{id}/timeline": h.getTrace,
 		"GET /api/v0/hints":              h.listHints,
+		"GET /api/v0/logs/file":          h.getLogFile,
+		"GET /api/v0/logs/stream":        h.followLogFile,
+
+		"GET /api/v0/workers/{id}/stack":   h.getStack,
+		"GET /api/v0/workers/{id}/profile": h.getProfile,
 	}
 }
 

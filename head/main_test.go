@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -248,7 +249,12 @@ type fakeService struct {
 
 func (s *fakeService) ReadLog(r *proto.ReadLogRequest, stream grpc.ServerStreamingServer[proto.Chunk]) error {
 	text := s.n.logs[min(int(r.Offset), len(s.n.logs)):]
-	return stream.Send(&proto.Chunk{Data: []byte(text)})
+	for part := range slices.Chunk([]byte(text), 9999) { // within characters, too
+		if err := stream.Send(&proto.Chunk{Data: part}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *fakeService) ListTasks(_ context.Context, r *proto.ListRequest) (*proto.TaskList, error) {

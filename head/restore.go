@@ -32,12 +32,12 @@ var ErrBadBackup = errors.New("unusable backup")
 
 // Restored says what a backup had.
 type Restored struct {
-	Cluster  string
-	Created  time.Time
-	Nodes    int // alive when the backup was made
-	Jobs     int // those that had ended included
-	Actors   int // that weren't dead
-	Packages int
+	Cluster  string    `json:"cluster_id"`
+	Created  time.Time `json:"created"`
+	Nodes    int       `json:"nodes"`  // alive when the backup was made
+	Jobs     int       `json:"jobs"`   // those that had ended included
+	Actors   int       `json:"actors"` // that weren't dead
+	Packages int       `json:"packages"`
 }
 
 // Restore makes of a backup the data dir of the only head of that cluster. The dir

@@ -77,7 +77,7 @@ func (r *reader) frame(m *proto.ToNode) error {
 			}
 			return ackFrame()
 		})
-	case *proto.ToNode_TaskList, *proto.ToNode_ObjectList, *proto.ToNode_CancelResult:
+	case *proto.ToNode_TaskList, *proto.ToNode_ObjectList, *proto.ToNode_CancelResult, *proto.ToNode_ProfileResult:
 		n.answerList(p, m)
 	case *proto.ToNode_UserMetrics:
 		n.userMetrics(p, b.UserMetrics)

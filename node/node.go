@@ -25,6 +25,7 @@ import (
 	"github.com/gray-runtime/gray/node/devices"
 	"github.com/gray-runtime/gray/node/folders"
 	"github.com/gray-runtime/gray/node/lend"
+	"github.com/gray-runtime/gray/node/logs"
 	"github.com/gray-runtime/gray/node/refs"
 	"github.com/gray-runtime/gray/node/runs"
 	"github.com/gray-runtime/gray/node/tally"
@@ -59,6 +60,8 @@ type Config struct {
 	// MetricsAddress is HOST:PORT where the node itself answers GET /metrics to those who
 	// have the token: on loopback by HTTP, elsewhere by HTTPS with its certificate. "": nowhere.
 	MetricsAddress string
+	LogFile        string      // that Logger writes, for those who want to read it; empty: none
+	Logs           logs.Limits // of those of processes that have ended
 
 	Logger *slog.Logger
 }
@@ -129,6 +132,7 @@ type Node struct {
 	endedOwners recent[ids.ProcessID, struct{}] // processes that ended with their job
 	driverLogs  recent[ids.JobID, string]       // paths, of submitted jobs whose driver has ended
 	pastWorkers recent[ids.ProcessID, *proto.WorkerInfo]
+	workerLogs  recent[uint32, string] // paths, of workers by their numbers
 	leases      map[uint64]*lease
 	actors      map[ids.ActorID]*actor
 	endedActors recent[ids.ActorID, *proto.ActorReport]
@@ -265,6 +269,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.spawn(n.keepFence)
 	n.spawn(n.watchMemory)
 	n.spawn(n.watchStore)
+	n.spawn(n.sweepLogs)
 	n.spawn(n.runSession)
 	n.spawn(n.renewCertificate)
 	return nil
@@ -279,6 +284,7 @@ func (n *Node) enter(ctx context.Context) error {
 		}
 		n.id, n.cluster = ids.NodeID(reply.Id), ids.ClusterID(reply.Cluster)
 		n.book.Is(n.id)
+		n.log = n.log.With("self", n.id)
 		return nil
 	})
 	switch {

@@ -11,29 +11,41 @@ import (
 
 	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/logtail"
 	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/logs"
 	"github.com/gray-runtime/gray/proto"
 )
 
-// ReadLog sends a log file of this node: a submitted driver's by its job, or
-// one by name. Following ends when the file's writer does.
+// ReadLog sends a log file of this node: a submitted driver's by its job, a process's, the
+// node's own, or one by name. Following ends when the file's writer does.
 func (s *service) ReadLog(r *proto.ReadLogRequest, stream grpc.ServerStreamingServer[proto.Chunk]) error {
 	n := s.n
 	if r.Task != "" {
 		return n.sendTaskLog(r.Task, stream)
 	}
-	file, path := n.logOf(ids.JobID(r.Job), r.File)
-	if path == "" {
-		return errcode.Status(problem(proto.Error_NOT_FOUND, "no log of job %d on %s", r.Job, n.id))
-	}
 	ctx, stop := n.endWith(stream.Context())
 	defer stop()
-	var err error
-	if file != nil {
-		err = sendLive(ctx, file, r.Offset, r.Follow, stream)
-	} else {
-		err = sendFile(path, r.Offset, stream)
+	if r.Daemon {
+		return n.sendOwnLog(ctx, r, stream)
+	}
+	file, path := n.wantedLog(r)
+	if path == "" {
+		return errcode.Status(problem(proto.Error_NOT_FOUND, "no such log on %s: it may be too old", n.id))
+	}
+	offset, err := r.Offset, error(nil)
+	switch {
+	case r.Tail > 0 && file != nil:
+		offset, err = file.LastLines(int(r.Tail))
+	case r.Tail > 0:
+		offset, err = logtail.Offset(path, int(r.Tail))
+	}
+	switch {
+	case err != nil:
+	case file != nil:
+		err = sendLive(ctx, file, offset, r.Follow, stream)
+	default:
+		err = sendFile(path, offset, stream)
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		return errcode.Status(problem(proto.Error_NOT_FOUND, "no log %s on %s", filepath.Base(path), n.id))
@@ -42,6 +54,47 @@ func (s *service) ReadLog(r *proto.ReadLogRequest, stream grpc.ServerStreamingSe
 		return errcode.Status(asProblem(err))
 	}
 	return nil
+}
+
+// sendOwnLog sends the node's own log. Following ends with the request.
+func (n *Node) sendOwnLog(ctx context.Context, r *proto.ReadLogRequest, stream grpc.ServerStreamingServer[proto.Chunk]) error {
+	if n.cfg.LogFile == "" {
+		return errcode.Status(problem(proto.Error_NOT_FOUND, "node %s keeps no log", n.id))
+	}
+	offset, err := r.Offset, error(nil)
+	if r.Tail > 0 {
+		offset, err = logtail.Offset(n.cfg.LogFile, int(r.Tail))
+	}
+	if err == nil {
+		err = logtail.Copy(ctx, chunkWriter{stream}, n.cfg.LogFile, offset, r.Follow)
+	}
+	if err != nil {
+		return errcode.Status(asProblem(err))
+	}
+	return nil
+}
+
+// wantedLog finds the log that a request means: the open file, if its writer lives, and
+// its path.
+func (n *Node) wantedLog(r *proto.ReadLogRequest) (*logs.File, string) {
+	name := r.File
+	switch {
+	case r.Pid != 0:
+		name = workerLogName(ids.JobID(r.Job), int(r.Pid))
+	case r.Process != 0:
+		n.mu.Lock()
+		p := n.processes[r.Process]
+		path, known := n.workerLogs.get(r.Process)
+		n.mu.Unlock()
+		switch {
+		case p != nil && !p.worker && p.job != nil:
+			return n.logOf(p.job.id, "")
+		case !known:
+			return nil, ""
+		}
+		name = filepath.Base(path)
+	}
+	return n.logOf(ids.JobID(r.Job), name)
 }
 
 // sendTaskLog sends what a task has written here.

@@ -232,6 +232,11 @@ func (n *Node) execWorker(p *process) (*child, error) {
 		return nil, err
 	}
 	file.named(c.pid)
+	if file.File != nil {
+		n.mu.Lock()
+		n.workerLogs.put(p.id.Number, file.Path())
+		n.mu.Unlock()
+	}
 	return c, nil
 }
 

@@ -8417,6 +8417,10 @@ type ReadLogRequest struct {
 	File          string                 `protobuf:"bytes,3,opt,name=file,proto3" json:"file,omitempty"`
 	Offset        int64                  `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
 	Task          string                 `protobuf:"bytes,60,opt,name=task,proto3" json:"task,omitempty"`
+	Process       uint32                 `protobuf:"varint,360,opt,name=process,proto3" json:"process,omitempty"` // the log of this worker or driver
+	Pid           int32                  `protobuf:"varint,361,opt,name=pid,proto3" json:"pid,omitempty"`         // or of the job's worker with this pid
+	Daemon        bool                   `protobuf:"varint,362,opt,name=daemon,proto3" json:"daemon,omitempty"`   // or the node's own
+	Tail          uint32                 `protobuf:"varint,363,opt,name=tail,proto3" json:"tail,omitempty"`       // only so many lines from the end; 0: all from the offset on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -8484,6 +8488,34 @@ func (x *ReadLogRequest) GetTask() string {
 		return x.Task
 	}
 	return ""
+}
+
+func (x *ReadLogRequest) GetProcess() uint32 {
+	if x != nil {
+		return x.Process
+	}
+	return 0
+}
+
+func (x *ReadLogRequest) GetPid() int32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *ReadLogRequest) GetDaemon() bool {
+	if x != nil {
+		return x.Daemon
+	}
+	return false
+}
+
+func (x *ReadLogRequest) GetTail() uint32 {
+	if x != nil {
+		return x.Tail
+	}
+	return 0
 }
 
 // StreamHeader opens a raw stream between nodes (ALPN gray-stream): one
@@ -10233,6 +10265,68 @@ func (x *EventList) GetDropped() uint64 {
 	return 0
 }
 
+// ProfileRequest asks for a profile of a process of a job, by its number, or of the
+// head or node itself (0).
+type ProfileRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Process       uint32                 `protobuf:"varint,1,opt,name=process,proto3" json:"process,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`                                // of internal/profile
+	DurationMs    int64                  `protobuf:"varint,3,opt,name=duration_ms,json=durationMs,proto3" json:"duration_ms,omitempty"` // of the kinds that take time
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileRequest) Reset() {
+	*x = ProfileRequest{}
+	mi := &file_cluster_proto_msgTypes[129]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileRequest) ProtoMessage() {}
+
+func (x *ProfileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_cluster_proto_msgTypes[129]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileRequest.ProtoReflect.Descriptor instead.
+func (*ProfileRequest) Descriptor() ([]byte, []int) {
+	return file_cluster_proto_rawDescGZIP(), []int{129}
+}
+
+func (x *ProfileRequest) GetProcess() uint32 {
+	if x != nil {
+		return x.Process
+	}
+	return 0
+}
+
+func (x *ProfileRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ProfileRequest) GetDurationMs() int64 {
+	if x != nil {
+		return x.DurationMs
+	}
+	return 0
+}
+
 var File_cluster_proto protoreflect.FileDescriptor
 
 const file_cluster_proto_rawDesc = "" +
@@ -10947,13 +11041,17 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05actor\x18\t \x01(\tR\x05actor\";\n" +
 	"\n" +
 	"WorkerList\x12-\n" +
-	"\aworkers\x18\x01 \x03(\v2\x13.gray.v1.WorkerInfoR\aworkers\"z\n" +
+	"\aworkers\x18\x01 \x03(\v2\x13.gray.v1.WorkerInfoR\aworkers\"\xd6\x01\n" +
 	"\x0eReadLogRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x16\n" +
 	"\x06follow\x18\x02 \x01(\bR\x06follow\x12\x12\n" +
 	"\x04file\x18\x03 \x01(\tR\x04file\x12\x16\n" +
 	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x12\n" +
-	"\x04task\x18< \x01(\tR\x04task\"o\n" +
+	"\x04task\x18< \x01(\tR\x04task\x12\x19\n" +
+	"\aprocess\x18\xe8\x02 \x01(\rR\aprocess\x12\x11\n" +
+	"\x03pid\x18\xe9\x02 \x01(\x05R\x03pid\x12\x17\n" +
+	"\x06daemon\x18\xea\x02 \x01(\bR\x06daemon\x12\x13\n" +
+	"\x04tail\x18\xeb\x02 \x01(\rR\x04tail\"o\n" +
 	"\fStreamHeader\x12\x18\n" +
 	"\x06tunnel\x18\x01 \x01(\rH\x00R\x06tunnel\x12#\n" +
 	"\x04pull\x18\x04 \x01(\v2\r.gray.v1.PullH\x00R\x04pull\x12\x12\n" +
@@ -11120,7 +11218,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05ERROR\x10\x02\"M\n" +
 	"\tEventList\x12&\n" +
 	"\x06events\x18\x01 \x03(\v2\x0e.gray.v1.EventR\x06events\x12\x18\n" +
-	"\adropped\x18\x02 \x01(\x04R\adropped2\xb6\v\n" +
+	"\adropped\x18\x02 \x01(\x04R\adropped\"_\n" +
+	"\x0eProfileRequest\x12\x18\n" +
+	"\aprocess\x18\x01 \x01(\rR\aprocess\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1f\n" +
+	"\vduration_ms\x18\x03 \x01(\x03R\n" +
+	"durationMs2\xb6\v\n" +
 	"\aControl\x120\n" +
 	"\x04Join\x12\x14.gray.v1.JoinRequest\x1a\x12.gray.v1.JoinReply\x12=\n" +
 	"\x10RenewCertificate\x12\x15.gray.v1.RenewRequest\x1a\x12.gray.v1.JoinReply\x12<\n" +
@@ -11145,13 +11248,14 @@ const file_cluster_proto_rawDesc = "" +
 	"\tFindGroup\x12\x19.gray.v1.FindGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
 	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x12B\n" +
 	"\fRemoveGroups\x12\x1c.gray.v1.RemoveGroupsRequest\x1a\x14.gray.v1.GroupsReply\x12>\n" +
-	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xae\x02\n" +
+	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xe4\x02\n" +
 	"\x05Heads\x125\n" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
 	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x128\n" +
-	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x012\xb6\n" +
+	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
+	"\aProfile\x12\x17.gray.v1.ProfileRequest\x1a\x0e.gray.v1.Chunk0\x012\xec\n" +
 	"\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
@@ -11180,7 +11284,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\n" +
 	"CountTasks\x12\x14.gray.v1.ListRequest\x1a\x13.gray.v1.TaskCounts\x126\n" +
 	"\n" +
-	"ListEvents\x12\x14.gray.v1.ListRequest\x1a\x12.gray.v1.EventListB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"ListEvents\x12\x14.gray.v1.ListRequest\x1a\x12.gray.v1.EventList\x124\n" +
+	"\aProfile\x12\x17.gray.v1.ProfileRequest\x1a\x0e.gray.v1.Chunk0\x01B*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_cluster_proto_rawDescOnce sync.Once
@@ -11195,7 +11300,7 @@ func file_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
-var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 136)
+var file_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 137)
 var file_cluster_proto_goTypes = []any{
 	(Error_Kind)(0),               // 0: gray.v1.Error.Kind
 	(Strategy_Kind)(0),            // 1: gray.v1.Strategy.Kind
@@ -11336,25 +11441,26 @@ var file_cluster_proto_goTypes = []any{
 	(*FunctionCounts)(nil),        // 136: gray.v1.FunctionCounts
 	(*Event)(nil),                 // 137: gray.v1.Event
 	(*EventList)(nil),             // 138: gray.v1.EventList
-	nil,                           // 139: gray.v1.Resources.QuantityEntry
-	nil,                           // 140: gray.v1.NodeInfo.LabelsEntry
-	nil,                           // 141: gray.v1.JobSpec.EnvEntry
-	nil,                           // 142: gray.v1.JobSpec.MetadataEntry
-	nil,                           // 143: gray.v1.RegisterDriverRequest.EnvEntry
-	nil,                           // 144: gray.v1.Environment.VarsEntry
-	nil,                           // 145: gray.v1.FunctionCounts.LivingEntry
+	(*ProfileRequest)(nil),        // 139: gray.v1.ProfileRequest
+	nil,                           // 140: gray.v1.Resources.QuantityEntry
+	nil,                           // 141: gray.v1.NodeInfo.LabelsEntry
+	nil,                           // 142: gray.v1.JobSpec.EnvEntry
+	nil,                           // 143: gray.v1.JobSpec.MetadataEntry
+	nil,                           // 144: gray.v1.RegisterDriverRequest.EnvEntry
+	nil,                           // 145: gray.v1.Environment.VarsEntry
+	nil,                           // 146: gray.v1.FunctionCounts.LivingEntry
 }
 var file_cluster_proto_depIdxs = []int32{
 	0,   // 0: gray.v1.Error.kind:type_name -> gray.v1.Error.Kind
 	10,  // 1: gray.v1.Error.cause:type_name -> gray.v1.Error
-	139, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
+	140, // 2: gray.v1.Resources.quantity:type_name -> gray.v1.Resources.QuantityEntry
 	1,   // 3: gray.v1.Strategy.kind:type_name -> gray.v1.Strategy.Kind
 	13,  // 4: gray.v1.Strategy.labels:type_name -> gray.v1.LabelSelector
 	12,  // 5: gray.v1.Strategy.fallback:type_name -> gray.v1.Strategy
 	2,   // 6: gray.v1.LabelSelector.op:type_name -> gray.v1.LabelSelector.Op
 	11,  // 7: gray.v1.NodeInfo.total:type_name -> gray.v1.Resources
 	11,  // 8: gray.v1.NodeInfo.available:type_name -> gray.v1.Resources
-	140, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
+	141, // 9: gray.v1.NodeInfo.labels:type_name -> gray.v1.NodeInfo.LabelsEntry
 	17,  // 10: gray.v1.NodeInfo.pending:type_name -> gray.v1.PendingDemand
 	16,  // 11: gray.v1.NodeInfo.jobs:type_name -> gray.v1.JobUse
 	11,  // 12: gray.v1.NodeInfo.bundled:type_name -> gray.v1.Resources
@@ -11390,11 +11496,11 @@ var file_cluster_proto_depIdxs = []int32{
 	49,  // 42: gray.v1.StartActor.actor:type_name -> gray.v1.ActorSpec
 	44,  // 43: gray.v1.StartActor.job:type_name -> gray.v1.JobSpec
 	45,  // 44: gray.v1.JobSpec.binaries:type_name -> gray.v1.Binary
-	141, // 45: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
-	142, // 46: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
+	142, // 45: gray.v1.JobSpec.env:type_name -> gray.v1.JobSpec.EnvEntry
+	143, // 46: gray.v1.JobSpec.metadata:type_name -> gray.v1.JobSpec.MetadataEntry
 	11,  // 47: gray.v1.JobSpec.driver_resources:type_name -> gray.v1.Resources
 	3,   // 48: gray.v1.DriverReport.state:type_name -> gray.v1.DriverReport.State
-	143, // 49: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
+	144, // 49: gray.v1.RegisterDriverRequest.env:type_name -> gray.v1.RegisterDriverRequest.EnvEntry
 	11,  // 50: gray.v1.ActorSpec.resources:type_name -> gray.v1.Resources
 	12,  // 51: gray.v1.ActorSpec.strategy:type_name -> gray.v1.Strategy
 	50,  // 52: gray.v1.ActorSpec.groups:type_name -> gray.v1.ConcurrencyGroup
@@ -11421,7 +11527,7 @@ var file_cluster_proto_depIdxs = []int32{
 	12,  // 73: gray.v1.LeaseRequest.strategy:type_name -> gray.v1.Strategy
 	44,  // 74: gray.v1.LeaseRequest.spec:type_name -> gray.v1.JobSpec
 	85,  // 75: gray.v1.LeaseRequest.environment:type_name -> gray.v1.Environment
-	144, // 76: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
+	145, // 76: gray.v1.Environment.vars:type_name -> gray.v1.Environment.VarsEntry
 	86,  // 77: gray.v1.Environment.working_dir:type_name -> gray.v1.WorkingDir
 	88,  // 78: gray.v1.LeaseReply.granted:type_name -> gray.v1.LeaseGranted
 	89,  // 79: gray.v1.LeaseReply.refused:type_name -> gray.v1.LeaseRefused
@@ -11454,7 +11560,7 @@ var file_cluster_proto_depIdxs = []int32{
 	8,   // 106: gray.v1.Span.kind:type_name -> gray.v1.Span.Kind
 	134, // 107: gray.v1.FunctionTimes.times:type_name -> gray.v1.FunctionTime
 	136, // 108: gray.v1.TaskCounts.functions:type_name -> gray.v1.FunctionCounts
-	145, // 109: gray.v1.FunctionCounts.living:type_name -> gray.v1.FunctionCounts.LivingEntry
+	146, // 109: gray.v1.FunctionCounts.living:type_name -> gray.v1.FunctionCounts.LivingEntry
 	9,   // 110: gray.v1.Event.severity:type_name -> gray.v1.Event.Severity
 	137, // 111: gray.v1.EventList.events:type_name -> gray.v1.Event
 	20,  // 112: gray.v1.Control.Join:input_type -> gray.v1.JoinRequest
@@ -11486,85 +11592,89 @@ var file_cluster_proto_depIdxs = []int32{
 	82,  // 138: gray.v1.Heads.StorePackage:input_type -> gray.v1.PackageChunk
 	83,  // 139: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
 	122, // 140: gray.v1.Heads.HeadMetrics:input_type -> gray.v1.MetricsRequest
-	84,  // 141: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	91,  // 142: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	91,  // 143: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	92,  // 144: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	95,  // 145: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	96,  // 146: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	97,  // 147: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	100, // 148: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	103, // 149: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	98,  // 150: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	99,  // 151: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	104, // 152: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	77,  // 153: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	78,  // 154: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
-	105, // 155: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	105, // 156: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	105, // 157: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	117, // 158: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	122, // 159: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
-	123, // 160: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
-	127, // 161: gray.v1.Node.Timeline:input_type -> gray.v1.TimelineRequest
-	132, // 162: gray.v1.Node.TimeFunctions:input_type -> gray.v1.TimeFunctionsRequest
-	105, // 163: gray.v1.Node.CountTasks:input_type -> gray.v1.ListRequest
-	105, // 164: gray.v1.Node.ListEvents:input_type -> gray.v1.ListRequest
-	22,  // 165: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	22,  // 166: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	24,  // 167: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	26,  // 168: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	32,  // 169: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	18,  // 170: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	18,  // 171: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	18,  // 172: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	48,  // 173: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	18,  // 174: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	51,  // 175: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	51,  // 176: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	18,  // 177: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	18,  // 178: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	68,  // 179: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	70,  // 180: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	72,  // 181: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	74,  // 182: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	76,  // 183: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	62,  // 184: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	60,  // 185: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	60,  // 186: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	62,  // 187: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	19,  // 188: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	81,  // 189: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	81,  // 190: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	18,  // 191: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	19,  // 192: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	19,  // 193: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
-	87,  // 194: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	18,  // 195: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	18,  // 196: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	93,  // 197: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	18,  // 198: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	18,  // 199: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	18,  // 200: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	101, // 201: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	18,  // 202: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	18,  // 203: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	18,  // 204: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	18,  // 205: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	19,  // 206: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	18,  // 207: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
-	111, // 208: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	114, // 209: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	116, // 210: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	19,  // 211: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	19,  // 212: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
-	124, // 213: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
-	128, // 214: gray.v1.Node.Timeline:output_type -> gray.v1.TimelinePart
-	133, // 215: gray.v1.Node.TimeFunctions:output_type -> gray.v1.FunctionTimes
-	135, // 216: gray.v1.Node.CountTasks:output_type -> gray.v1.TaskCounts
-	138, // 217: gray.v1.Node.ListEvents:output_type -> gray.v1.EventList
-	165, // [165:218] is the sub-list for method output_type
-	112, // [112:165] is the sub-list for method input_type
+	139, // 141: gray.v1.Heads.Profile:input_type -> gray.v1.ProfileRequest
+	84,  // 142: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	91,  // 143: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	91,  // 144: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	92,  // 145: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	95,  // 146: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	96,  // 147: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	97,  // 148: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	100, // 149: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	103, // 150: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	98,  // 151: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	99,  // 152: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	104, // 153: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	77,  // 154: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	78,  // 155: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	105, // 156: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	105, // 157: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	105, // 158: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	117, // 159: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	122, // 160: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
+	123, // 161: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
+	127, // 162: gray.v1.Node.Timeline:input_type -> gray.v1.TimelineRequest
+	132, // 163: gray.v1.Node.TimeFunctions:input_type -> gray.v1.TimeFunctionsRequest
+	105, // 164: gray.v1.Node.CountTasks:input_type -> gray.v1.ListRequest
+	105, // 165: gray.v1.Node.ListEvents:input_type -> gray.v1.ListRequest
+	139, // 166: gray.v1.Node.Profile:input_type -> gray.v1.ProfileRequest
+	22,  // 167: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	22,  // 168: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	24,  // 169: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	26,  // 170: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	32,  // 171: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	18,  // 172: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	18,  // 173: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	18,  // 174: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	48,  // 175: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	18,  // 176: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	51,  // 177: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	51,  // 178: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	18,  // 179: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	18,  // 180: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	68,  // 181: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	70,  // 182: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	72,  // 183: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	74,  // 184: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	76,  // 185: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	62,  // 186: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	60,  // 187: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	60,  // 188: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	62,  // 189: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	19,  // 190: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	81,  // 191: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	81,  // 192: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	18,  // 193: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	19,  // 194: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	19,  // 195: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
+	19,  // 196: gray.v1.Heads.Profile:output_type -> gray.v1.Chunk
+	87,  // 197: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	18,  // 198: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	18,  // 199: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	93,  // 200: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	18,  // 201: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	18,  // 202: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	18,  // 203: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	101, // 204: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	18,  // 205: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	18,  // 206: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	18,  // 207: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	18,  // 208: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	19,  // 209: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	18,  // 210: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	111, // 211: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	114, // 212: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	116, // 213: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	19,  // 214: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	19,  // 215: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
+	124, // 216: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
+	128, // 217: gray.v1.Node.Timeline:output_type -> gray.v1.TimelinePart
+	133, // 218: gray.v1.Node.TimeFunctions:output_type -> gray.v1.FunctionTimes
+	135, // 219: gray.v1.Node.CountTasks:output_type -> gray.v1.TaskCounts
+	138, // 220: gray.v1.Node.ListEvents:output_type -> gray.v1.EventList
+	19,  // 221: gray.v1.Node.Profile:output_type -> gray.v1.Chunk
+	167, // [167:222] is the sub-list for method output_type
+	112, // [112:167] is the sub-list for method input_type
 	112, // [112:112] is the sub-list for extension type_name
 	112, // [112:112] is the sub-list for extension extendee
 	0,   // [0:112] is the sub-list for field type_name
@@ -11610,7 +11720,7 @@ func file_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_proto_rawDesc), len(file_cluster_proto_rawDesc)),
 			NumEnums:      10,
-			NumMessages:   136,
+			NumMessages:   137,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -1029,6 +1029,7 @@ const (
 	Heads_StorePackage_FullMethodName = "/gray.v1.Heads/StorePackage"
 	Heads_ReadPackage_FullMethodName  = "/gray.v1.Heads/ReadPackage"
 	Heads_HeadMetrics_FullMethodName  = "/gray.v1.Heads/HeadMetrics"
+	Heads_Profile_FullMethodName      = "/gray.v1.Heads/Profile"
 )
 
 // HeadsClient is the client API for Heads service.
@@ -1047,6 +1048,8 @@ type HeadsClient interface {
 	ReadPackage(ctx context.Context, in *ReadPackageRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 	// HeadMetrics is this head's in Prometheus' text format.
 	HeadMetrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// Profile sends a profile of this head's process; ProfileRequest.process is 0.
+	Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
 
 type headsClient struct {
@@ -1128,6 +1131,25 @@ func (c *headsClient) HeadMetrics(ctx context.Context, in *MetricsRequest, opts 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Heads_HeadMetricsClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *headsClient) Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Heads_ServiceDesc.Streams[3], Heads_Profile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ProfileRequest, Chunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Heads_ProfileClient = grpc.ServerStreamingClient[Chunk]
+
 // HeadsServer is the server API for Heads service.
 // All implementations must embed UnimplementedHeadsServer
 // for forward compatibility.
@@ -1144,6 +1166,8 @@ type HeadsServer interface {
 	ReadPackage(*ReadPackageRequest, grpc.ServerStreamingServer[Chunk]) error
 	// HeadMetrics is this head's in Prometheus' text format.
 	HeadMetrics(*MetricsRequest, grpc.ServerStreamingServer[Chunk]) error
+	// Profile sends a profile of this head's process; ProfileRequest.process is 0.
+	Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedHeadsServer()
 }
 
@@ -1168,6 +1192,9 @@ func (UnimplementedHeadsServer) ReadPackage(*ReadPackageRequest, grpc.ServerStre
 }
 func (UnimplementedHeadsServer) HeadMetrics(*MetricsRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method HeadMetrics not implemented")
+}
+func (UnimplementedHeadsServer) Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error {
+	return status.Error(codes.Unimplemented, "method Profile not implemented")
 }
 func (UnimplementedHeadsServer) mustEmbedUnimplementedHeadsServer() {}
 func (UnimplementedHeadsServer) testEmbeddedByValue()               {}
@@ -1255,6 +1282,17 @@ func _Heads_HeadMetrics_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Heads_HeadMetricsServer = grpc.ServerStreamingServer[Chunk]
 
+func _Heads_Profile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ProfileRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(HeadsServer).Profile(m, &grpc.GenericServerStream[ProfileRequest, Chunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Heads_ProfileServer = grpc.ServerStreamingServer[Chunk]
+
 // Heads_ServiceDesc is the grpc.ServiceDesc for Heads service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1287,6 +1325,11 @@ var Heads_ServiceDesc = grpc.ServiceDesc{
 			Handler:       _Heads_HeadMetrics_Handler,
 			ServerStreams: true,
 		},
+		{
+			StreamName:    "Profile",
+			Handler:       _Heads_Profile_Handler,
+			ServerStreams: true,
+		},
 	},
 	Metadata: "cluster.proto",
 }
@@ -1316,6 +1359,7 @@ const (
 	Node_TimeFunctions_FullMethodName = "/gray.v1.Node/TimeFunctions"
 	Node_CountTasks_FullMethodName    = "/gray.v1.Node/CountTasks"
 	Node_ListEvents_FullMethodName    = "/gray.v1.Node/ListEvents"
+	Node_Profile_FullMethodName       = "/gray.v1.Node/Profile"
 )
 
 // NodeClient is the client API for Node service.
@@ -1359,6 +1403,8 @@ type NodeClient interface {
 	// CountTasks says what became of tasks, a row a job and function, and how many live.
 	CountTasks(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*TaskCounts, error)
 	ListEvents(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*EventList, error)
+	// Profile sends a profile of the node's process, or of a job's process on it.
+	Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
 
 type nodeClient struct {
@@ -1648,6 +1694,25 @@ func (c *nodeClient) ListEvents(ctx context.Context, in *ListRequest, opts ...gr
 	return out, nil
 }
 
+func (c *nodeClient) Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Node_ServiceDesc.Streams[5], Node_Profile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ProfileRequest, Chunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_ProfileClient = grpc.ServerStreamingClient[Chunk]
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -1689,6 +1754,8 @@ type NodeServer interface {
 	// CountTasks says what became of tasks, a row a job and function, and how many live.
 	CountTasks(context.Context, *ListRequest) (*TaskCounts, error)
 	ListEvents(context.Context, *ListRequest) (*EventList, error)
+	// Profile sends a profile of the node's process, or of a job's process on it.
+	Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -1770,6 +1837,9 @@ func (UnimplementedNodeServer) CountTasks(context.Context, *ListRequest) (*TaskC
 }
 func (UnimplementedNodeServer) ListEvents(context.Context, *ListRequest) (*EventList, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListEvents not implemented")
+}
+func (UnimplementedNodeServer) Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error {
+	return status.Error(codes.Unimplemented, "method Profile not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -2185,6 +2255,17 @@ func _Node_ListEvents_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Node_Profile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ProfileRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(NodeServer).Profile(m, &grpc.GenericServerStream[ProfileRequest, Chunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Node_ProfileServer = grpc.ServerStreamingServer[Chunk]
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -2294,6 +2375,11 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Timeline",
 			Handler:       _Node_Timeline_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Profile",
+			Handler:       _Node_Profile_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -159,6 +159,7 @@ type ToNode struct {
 	//	*ToNode_RunReport
 	//	*ToNode_TaskFailure
 	//	*ToNode_Function
+	//	*ToNode_ProfileResult
 	Body          isToNode_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -460,6 +461,15 @@ func (x *ToNode) GetFunction() *Function {
 	return nil
 }
 
+func (x *ToNode) GetProfileResult() *ProfileResult {
+	if x != nil {
+		if x, ok := x.Body.(*ToNode_ProfileResult); ok {
+			return x.ProfileResult
+		}
+	}
+	return nil
+}
+
 type isToNode_Body interface {
 	isToNode_Body()
 }
@@ -576,6 +586,10 @@ type ToNode_Function struct {
 	Function *Function `protobuf:"bytes,301,opt,name=function,proto3,oneof"` // a name that Hello didn't have
 }
 
+type ToNode_ProfileResult struct {
+	ProfileResult *ProfileResult `protobuf:"bytes,360,opt,name=profile_result,json=profileResult,proto3,oneof"` // answers ToProcess.profile
+}
+
 func (*ToNode_Hello) isToNode_Body() {}
 
 func (*ToNode_LeaseDemand) isToNode_Body() {}
@@ -632,10 +646,12 @@ func (*ToNode_TaskFailure) isToNode_Body() {}
 
 func (*ToNode_Function) isToNode_Body() {}
 
+func (*ToNode_ProfileResult) isToNode_Body() {}
+
 // ToProcess goes from a node to one of its processes.
 type ToProcess struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks, list_objects and cancel_task, the call to answer
+	Call  uint64                 `protobuf:"varint,1,opt,name=call,proto3" json:"call,omitempty"` // the call that it answers; for list_tasks, list_objects, cancel_task and profile, the call to answer
 	// Types that are valid to be assigned to Body:
 	//
 	//	*ToProcess_Welcome
@@ -661,6 +677,7 @@ type ToProcess struct {
 	//	*ToProcess_CancelTask
 	//	*ToProcess_LeaveActor
 	//	*ToProcess_PushMetrics
+	//	*ToProcess_Profile
 	Body          isToProcess_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -917,6 +934,15 @@ func (x *ToProcess) GetPushMetrics() *PushMetrics {
 	return nil
 }
 
+func (x *ToProcess) GetProfile() *ProfileRequest {
+	if x != nil {
+		if x, ok := x.Body.(*ToProcess_Profile); ok {
+			return x.Profile
+		}
+	}
+	return nil
+}
+
 type isToProcess_Body interface {
 	isToProcess_Body()
 }
@@ -1013,6 +1039,10 @@ type ToProcess_PushMetrics struct {
 	PushMetrics *PushMetrics `protobuf:"bytes,330,opt,name=push_metrics,json=pushMetrics,proto3,oneof"` // the process may soon be ended
 }
 
+type ToProcess_Profile struct {
+	Profile *ProfileRequest `protobuf:"bytes,360,opt,name=profile,proto3,oneof"` // of the process itself
+}
+
 func (*ToProcess_Welcome) isToProcess_Body() {}
 
 func (*ToProcess_Ack) isToProcess_Body() {}
@@ -1058,6 +1088,8 @@ func (*ToProcess_CancelTask) isToProcess_Body() {}
 func (*ToProcess_LeaveActor) isToProcess_Body() {}
 
 func (*ToProcess_PushMetrics) isToProcess_Body() {}
+
+func (*ToProcess_Profile) isToProcess_Body() {}
 
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -3421,11 +3453,63 @@ func (x *TaskFailure) GetLeftOut() uint64 {
 	return 0
 }
 
+type ProfileResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	Error         *Error                 `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProfileResult) Reset() {
+	*x = ProfileResult{}
+	mi := &file_local_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProfileResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProfileResult) ProtoMessage() {}
+
+func (x *ProfileResult) ProtoReflect() protoreflect.Message {
+	mi := &file_local_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProfileResult.ProtoReflect.Descriptor instead.
+func (*ProfileResult) Descriptor() ([]byte, []int) {
+	return file_local_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ProfileResult) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *ProfileResult) GetError() *Error {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 var File_local_proto protoreflect.FileDescriptor
 
 const file_local_proto_rawDesc = "" +
 	"\n" +
-	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\x88\r\n" +
+	"\vlocal.proto\x12\agray.v1\x1a\rcluster.proto\"\xca\r\n" +
 	"\x06ToNode\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12&\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.gray.v1.HelloH\x00R\x05hello\x129\n" +
@@ -3462,8 +3546,9 @@ const file_local_proto_rawDesc = "" +
 	"\n" +
 	"run_report\x18\xcb\x02 \x01(\v2\x12.gray.v1.RunReportH\x00R\trunReport\x12:\n" +
 	"\ftask_failure\x18\xac\x02 \x01(\v2\x14.gray.v1.TaskFailureH\x00R\vtaskFailure\x120\n" +
-	"\bfunction\x18\xad\x02 \x01(\v2\x11.gray.v1.FunctionH\x00R\bfunctionB\x06\n" +
-	"\x04body\"\xa3\n" +
+	"\bfunction\x18\xad\x02 \x01(\v2\x11.gray.v1.FunctionH\x00R\bfunction\x12@\n" +
+	"\x0eprofile_result\x18\xe8\x02 \x01(\v2\x16.gray.v1.ProfileResultH\x00R\rprofileResultB\x06\n" +
+	"\x04body\"\xd9\n" +
 	"\n" +
 	"\tToProcess\x12\x12\n" +
 	"\x04call\x18\x01 \x01(\x04R\x04call\x12,\n" +
@@ -3497,7 +3582,8 @@ const file_local_proto_rawDesc = "" +
 	"cancelTask\x126\n" +
 	"\vleave_actor\x18x \x01(\v2\x13.gray.v1.LeaveActorH\x00R\n" +
 	"leaveActor\x12:\n" +
-	"\fpush_metrics\x18\xca\x02 \x01(\v2\x14.gray.v1.PushMetricsH\x00R\vpushMetricsB\x06\n" +
+	"\fpush_metrics\x18\xca\x02 \x01(\v2\x14.gray.v1.PushMetricsH\x00R\vpushMetrics\x124\n" +
+	"\aprofile\x18\xe8\x02 \x01(\v2\x17.gray.v1.ProfileRequestH\x00R\aprofileB\x06\n" +
 	"\x04body\"\x9f\x03\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
@@ -3671,7 +3757,10 @@ const file_local_proto_rawDesc = "" +
 	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x1c\n" +
 	"\n" +
 	"at_unix_ms\x18\x04 \x01(\x03R\batUnixMs\x12\x19\n" +
-	"\bleft_out\x18\x05 \x01(\x04R\aleftOutB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
+	"\bleft_out\x18\x05 \x01(\x04R\aleftOut\"I\n" +
+	"\rProfileResult\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\x12$\n" +
+	"\x05error\x18\x02 \x01(\v2\x0e.gray.v1.ErrorR\x05errorB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"
 
 var (
 	file_local_proto_rawDescOnce sync.Once
@@ -3686,7 +3775,7 @@ func file_local_proto_rawDescGZIP() []byte {
 }
 
 var file_local_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
+var file_local_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_local_proto_goTypes = []any{
 	(Hello_Kind)(0),           // 0: gray.v1.Hello.Kind
 	(UserFamily_Kind)(0),      // 1: gray.v1.UserFamily.Kind
@@ -3733,25 +3822,27 @@ var file_local_proto_goTypes = []any{
 	(*RunReport)(nil),         // 42: gray.v1.RunReport
 	(*RunPoint)(nil),          // 43: gray.v1.RunPoint
 	(*TaskFailure)(nil),       // 44: gray.v1.TaskFailure
-	nil,                       // 45: gray.v1.Hello.EnvEntry
-	(*TaskList)(nil),          // 46: gray.v1.TaskList
-	(*ObjectList)(nil),        // 47: gray.v1.ObjectList
-	(*CancelTaskRequest)(nil), // 48: gray.v1.CancelTaskRequest
-	(*Ack)(nil),               // 49: gray.v1.Ack
-	(*Error)(nil),             // 50: gray.v1.Error
-	(*ObjectState)(nil),       // 51: gray.v1.ObjectState
-	(*StartActor)(nil),        // 52: gray.v1.StartActor
-	(*LogLines)(nil),          // 53: gray.v1.LogLines
-	(*JobEnded)(nil),          // 54: gray.v1.JobEnded
-	(*NodeDead)(nil),          // 55: gray.v1.NodeDead
-	(*ListRequest)(nil),       // 56: gray.v1.ListRequest
-	(*MovedRequest)(nil),      // 57: gray.v1.MovedRequest
-	(*Environment)(nil),       // 58: gray.v1.Environment
-	(*Resources)(nil),         // 59: gray.v1.Resources
-	(*Strategy)(nil),          // 60: gray.v1.Strategy
-	(*WorkerDied)(nil),        // 61: gray.v1.WorkerDied
-	(*WorkingDir)(nil),        // 62: gray.v1.WorkingDir
-	(*RunInfo)(nil),           // 63: gray.v1.RunInfo
+	(*ProfileResult)(nil),     // 45: gray.v1.ProfileResult
+	nil,                       // 46: gray.v1.Hello.EnvEntry
+	(*TaskList)(nil),          // 47: gray.v1.TaskList
+	(*ObjectList)(nil),        // 48: gray.v1.ObjectList
+	(*CancelTaskRequest)(nil), // 49: gray.v1.CancelTaskRequest
+	(*Ack)(nil),               // 50: gray.v1.Ack
+	(*Error)(nil),             // 51: gray.v1.Error
+	(*ObjectState)(nil),       // 52: gray.v1.ObjectState
+	(*StartActor)(nil),        // 53: gray.v1.StartActor
+	(*LogLines)(nil),          // 54: gray.v1.LogLines
+	(*JobEnded)(nil),          // 55: gray.v1.JobEnded
+	(*NodeDead)(nil),          // 56: gray.v1.NodeDead
+	(*ListRequest)(nil),       // 57: gray.v1.ListRequest
+	(*MovedRequest)(nil),      // 58: gray.v1.MovedRequest
+	(*ProfileRequest)(nil),    // 59: gray.v1.ProfileRequest
+	(*Environment)(nil),       // 60: gray.v1.Environment
+	(*Resources)(nil),         // 61: gray.v1.Resources
+	(*Strategy)(nil),          // 62: gray.v1.Strategy
+	(*WorkerDied)(nil),        // 63: gray.v1.WorkerDied
+	(*WorkingDir)(nil),        // 64: gray.v1.WorkingDir
+	(*RunInfo)(nil),           // 65: gray.v1.RunInfo
 }
 var file_local_proto_depIdxs = []int32{
 	4,  // 0: gray.v1.ToNode.hello:type_name -> gray.v1.Hello
@@ -3771,66 +3862,69 @@ var file_local_proto_depIdxs = []int32{
 	30, // 14: gray.v1.ToNode.head_call:type_name -> gray.v1.HeadCall
 	32, // 15: gray.v1.ToNode.actor_started:type_name -> gray.v1.ActorStarted
 	37, // 16: gray.v1.ToNode.finish_driver:type_name -> gray.v1.FinishDriver
-	46, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
+	47, // 17: gray.v1.ToNode.task_list:type_name -> gray.v1.TaskList
 	28, // 18: gray.v1.ToNode.replicate_object:type_name -> gray.v1.ReplicateObject
-	47, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
+	48, // 19: gray.v1.ToNode.object_list:type_name -> gray.v1.ObjectList
 	35, // 20: gray.v1.ToNode.actor_exit:type_name -> gray.v1.ActorExit
 	34, // 21: gray.v1.ToNode.offer_archive:type_name -> gray.v1.OfferArchive
-	48, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	49, // 22: gray.v1.ToNode.cancel_task:type_name -> gray.v1.CancelTaskRequest
 	33, // 23: gray.v1.ToNode.cancel_result:type_name -> gray.v1.CancelResult
 	38, // 24: gray.v1.ToNode.user_metrics:type_name -> gray.v1.UserMetrics
 	42, // 25: gray.v1.ToNode.run_report:type_name -> gray.v1.RunReport
 	44, // 26: gray.v1.ToNode.task_failure:type_name -> gray.v1.TaskFailure
 	5,  // 27: gray.v1.ToNode.function:type_name -> gray.v1.Function
-	6,  // 28: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
-	49, // 29: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
-	50, // 30: gray.v1.ToProcess.error:type_name -> gray.v1.Error
-	8,  // 31: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
-	11, // 32: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
-	12, // 33: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
-	19, // 34: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
-	51, // 35: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
-	25, // 36: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
-	26, // 37: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
-	31, // 38: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
-	52, // 39: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
-	53, // 40: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
-	54, // 41: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
-	55, // 42: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
-	56, // 43: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
-	27, // 44: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
-	56, // 45: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
-	9,  // 46: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
-	57, // 47: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
-	48, // 48: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
-	36, // 49: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
-	41, // 50: gray.v1.ToProcess.push_metrics:type_name -> gray.v1.PushMetrics
-	0,  // 51: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
-	5,  // 52: gray.v1.Hello.functions:type_name -> gray.v1.Function
-	45, // 53: gray.v1.Hello.env:type_name -> gray.v1.Hello.EnvEntry
-	58, // 54: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
-	59, // 55: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
-	60, // 56: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
-	58, // 57: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
-	61, // 58: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
-	21, // 59: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
-	51, // 60: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
-	51, // 61: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
-	50, // 62: gray.v1.HeadResult.error:type_name -> gray.v1.Error
-	50, // 63: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
-	50, // 64: gray.v1.CancelResult.error:type_name -> gray.v1.Error
-	62, // 65: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
-	39, // 66: gray.v1.UserMetrics.families:type_name -> gray.v1.UserFamily
-	1,  // 67: gray.v1.UserFamily.kind:type_name -> gray.v1.UserFamily.Kind
-	40, // 68: gray.v1.UserFamily.series:type_name -> gray.v1.UserSeries
-	63, // 69: gray.v1.RunReport.run:type_name -> gray.v1.RunInfo
-	43, // 70: gray.v1.RunReport.points:type_name -> gray.v1.RunPoint
-	50, // 71: gray.v1.TaskFailure.error:type_name -> gray.v1.Error
-	72, // [72:72] is the sub-list for method output_type
-	72, // [72:72] is the sub-list for method input_type
-	72, // [72:72] is the sub-list for extension type_name
-	72, // [72:72] is the sub-list for extension extendee
-	0,  // [0:72] is the sub-list for field type_name
+	45, // 28: gray.v1.ToNode.profile_result:type_name -> gray.v1.ProfileResult
+	6,  // 29: gray.v1.ToProcess.welcome:type_name -> gray.v1.Welcome
+	50, // 30: gray.v1.ToProcess.ack:type_name -> gray.v1.Ack
+	51, // 31: gray.v1.ToProcess.error:type_name -> gray.v1.Error
+	8,  // 32: gray.v1.ToProcess.lease_grant:type_name -> gray.v1.LeaseGrant
+	11, // 33: gray.v1.ToProcess.lease_gone:type_name -> gray.v1.LeaseGone
+	12, // 34: gray.v1.ToProcess.reclaim_leases:type_name -> gray.v1.ReclaimLeases
+	19, // 35: gray.v1.ToProcess.object_place:type_name -> gray.v1.ObjectPlace
+	52, // 36: gray.v1.ToProcess.object_state:type_name -> gray.v1.ObjectState
+	25, // 37: gray.v1.ToProcess.wanted_object:type_name -> gray.v1.WantedObject
+	26, // 38: gray.v1.ToProcess.drop_objects:type_name -> gray.v1.DropObjects
+	31, // 39: gray.v1.ToProcess.head_result:type_name -> gray.v1.HeadResult
+	53, // 40: gray.v1.ToProcess.start_actor:type_name -> gray.v1.StartActor
+	54, // 41: gray.v1.ToProcess.log_lines:type_name -> gray.v1.LogLines
+	55, // 42: gray.v1.ToProcess.job_ended:type_name -> gray.v1.JobEnded
+	56, // 43: gray.v1.ToProcess.node_dead:type_name -> gray.v1.NodeDead
+	57, // 44: gray.v1.ToProcess.list_tasks:type_name -> gray.v1.ListRequest
+	27, // 45: gray.v1.ToProcess.store_pressure:type_name -> gray.v1.StorePressure
+	57, // 46: gray.v1.ToProcess.list_objects:type_name -> gray.v1.ListRequest
+	9,  // 47: gray.v1.ToProcess.node_draining:type_name -> gray.v1.NodeDraining
+	58, // 48: gray.v1.ToProcess.object_moved:type_name -> gray.v1.MovedRequest
+	49, // 49: gray.v1.ToProcess.cancel_task:type_name -> gray.v1.CancelTaskRequest
+	36, // 50: gray.v1.ToProcess.leave_actor:type_name -> gray.v1.LeaveActor
+	41, // 51: gray.v1.ToProcess.push_metrics:type_name -> gray.v1.PushMetrics
+	59, // 52: gray.v1.ToProcess.profile:type_name -> gray.v1.ProfileRequest
+	0,  // 53: gray.v1.Hello.kind:type_name -> gray.v1.Hello.Kind
+	5,  // 54: gray.v1.Hello.functions:type_name -> gray.v1.Function
+	46, // 55: gray.v1.Hello.env:type_name -> gray.v1.Hello.EnvEntry
+	60, // 56: gray.v1.Welcome.environment:type_name -> gray.v1.Environment
+	61, // 57: gray.v1.LeaseDemand.resources:type_name -> gray.v1.Resources
+	62, // 58: gray.v1.LeaseDemand.strategy:type_name -> gray.v1.Strategy
+	60, // 59: gray.v1.LeaseDemand.environment:type_name -> gray.v1.Environment
+	63, // 60: gray.v1.LeaseGone.died:type_name -> gray.v1.WorkerDied
+	21, // 61: gray.v1.FreeObject.objects:type_name -> gray.v1.Location
+	52, // 62: gray.v1.PublishObject.state:type_name -> gray.v1.ObjectState
+	52, // 63: gray.v1.ReplicateObject.state:type_name -> gray.v1.ObjectState
+	51, // 64: gray.v1.HeadResult.error:type_name -> gray.v1.Error
+	51, // 65: gray.v1.ActorStarted.error:type_name -> gray.v1.Error
+	51, // 66: gray.v1.CancelResult.error:type_name -> gray.v1.Error
+	64, // 67: gray.v1.OfferArchive.working_dir:type_name -> gray.v1.WorkingDir
+	39, // 68: gray.v1.UserMetrics.families:type_name -> gray.v1.UserFamily
+	1,  // 69: gray.v1.UserFamily.kind:type_name -> gray.v1.UserFamily.Kind
+	40, // 70: gray.v1.UserFamily.series:type_name -> gray.v1.UserSeries
+	65, // 71: gray.v1.RunReport.run:type_name -> gray.v1.RunInfo
+	43, // 72: gray.v1.RunReport.points:type_name -> gray.v1.RunPoint
+	51, // 73: gray.v1.TaskFailure.error:type_name -> gray.v1.Error
+	51, // 74: gray.v1.ProfileResult.error:type_name -> gray.v1.Error
+	75, // [75:75] is the sub-list for method output_type
+	75, // [75:75] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_local_proto_init() }
@@ -3868,6 +3962,7 @@ func file_local_proto_init() {
 		(*ToNode_RunReport)(nil),
 		(*ToNode_TaskFailure)(nil),
 		(*ToNode_Function)(nil),
+		(*ToNode_ProfileResult)(nil),
 	}
 	file_local_proto_msgTypes[1].OneofWrappers = []any{
 		(*ToProcess_Welcome)(nil),
@@ -3893,6 +3988,7 @@ func file_local_proto_init() {
 		(*ToProcess_CancelTask)(nil),
 		(*ToProcess_LeaveActor)(nil),
 		(*ToProcess_PushMetrics)(nil),
+		(*ToProcess_Profile)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3900,7 +3996,7 @@ func file_local_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_local_proto_rawDesc), len(file_local_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   44,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"strconv"
@@ -31,6 +30,8 @@ const (
 type Session struct {
 	process *process.Process
 	cluster *embed.Cluster // nil unless embedded
+
+	terminal *terminal
 
 	end    sync.Once
 	endErr error
@@ -95,12 +96,12 @@ func join(ctx context.Context, socket string, cluster *embed.Cluster) (*Session,
 			os.Unsetenv(name) // once: programs that this one starts are drivers of their own
 		}
 	}
-	out := &terminal{out: os.Stdout, err: os.Stderr}
+	out := newTerminal()
 	p, err := process.Connect(ctx, process.Config{Socket: socket, Hello: hello, Functions: lookup, OnLog: out.print})
 	if err != nil {
 		return nil, typed(err)
 	}
-	return &Session{process: p, cluster: cluster}, nil
+	return &Session{process: p, cluster: cluster, terminal: out}, nil
 }
 
 // Context returns a context, derived from parent, by which tasks are submitted
@@ -150,6 +151,7 @@ func (s *Session) leave(code int, message string) error {
 		err = nil // it ended first
 	}
 	err = errors.Join(err, s.process.Close())
+	s.terminal.close()
 	s.endContexts()
 	flushTraces(ctx)
 	if s.cluster != nil {
@@ -198,32 +200,4 @@ func work() error {
 	<-p.Context().Done()
 	flushTraces(context.Background())
 	return nil
-}
-
-// terminal shows what the job's workers write.
-type terminal struct {
-	mu       sync.Mutex
-	out, err io.Writer
-}
-
-func (t *terminal) print(l *proto.LogLines) {
-	name := l.GetName()
-	if name == "" {
-		name = "worker"
-	}
-	from := fmt.Sprintf("%s pid=%d, n%d", name, l.GetPid(), l.GetNode())
-	if l.GetPid() == 0 { // the node itself speaks
-		from = fmt.Sprintf("%s, n%d", name, l.GetNode())
-	}
-	var b strings.Builder
-	for _, line := range l.GetLines() {
-		fmt.Fprintf(&b, "(%s) %s\n", from, line)
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	w := t.out
-	if l.GetStderr() {
-		w = t.err
-	}
-	_, _ = io.WriteString(w, b.String())
 }

@@ -38,11 +38,19 @@ type cluster interface {
 	StopJob(ctx context.Context, id string) (bool, error)
 	Logs(ctx context.Context, id string) (string, error)
 	TaskLogs(ctx context.Context, id string) (string, error)
+	// Log writes a log; following, until its writer ends.
+	Log(ctx context.Context, o api.LogOptions, w io.Writer) error
 	// FollowLogs writes what the job has written and writes, until it ends; lost
 	// is told when the head has gone away and is waited for.
 	FollowLogs(ctx context.Context, id string, w io.Writer, lost func(error)) error
 	// AwaitJob returns the job once it has ended.
 	AwaitJob(ctx context.Context, id string, lost func(error)) (job, error)
+	Workers(ctx context.Context, limit int) (page[api.WorkerRow], error)
+	// Functions counts calls by function, of one job (j3) or of all.
+	Functions(ctx context.Context, job string) ([]function, error)
+	// Stack is what the goroutines of a process do; Profile writes a profile of it.
+	Stack(ctx context.Context, process string) (string, error)
+	Profile(ctx context.Context, process, kind string, d time.Duration, w io.Writer) error
 	HasPackage(ctx context.Context, name string) (bool, error)
 	PutPackage(ctx context.Context, name string, content io.Reader, size int64) error
 

@@ -24,6 +24,9 @@ type follower struct {
 	signals <-chan os.Signal
 	asks    bool // somebody can answer
 
+	progress string // its kind; empty: none
+	footer   *footer
+
 	cancel  context.CancelFunc
 	ended   chan error // what became of the log
 	out     gate
@@ -37,7 +40,8 @@ func (f *follower) run(ctx context.Context) error {
 	ctx, f.cancel = context.WithCancel(ctx)
 	defer f.cancel()
 	f.ended, f.stop = make(chan error, 1), make(chan error, 1)
-	f.out.w = f.terminal.out
+	done := f.show(ctx)
+	defer done()
 	go func() { f.ended <- f.cluster.FollowLogs(ctx, f.id, &f.out, f.lost) }()
 	for {
 		select {
@@ -56,6 +60,31 @@ func (f *follower) run(ctx context.Context) error {
 	}
 }
 
+// show begins to show the job's output, and how far it is, until done is called.
+func (f *follower) show(ctx context.Context) (done func()) {
+	text := f.terminal.shown()
+	f.out.w = text
+	if f.progress != "" && f.progress != progressOff {
+		f.footer = newFooter(f.err)
+	}
+	if f.footer != nil {
+		if isTerminal(f.terminal.out) {
+			f.out.w = f.footer.above(text)
+		}
+		f.terminal = &terminal{in: f.in, out: f.terminal.out, err: f.footer.above(f.err)}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	if p := newProgress(f.terminal, f.progress, f.footer, f.cluster, f.id); p != nil {
+		wg.Go(func() { p.run(ctx) })
+	}
+	return func() {
+		cancel()
+		wg.Wait()
+		text.Close()
+	}
+}
+
 // interrupted does what a signal asks for. An error ends the program.
 func (f *follower) interrupted(ctx context.Context, sig os.Signal) error {
 	switch onSignal(sig, f.asks, f.stopSig != nil) {
@@ -64,7 +93,9 @@ func (f *follower) interrupted(ctx context.Context, sig os.Signal) error {
 		return signalStatus(f.stopSig)
 	case actAsk:
 		f.out.close()
+		f.footer.hide(true)
 		act, answeredBy := f.ask(sig)
+		f.footer.hide(false)
 		if act == actDetach {
 			f.out.shut()
 			f.note("job %s goes on: gray job logs -f %s shows its output, gray job stop %s ends it", f.id, f.id, f.id)

@@ -41,7 +41,10 @@ func newHeadsBackup(t *terminal) *cobra.Command {
 	headsVerb(t, c, func(ctx context.Context, c cluster, args []string) (any, string, error) {
 		ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		b, err := backUp(args[0], force, func(w io.Writer) (string, error) { return c.Backup(ctx, w) })
+		m := &meter{}
+		done := t.transfer(ctx, "backing up", m)
+		b, err := backUp(args[0], force, func(w io.Writer) (string, error) { return c.Backup(ctx, m.writer(w)) })
+		done()
 		if err != nil {
 			return nil, "", fmt.Errorf("back up into %s: %w", args[0], err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,8 +13,15 @@ import (
 	"github.com/gray-runtime/gray/internal/daemon"
 )
 
+// restored is what became of a backup.
+type restored struct {
+	DataDir string `json:"data_dir"`
+	grayhead.Restored
+}
+
 func newHeadsRestore(t *terminal) *cobra.Command {
 	var f startFlags
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "restore FILE",
 		Short: "Make a data dir of a backup, for a head to go on with the cluster",
@@ -25,13 +33,14 @@ func newHeadsRestore(t *terminal) *cobra.Command {
 		Example: "  gray heads restore cluster.backup --data-dir /var/lib/gray\n" +
 			"  gray start --head --data-dir /var/lib/gray",
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return restoreHead(t, &f, args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error { return restoreHead(t, &f, args[0], asJSON) },
 	}
 	c.Flags().StringVar(&f.dataDir, "data-dir", "", "`DIR` of gray start (default: ~/.gray/data)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
 
-func restoreHead(t *terminal, f *startFlags, file string) error {
+func restoreHead(t *terminal, f *startFlags, file string, asJSON bool) error {
 	root, err := f.dataRoot()
 	if err != nil {
 		return err
@@ -49,9 +58,18 @@ func restoreHead(t *terminal, f *startFlags, file string) error {
 		return fmt.Errorf("open the backup: %w", err)
 	}
 	defer in.Close()
-	r, err := grayhead.Restore(dir, in)
+	m := &meter{}
+	if st, err := in.Stat(); err == nil {
+		m.total = st.Size()
+	}
+	done := t.transfer(context.Background(), "restoring", m)
+	r, err := grayhead.Restore(dir, m.reader(in))
+	done()
 	if err != nil {
 		return fmt.Errorf("restore %s: %w", file, err)
+	}
+	if asJSON {
+		return t.json(restored{dir, r})
 	}
 	fmt.Fprintf(t.out, "%s has cluster %s as it was at %s: %d nodes, %d jobs, %d actors, %d packages.\n\n",
 		dir, r.Cluster, r.Created.Format(time.RFC3339), r.Nodes, r.Jobs, r.Actors, r.Packages)

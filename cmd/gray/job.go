@@ -114,29 +114,16 @@ func newJobLogs(t *terminal) *cobra.Command {
 		"Prints what the job's driver has written, standard error included. With -f it\n"+
 			"goes on until the job ends; Ctrl-C ends that, and the job goes on.",
 		func(ctx context.Context, c cluster, id string) error {
-			j, err := c.Job(ctx, id)
-			if err != nil {
-				return err
-			}
-			if j.Type == "DRIVER" {
-				return fmt.Errorf("job %s wasn't submitted: its output went to the terminal where it was started", id)
-			}
-			if follow || j.ended() {
-				return c.FollowLogs(ctx, id, t.out, func(err error) { t.note("gray: %v\ngray: trying again for a minute", err) })
-			}
-			text, err := c.Logs(ctx, id)
-			if err != nil {
-				return err
-			}
-			_, err = io.WriteString(t.out, text)
-			return err
+			w := t.shown()
+			defer w.Close()
+			return showJobLog(ctx, t, c, id, follow, w)
 		})
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the job ends")
 	return c
 }
 
 func newJobStop(t *terminal) *cobra.Command {
-	var noWait bool
+	var noWait, asJSON bool
 	c := jobVerb(t, (*target).register, "stop", "End a job",
 		"Ends the job and waits until it has ended. Its driver gets SIGTERM, and what is\nleft of it 3 seconds later SIGKILL.",
 		func(ctx context.Context, c cluster, id string) error {
@@ -145,6 +132,13 @@ func newJobStop(t *terminal) *cobra.Command {
 			was, err := c.StopJob(ctx, id)
 			if err != nil {
 				return err
+			}
+			if asJSON && noWait {
+				j, err := c.Job(ctx, id)
+				if err != nil {
+					return err
+				}
+				return t.json(j)
 			}
 			if was && noWait {
 				fmt.Fprintf(t.out, "job %s is being stopped\n", id)
@@ -156,6 +150,8 @@ func newJobStop(t *terminal) *cobra.Command {
 				return fmt.Errorf("job %s hasn't ended %v after it was told to: see `gray job status %s`", id, jobStopLimit, id)
 			case err != nil:
 				return err
+			case asJSON:
+				return t.json(j)
 			case !was:
 				fmt.Fprintf(t.out, "job %s had ended already: %s\n", id, j.Status)
 			default:
@@ -163,6 +159,7 @@ func newJobStop(t *terminal) *cobra.Command {
 			}
 			return nil
 		})
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&noWait, "no-wait", false, "don't wait until it has ended")
 	return c
 }

@@ -207,6 +207,7 @@ func (s *starter) nodeConfig(dir, head, token string, isHead bool) daemon.Config
 		HeadAddress: head, Token: token, IsHead: isHead,
 		Resources: s.nodeShape.resources, Labels: s.nodeShape.labels, StoreBytes: s.storeBytes, SpillDirs: spill,
 		MemoryThreshold: s.threshold, MemoryLimit: s.limitBytes, MetricsAddress: s.metricsAddress,
+		LogMaxAge: s.logAge, LogMaxBytes: s.logBytes,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,27 +20,28 @@ import (
 
 // startFlags is the command line of gray start, as given.
 type startFlags struct {
-	head        bool
-	address     string
-	join        []string
-	token       string
-	port        int
-	httpPort    int
-	cpus        float64
-	gpus        float64
-	memory      string
-	storeMemory string
-	spillDirs   []string
-	resources   string
-	labels      string
-	threshold   float64
-	limit       string
-	ip          string
-
+	head           bool
+	address        string
+	join           []string
+	token          string
+	port           int
+	httpPort       int
+	cpus           float64
+	gpus           float64
+	memory         string
+	storeMemory    string
+	spillDirs      []string
+	resources      string
+	labels         string
+	threshold      float64
+	limit          string
+	ip             string
+	dataDir        string
+	logAge         time.Duration
+	logSize        string
+	block          bool
+	asJSON         bool
 	metricsAddress string
-
-	dataDir string
-	block   bool
 }
 
 func (f *startFlags) register(c *cobra.Command) {
@@ -65,6 +67,9 @@ func (f *startFlags) register(c *cobra.Command) {
 	s.StringVar(&f.metricsAddress, "metrics-address", "",
 		"`HOST:PORT` where this node answers GET /metrics itself; port 0 takes any free one (default: only heads answer, for it, too)")
 	s.StringVar(&f.dataDir, "data-dir", "", "`DIR` for state and logs (default: ~/.gray/data)")
+	s.DurationVar(&f.logAge, "log-max-age", 7*24*time.Hour, "remove logs of jobs and processes that ended so `LONG` ago; 0: never")
+	s.StringVar(&f.logSize, "log-max-bytes", "4GiB", "remove the oldest logs of what has ended when they have more than `BYTES` together; 0: never")
+	s.BoolVar(&f.asJSON, "json", false, "print JSON: the head with its token, or the node")
 	s.BoolVar(&f.block, "block", false, "stay in the foreground; Ctrl-C stops the daemons")
 }
 
@@ -75,6 +80,7 @@ type nodeShape struct {
 	storeBytes int64
 	spillDirs  []string // absolute; nil: the default, empty: none
 	limitBytes int64    // 0: none
+	logBytes   int64    // 0: none
 }
 
 // check looks at everything that can be judged without touching the machine.
@@ -166,6 +172,12 @@ func (f *startFlags) shape(total int64) (nodeShape, error) {
 		return s, usagef("--memory-threshold is %v: it must be 0 to 1", f.threshold)
 	}
 	if s.limitBytes, err = sizeFlag("memory-limit", f.limit, total, 0); err != nil {
+		return s, err
+	}
+	if f.logAge < 0 {
+		return s, usagef("--log-max-age is %v: it can't be negative", f.logAge)
+	}
+	if s.logBytes, err = sizeFlag("log-max-bytes", f.logSize, math.MaxInt64, 0); err != nil {
 		return s, err
 	}
 	if err := addResources(s.resources, f.resources); err != nil {

@@ -8,6 +8,10 @@ import (
 )
 
 func (s *starter) printHead(head daemon.Info, node, joined string) {
+	if s.asJSON {
+		_ = s.json(head)
+		return
+	}
 	fmt.Fprintf(s.out, "The cluster at %s accepts jobs. %s\n", head.Address, node)
 	if joined != "" {
 		fmt.Fprintln(s.out, joined)
@@ -26,6 +30,10 @@ func (s *starter) printHead(head daemon.Info, node, joined string) {
 
 // printWaiting tells of a head that can't do anything before others are there.
 func (s *starter) printWaiting(head daemon.Info, node string) {
+	if s.asJSON {
+		_ = s.json(head)
+		return
+	}
 	fmt.Fprintf(s.out, "The head at %s runs and waits for others: %s. %s\n\n", head.Address, head.Waiting, node)
 	fmt.Fprintf(s.out, "Start the others: gray start --head, on their machines\n")
 	fmt.Fprintf(s.out, "See the heads:    gray heads --stale\n")
@@ -34,6 +42,10 @@ func (s *starter) printWaiting(head daemon.Info, node string) {
 }
 
 func (s *starter) printNode(node daemon.Info) {
+	if s.asJSON {
+		_ = s.json(node)
+		return
+	}
 	fmt.Fprintf(s.out, "Node n%d has joined the cluster at %s and offers %s.%s\n\n", node.Node, s.address, s.offer(), answersMetrics(node))
 	fmt.Fprintf(s.out, "See the cluster:  gray status --address %s\n", s.address)
 	fmt.Fprintf(s.out, "End it:           gray stop\n\n")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -9,7 +10,7 @@ import (
 )
 
 func newStop(t *terminal) *cobra.Command {
-	var force bool
+	var force, asJSON bool
 	c := &cobra.Command{
 		Use:   "stop",
 		Short: "End what `gray start` began on this host",
@@ -18,6 +19,9 @@ func newStop(t *terminal) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			stopped, err := daemon.Stop(c.Context(), force, func(line string) { t.note("%s", line) })
+			if asJSON {
+				return errors.Join(err, t.json(append([]daemon.Stopped{}, stopped...)))
+			}
 			for _, s := range stopped {
 				fmt.Fprintln(t.out, stoppedLine(s))
 			}
@@ -27,6 +31,7 @@ func newStop(t *terminal) *cobra.Command {
 			return err
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.Flags().BoolVar(&force, "force", false, "kill at once")
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"regexp"
@@ -36,6 +37,9 @@ func newSubmit(t *terminal) *cobra.Command {
 			"nobody is asked: the first Ctrl-C stops the job, the second leaves; SIGTERM is\n" +
 			"as good as Ctrl-C. The job gets SIGTERM, and what is left of it 3 seconds later\n" +
 			"SIGKILL. It goes on when this program is killed or its terminal is closed.\n\n" +
+			"While standard error is a terminal, its last lines show how far the job's\n" +
+			"functions are: calls done of those made, and how long the rest takes at the pace\n" +
+			"of the last 30 s. --progress plain says so each 5 s, wherever that goes.\n\n" +
 			"The exit status is that of the job's driver, 128 and N when signal N ended it;\n" +
 			"1 when the job couldn't be run or was stopped by somebody else, 2 for a wrong\n" +
 			"command line, 130 when Ctrl-C stopped it (143 for SIGTERM).",
@@ -53,6 +57,7 @@ func newSubmit(t *terminal) *cobra.Command {
 	c.Flags().BoolVar(&s.noWait, "no-wait", false, "print the job's name on standard output and don't wait for its end")
 	c.Flags().StringArrayVar(&s.env, "env", nil, "environment variable of the job's processes, `K=V`; may be given several times")
 	c.Flags().StringVar(&s.dir, "working-dir", "", "folder `DIR` of which the job's processes have a read-only copy as their working directory")
+	c.Flags().StringVar(&s.progress, "progress", progressAuto, "`HOW` to show how far the job is: auto, plain or off")
 	c.Flags().StringVar(&s.name, "name", "", "`ID` of the job, one that no other has had (default: a random one)")
 	return c
 }
@@ -66,8 +71,10 @@ type submitter struct {
 	name   string
 	weight uint32
 	dir    string // the job's working directory; empty: none
-	path   string
-	args   []string
+
+	progress string // a kind
+	path     string
+	args     []string
 }
 
 // arguments wants one job, and the job's own arguments behind --.
@@ -109,6 +116,9 @@ func (s *submitter) run(ctx context.Context) error {
 	if err := checkName(s.name); err != nil {
 		return err
 	}
+	if !slices.Contains([]string{progressAuto, progressPlain, progressOff}, s.progress) {
+		return usagef("--progress %q: want auto, plain or off", s.progress)
+	}
 	if err := jobbuild.Check(s.path); err != nil {
 		return err
 	}
@@ -139,7 +149,7 @@ func (s *submitter) run(ctx context.Context) error {
 		return nil
 	}
 	s.note("job %s is submitted", id)
-	f := &follower{terminal: s.terminal, cluster: cluster, id: id, signals: signals, asks: isTerminal(s.in)}
+	f := &follower{terminal: s.terminal, cluster: cluster, id: id, signals: signals, asks: isTerminal(s.in), progress: s.progress}
 	return f.run(ctx)
 }
 
@@ -182,11 +192,13 @@ func (s *submitter) prepare(ctx context.Context, c cluster) (u uploaded, err err
 		return u, err
 	}
 	if s.dir != "" {
-		if u.dir, err = uploadDir(ctx, c, s.dir); err != nil {
+		if u.dir, err = s.uploadDir(ctx, c); err != nil {
 			return u, err
 		}
 	}
+	compiled := s.activity(ctx, "compiling "+s.path)
 	artifacts, err := jobbuild.Build(ctx, s.path, platforms)
+	compiled()
 	var failed *jobbuild.CompileError
 	if errors.As(err, &failed) {
 		fmt.Fprint(s.err, failed.Output)
@@ -197,7 +209,7 @@ func (s *submitter) prepare(ctx context.Context, c cluster) (u uploaded, err err
 	}
 	for _, a := range artifacts {
 		b := binary{Platform: a.Platform.String(), Package: "gray_" + a.SHA256, SHA256: a.SHA256, Size: a.Size}
-		if err := upload(ctx, c, b, a.Path); err != nil {
+		if err := s.upload(ctx, c, b, a.Path); err != nil {
 			return u, fmt.Errorf("upload %s: %w", s.path, err)
 		}
 		u.binaries = append(u.binaries, b)
@@ -205,16 +217,16 @@ func (s *submitter) prepare(ctx context.Context, c cluster) (u uploaded, err err
 	return u, nil
 }
 
-// uploadDir uploads the archive of a folder, and returns the package's name.
-func uploadDir(ctx context.Context, c cluster, dir string) (string, error) {
-	f, err := archive.Create(dir, "")
+// uploadDir uploads the archive of the working directory, and returns the package's name.
+func (s *submitter) uploadDir(ctx context.Context, c cluster) (string, error) {
+	f, err := archive.Create(s.dir, "")
 	if err != nil {
 		return "", fmt.Errorf("--working-dir: %w", err)
 	}
 	defer os.Remove(f.Path)
 	b := binary{Package: "gray_" + f.SHA256, SHA256: f.SHA256, Size: f.Size}
-	if err := upload(ctx, c, b, f.Path); err != nil {
-		return "", fmt.Errorf("upload --working-dir %s: %w", dir, err)
+	if err := s.upload(ctx, c, b, f.Path); err != nil {
+		return "", fmt.Errorf("upload --working-dir %s: %w", s.dir, err)
 	}
 	return b.Package, nil
 }
@@ -264,7 +276,7 @@ func (s *submitter) checkFree(ctx context.Context, c cluster) error {
 	return nil
 }
 
-func upload(ctx context.Context, c cluster, b binary, path string) error {
+func (s *submitter) upload(ctx context.Context, c cluster, b binary, path string) error {
 	has, err := c.HasPackage(ctx, b.Package)
 	if err != nil || has {
 		return err
@@ -274,7 +286,12 @@ func upload(ctx context.Context, c cluster, b binary, path string) error {
 		return err
 	}
 	defer f.Close()
-	return c.PutPackage(ctx, b.Package, f, b.Size)
+	m := &meter{total: b.Size}
+	defer s.transfer(ctx, "uploading", m)()
+	return c.PutPackage(ctx, b.Package, struct {
+		io.Reader
+		io.ReaderAt
+	}{f, m.readAt(f)}, b.Size)
 }
 
 var (

@@ -51,15 +51,23 @@ func (t *table) row(cells ...any) {
 // print writes the table. On a terminal, columns are cut until it
 // fits; elsewhere everything is written in full.
 func (t *table) print(w io.Writer) {
+	for _, line := range t.lines(outputWidth(w)) {
+		fmt.Fprintln(w, line)
+	}
+}
+
+// lines are the header and the rows; 0 is a width that everything fits into.
+func (t *table) lines(width int) []string {
 	widths := make([]int, len(t.header))
 	for _, row := range append([][]string{t.header}, t.rows...) {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
-	if width, ok := outputWidth(w); ok {
+	if width > 0 {
 		fit(widths, t.loose, width)
 	}
+	lines := make([]string, 0, 1+len(t.rows))
 	for _, row := range append([][]string{t.header}, t.rows...) {
 		var b strings.Builder
 		for i, cell := range row {
@@ -69,8 +77,9 @@ func (t *table) print(w io.Writer) {
 				b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+2))
 			}
 		}
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+		lines = append(lines, strings.TrimRight(b.String(), " "))
 	}
+	return lines
 }
 
 // visible keeps a cell on its line, whatever a job put into a name.
@@ -125,20 +134,20 @@ func cut(s string, width int) string {
 	return string([]rune(s)[:width-1]) + "…"
 }
 
-// outputWidth is that of the terminal that w is, or what COLUMNS says.
-func outputWidth(w io.Writer) (int, bool) {
+// outputWidth is that of the terminal that w is, or what COLUMNS says; 0 if w is none.
+func outputWidth(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok {
-		return 0, false
+		return 0
 	}
 	width, ok := terminalWidth(f)
 	if !ok {
-		return 0, false
+		return 0
 	}
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
-		return n, true
+		return n
 	}
-	return width, true
+	return width
 }
 
 func terminalWidth(f *os.File) (int, bool) {

@@ -1,5 +1,7 @@
 package daemon
 
+import "time"
+
 // Roles of a process of gray, as the environment variable RoleVariable names them.
 const (
 	RoleVariable = "GRAY_ROLE"
@@ -49,6 +51,10 @@ type Config struct {
 	MemoryThreshold float64 `json:"memory_threshold,omitempty"`
 	MemoryLimit     int64   `json:"memory_limit,omitempty"`
 	MetricsAddress  string  `json:"metrics_address,omitempty"`
+
+	// Of the logs of processes that have ended; 0: none.
+	LogMaxAge   time.Duration `json:"log_max_age,omitempty"`
+	LogMaxBytes int64         `json:"log_max_bytes,omitempty"`
 }
 
 // Info is what is known of a running daemon: its answer when it's ready, and

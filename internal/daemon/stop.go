@@ -16,7 +16,7 @@ const grace = 5 * time.Second
 // Stopped is what became of a daemon that was told to stop.
 type Stopped struct {
 	Info
-	Killed bool // it didn't end when asked
+	Killed bool `json:"killed"` // it didn't end when asked
 }
 
 // Stop ends all daemons of this user on this host, nodes before heads: it asks

@@ -9,6 +9,7 @@ import (
 	"github.com/gray-runtime/gray/internal/daemon"
 	"github.com/gray-runtime/gray/internal/pki"
 	"github.com/gray-runtime/gray/node"
+	"github.com/gray-runtime/gray/node/logs"
 )
 
 func startService(ctx context.Context, role string, cfg daemon.Config, rec *record, log *slog.Logger) outcome {
@@ -21,7 +22,7 @@ func startService(ctx context.Context, role string, cfg daemon.Config, rec *reco
 func startHead(ctx context.Context, cfg daemon.Config, log *slog.Logger) outcome {
 	h, err := head.Start(ctx, head.Config{
 		DataDir: cfg.DataDir, IP: cfg.IP, Port: cfg.Port, HTTPPort: cfg.HTTPPort, Join: cfg.Join, Token: cfg.Token,
-		Logger: log, Version: cfg.Version,
+		Logger: log, LogFile: cfg.LogFile, Version: cfg.Version,
 	})
 	if err != nil {
 		return outcome{err: err}
@@ -40,6 +41,7 @@ func startNode(ctx context.Context, cfg daemon.Config, rec *record, log *slog.Lo
 	n, err := node.Start(ctx, node.Config{
 		DataDir: cfg.DataDir, RunDir: cfg.RunDir, HeadAddress: cfg.HeadAddress, Heads: cfg.Heads, Token: token, IP: cfg.IP,
 		Resources: cfg.Resources, Labels: cfg.Labels, StoreBytes: cfg.StoreBytes, SpillDirs: cfg.SpillDirs, IsHead: cfg.IsHead,
+		LogFile: cfg.LogFile, Logs: logs.Limits{Age: cfg.LogMaxAge, Bytes: cfg.LogMaxBytes},
 		Logger: log, OnHeads: rec.setHeads, MemoryThreshold: cfg.MemoryThreshold, MemoryLimit: cfg.MemoryLimit,
 		MetricsAddress: cfg.MetricsAddress,
 	})

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"github.com/gray-runtime/gray/internal/logtail"
 )
 
 // DefaultLimit is how large a log file grows before it is rotated, in bytes.
@@ -183,4 +185,19 @@ func (l *File) Release() error {
 	defer l.mu.Unlock()
 	l.marks.close()
 	return l.f.Close()
+}
+
+// LastLines is the logical offset from which on ReadFrom gives the last lines.
+func (l *File) LastLines(n int) (int64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, err := logtail.Offset(l.path, n)
+	if err != nil {
+		return 0, err
+	}
+	older := int64(0)
+	if st, err := os.Stat(l.path + ".1"); err == nil {
+		older = st.Size()
+	}
+	return max(0, l.base-older+at), nil
 }

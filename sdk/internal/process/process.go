@@ -320,6 +320,8 @@ func (p *Process) dispatch(m *proto.ToProcess) {
 		p.spawn(func() {
 			p.node.send(&proto.ToNode{Call: m.Call, Body: &proto.ToNode_ObjectList{ObjectList: p.listObjects(b.ListObjects)}})
 		})
+	case *proto.ToProcess_Profile:
+		p.spawn(func() { p.profile(m.Call, b.Profile) })
 	default:
 		p.node.answer(m)
 	}

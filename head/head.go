@@ -29,6 +29,10 @@ type Config struct {
 	Logger   *slog.Logger
 	Version  string
 
+	// AllowedHosts are names besides localhost by which browsers may ask for the HTTP
+	// port: those of proxies before it.
+	AllowedHosts []string
+
 	commands uint32 // newest version of commands that this head pretends to know; 0: fsm.Version
 }
 
@@ -61,6 +65,7 @@ type Head struct {
 	https   *http.Server
 	http    *http.Server
 
+	codes    signInCodes
 	tails    gate // WebSockets
 	ctx      context.Context
 	cancel   context.CancelCauseFunc

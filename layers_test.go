@@ -40,7 +40,7 @@ var layers = []layer{
 	{path: "head/fsm", may: []string{"sched", "proto", "internal"},
 		std:   []string{"net", "net/http", "os", "os/exec", "math/rand", "math/rand/v2", "crypto/rand"},
 		cause: "the state machine gives the same state on every head: command in, new state and events out"},
-	{path: "head", may: []string{"sched", "proto", "internal"}, mayn: []string{"internal/embed"},
+	{path: "head", may: []string{"sched", "proto", "internal", "web"}, mayn: []string{"internal/embed"},
 		cause: "head and nodes meet in proto only, so that either can be another version"},
 	{path: "node", may: []string{"sched", "objectstore", "proto", "internal"}, mayn: []string{"internal/embed"},
 		cause: "head and nodes meet in proto only, so that either can be another version"},
@@ -50,6 +50,7 @@ var layers = []layer{
 	{path: "sched/demand", may: []string{"sched", "proto"}, cause: "what a request says, in sched's terms; the one place that knows both"},
 	{path: "sched", std: []string{"net", "os", "os/exec", "math/rand", "math/rand/v2", "crypto/rand", "sync", "io"},
 		cause: "pure: no clock, no I/O, no goroutine; a frozen view and requests in, decisions and reasons out"},
+	{path: "web", cause: "static files, and how they're served"},
 	{path: "e2e", cause: "it uses the program as users do"},
 	{path: "", cause: "the root holds the rules of the house"},
 }

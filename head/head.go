@@ -31,6 +31,10 @@ type Config struct {
 	LogFile  string // that Logger writes, for those who want to read it; empty: none
 	Version  string
 
+	// AllowedHosts are names besides localhost by which browsers may ask for the HTTP
+	// port: those of proxies before it.
+	AllowedHosts []string
+
 	commands uint32 // newest version of commands that this head pretends to know; 0: fsm.Version
 }
 
@@ -67,6 +71,7 @@ type Head struct {
 	https   *http.Server
 	http    *http.Server
 
+	codes    signInCodes
 	tails    gate // WebSockets
 	hints    hints
 	rates    rates

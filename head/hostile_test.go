@@ -19,11 +19,11 @@ import (
 	"github.com/gray-runtime/gray/proto"
 )
 
-// TestEveryRouteNeedsTheToken, those that aren't there included.
+// TestEveryRouteNeedsTheToken, those that aren't there included; but not the pages.
 func TestEveryRouteNeedsTheToken(t *testing.T) {
 	h := startHead(t, t.TempDir())
 	nobody := func(r *http.Request) { r.Header.Del("Authorization") }
-	routes := []string{"GET /", "GET /api/none", "POST /api/version", "OPTIONS /api/jobs/", "GET //api//version", "GET /api/jobs"}
+	routes := []string{"POST /", "GET /none", "GET " + livePath, "GET /session", "GET /api/none", "POST /api/version", "OPTIONS /api/jobs/", "GET //api//version", "GET /api/jobs"}
 	for pattern := range h.routes() {
 		routes = append(routes, strings.NewReplacer("{$}", "", "{id}", "j1", "{name}", "x").Replace(pattern))
 	}

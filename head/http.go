@@ -30,6 +30,8 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 		"DELETE /api/heads/{id}": h.deleteHead,
 		"POST " + transferPath:   h.postTransfer,
 
+		"POST /api/sign_in_code": h.postSignInCode,
+
 		"GET /api/packages/gcs/{name}": h.getPackage,
 		"PUT /api/packages/gcs/{name}": h.uploadPackage,
 
@@ -80,13 +82,13 @@ func (h *Head) routes() map[string]http.HandlerFunc {
 	}
 }
 
-// handler serves the REST API.
+// handler serves the REST API, and the dashboard.
 func (h *Head) handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, f := range h.routes() {
 		mux.HandleFunc(pattern, h.instruments.measured(pattern, f))
 	}
-	return h.guard(h.atLeader(mux))
+	return h.withDashboard(mux)
 }
 
 // bounded gives a request a limit in time; uploads and tails set their own.

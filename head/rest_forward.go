@@ -64,10 +64,14 @@ func (h *Head) newProxy() *httputil.ReverseProxy {
 			leader, _ := r.In.Context().Value(leaderKey{}).(string)
 			r.SetURL(&url.URL{Scheme: "https", Host: leader})
 			r.Out.Header.Set(forwardedHeader, "1")
+			r.Out.Header.Set("X-Forwarded-Proto", scheme(r.In))
 			r.Out.Header.Del("Origin") // this head has checked it against its own name
 		},
 		ModifyResponse: func(r *http.Response) error {
-			r.Header.Del(api.HeadsHeader) // this head has set it
+			r.Header.Del(api.HeadsHeader) // this head has set it, and these
+			for name := range shielded {
+				r.Header.Del(name)
+			}
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {

@@ -82,7 +82,7 @@ func newRoot(t *terminal) *cobra.Command {
 	})
 	root.AddCommand(
 		newStart(t), newStop(t), newStatus(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newMemory(t), newJobs(t), newList(t), newSummary(t), newEvents(t, "events"),
-		newWhy(t), newTimeline(t), newLogs(t), newTop(t), newStack(t), newProfile(t), newDrain(t), newHeads(t), newSubmit(t), newJob(t), newSimulate(t), newVersion(t),
+		newWhy(t), newTimeline(t), newDashboard(t), newLogs(t), newTop(t), newStack(t), newProfile(t), newDrain(t), newHeads(t), newSubmit(t), newJob(t), newSimulate(t), newVersion(t),
 	)
 	strict(root)
 	return root

@@ -26,6 +26,7 @@ type startFlags struct {
 	token          string
 	port           int
 	httpPort       int
+	httpHosts      []string
 	cpus           float64
 	gpus           float64
 	memory         string
@@ -52,6 +53,8 @@ func (f *startFlags) register(c *cobra.Command) {
 	s.StringVar(&f.token, "token", "", "the cluster's token (default: GRAY_TOKEN, then ~/.gray/token)")
 	s.IntVar(&f.port, "port", 6379, "control port of the head; 0 takes any free one")
 	s.IntVar(&f.httpPort, "http-port", 8265, "HTTP port of the head, on loopback; 0 takes any free one")
+	s.StringSliceVar(&f.httpHosts, "http-allowed-host", nil,
+		"`NAME` besides localhost that the HTTP port answers to: a proxy's before it; may be given several times")
 	s.Float64Var(&f.cpus, "num-cpus", float64(runtime.NumCPU()), "CPUs that this node offers")
 	s.Float64Var(&f.gpus, "num-gpus", float64(machine.GPUs()), "GPUs that this node offers")
 	s.StringVar(&f.memory, "memory", "", "`BYTES` of memory that this node offers, as 2000000000 or 2GiB (default: what the object store leaves)")
@@ -94,8 +97,8 @@ func (f *startFlags) check(changed func(flag string) bool) error {
 		return usagef("give --head to begin a cluster, or --address HOST:PORT to join one")
 	case f.head && f.token != "" && len(f.join) == 0:
 		return usagef("--token is for joining a cluster, with --join: a head that begins one makes its own")
-	case !f.head && (changed("port") || changed("http-port")):
-		return usagef("--port and --http-port are the head's: a node has none")
+	case !f.head && (changed("port") || changed("http-port") || changed("http-allowed-host")):
+		return usagef("--port, --http-port and --http-allowed-host are the head's: a node has none")
 	}
 	if f.address != "" && !isAddress(f.address) {
 		return usagef("--address %q isn't of the form HOST:PORT", f.address)
@@ -105,6 +108,14 @@ func (f *startFlags) check(changed func(flag string) bool) error {
 			return usagef("--join: %q isn't of the form HOST:PORT", a)
 		}
 	}
+	if err := f.checkPorts(); err != nil {
+		return err
+	}
+	return f.checkOwn()
+}
+
+// checkPorts looks at the head's ports, and at the names that they answer to.
+func (f *startFlags) checkPorts() error {
 	for _, p := range []struct {
 		flag string
 		n    int
@@ -113,10 +124,15 @@ func (f *startFlags) check(changed func(flag string) bool) error {
 			return usagef("--%s %d isn't a port (0 to 65535; 0 takes any free one)", p.flag, p.n)
 		}
 	}
+	for _, name := range f.httpHosts {
+		if !hostName.MatchString(name) {
+			return usagef("--http-allowed-host %q isn't a host's name: leave scheme, port and path away", name)
+		}
+	}
 	if f.head && f.port == f.httpPort && f.port != 0 {
 		return usagef("--port and --http-port are both %d", f.port)
 	}
-	return f.checkOwn()
+	return nil
 }
 
 // checkOwn looks at the addresses that are to be this node's.
@@ -129,6 +145,8 @@ func (f *startFlags) checkOwn() error {
 	}
 	return nil
 }
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
 
 func isAddress(s string) bool {
 	host, port, err := net.SplitHostPort(s)

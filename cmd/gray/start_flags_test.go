@@ -85,6 +85,7 @@ func TestCheckRefuses(t *testing.T) {
 		{startFlags{address: "a:70000"}, "", []string{"HOST:PORT"}},
 		{startFlags{head: true, port: -1}, "", []string{"--port"}},
 		{startFlags{head: true, port: 1, httpPort: 65536}, "", []string{"--http-port"}},
+		{startFlags{head: true, port: 1, httpPort: 2, httpHosts: []string{"https://x"}}, "", []string{"--http-allowed-host", "https://x"}},
 		{startFlags{head: true, port: 1, httpPort: 1}, "", []string{"both"}},
 		{startFlags{head: true, ip: "host"}, "", []string{"--node-ip-address", "host"}},
 		{startFlags{head: true, metricsAddress: "9100"}, "", []string{"--metrics-address", "9100", "HOST:PORT"}},

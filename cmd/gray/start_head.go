@@ -87,6 +87,7 @@ func (s *starter) runHead(ctx context.Context) error {
 func (s *starter) headConfig(dir string) (daemon.Config, error) {
 	cfg := daemon.Config{
 		Version: version.String(), DataDir: dir, Lifeline: s.block, IP: s.ip, Port: s.port, HTTPPort: s.httpPort, Join: s.join,
+		HTTPAllowedHosts: s.httpHosts,
 	}
 	if len(s.join) == 0 {
 		return cfg, nil

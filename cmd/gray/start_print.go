@@ -21,6 +21,9 @@ func (s *starter) printHead(head daemon.Info, node, joined string) {
 	fmt.Fprintf(s.out, "Add a head:       gray start --head --join %s --token %s\n", head.Address, head.Token)
 	fmt.Fprintf(s.out, "Run a job:        gray submit job.go\n")
 	fmt.Fprintf(s.out, "See what it does: gray status\n")
+	if head.HTTPAddress != "" {
+		fmt.Fprintf(s.out, "In a browser:     gray dashboard\n")
+	}
 	fmt.Fprintf(s.out, "End it:           gray stop\n\n")
 	if head.HTTPAddress != "" {
 		fmt.Fprintf(s.out, "HTTP:             http://%s (token needed)\n", head.HTTPAddress)

@@ -38,6 +38,8 @@ type Config struct {
 	Port     int      `json:"port,omitempty"`
 	HTTPPort int      `json:"http_port,omitempty"`
 	Join     []string `json:"join,omitempty"`
+	// HTTPAllowedHosts are names besides localhost that the HTTP port answers to.
+	HTTPAllowedHosts []string `json:"http_allowed_hosts,omitempty"`
 
 	// Of a node. Heads are the control addresses of other heads than HeadAddress.
 	HeadAddress string             `json:"head_address,omitempty"`

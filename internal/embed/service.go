@@ -21,7 +21,7 @@ func startService(ctx context.Context, role string, cfg daemon.Config, rec *reco
 
 func startHead(ctx context.Context, cfg daemon.Config, log *slog.Logger) outcome {
 	h, err := head.Start(ctx, head.Config{
-		DataDir: cfg.DataDir, IP: cfg.IP, Port: cfg.Port, HTTPPort: cfg.HTTPPort, Join: cfg.Join, Token: cfg.Token,
+		DataDir: cfg.DataDir, IP: cfg.IP, Port: cfg.Port, HTTPPort: cfg.HTTPPort, AllowedHosts: cfg.HTTPAllowedHosts, Join: cfg.Join, Token: cfg.Token,
 		Logger: log, LogFile: cfg.LogFile, Version: cfg.Version,
 	})
 	if err != nil {

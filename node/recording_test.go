@@ -10,7 +10,7 @@ import (
 )
 
 func TestOpenRecords(t *testing.T) {
-	n := &Node{}
+	n := &Node{archive: newArchive()}
 	p := &process{id: ids.ProcessID{Node: 1, Number: 2}, worker: true}
 	t.Setenv(recordEnv, "off")
 	if f, err := n.openRecords(p); f != nil || err != nil || p.records != nil {

@@ -44,13 +44,13 @@ func TestStories(t *testing.T) {
 		t.Logf("gray %v:\n%s", args, out)
 	}
 	says([]string{
-		"error: deadlock in " + number["deadlock"] + ": 1 task (main.child) waits for {CPU: 1, seat: 1}", "seat is held by 1 task of the same job that waits itself: main.parent",
+		"error: deadlock in " + number["deadlock"] + ", which can't go on by itself: 1 task (main.child) waits for {CPU: 1, seat: 1}", "seat is held by 1 task of the same job that waits itself: main.parent",
 		"on n1", "Way out: don't hold seat while waiting",
 	}, "why", "deadlock")
 	says([]string{"Could be a leak: driver n", " of " + number["leak"] + " has held 24 objects, 24.0 MiB, made at stories/job.go:", "Way out: drop the references"},
 		"memory", "--leak-after", "100ms")
 	says([]string{
-		"(hog) of " + number["oom"] + " is DEAD: it is dead", "was killed because memory ran out: n2 was running out of memory: its jobs' processes use", "over the 400.0 MiB that they may",
+		"(hog) of " + number["oom"] + " is DEAD: it died", "was killed because memory ran out: on n2 its jobs' processes use", "over the 400.0 MiB that they may",
 		"PID     MEMORY", "actor main.Hog",
 	}, "why", "hog")
 	says([]string{"warning: node n2 is slow: main.step of " + number["slow"] + " takes ", "that of the other nodes"}, "why", "slow")

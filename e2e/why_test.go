@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -52,6 +53,12 @@ func TestWhy(t *testing.T) {
 			t.Errorf("why %s: want %q in\n%s", name, words, out)
 		}
 	}
+	cause := decode[whyRow](t, h.must("why", "--json", id("crashed"))).Cause
+	if m := regexp.MustCompile(`worker (n1\.p[0-9]+) `).FindStringSubmatch(cause); m == nil {
+		t.Errorf("which process crashed? %q", cause)
+	} else if out := h.must("why", m[1]); !holds(out, []string{"process " + m[1] + " of j1 is DEAD: it was a worker, and has ended", "exited with code 7", " ago"}) {
+		t.Errorf("of a process that crashed: %s", out)
+	}
 	until(t, "what a task has written is found by its id", func() bool {
 		return strings.Contains(h.must("logs", "--task", id("crashed")), "these are my last words")
 	})
@@ -59,8 +66,10 @@ func TestWhy(t *testing.T) {
 		t.Errorf("%+v", w)
 	}
 	head := decode[[]struct{ ID string }](t, h.must("heads", "--json"))[0].ID
-	if out := h.must("why", head); !holds(out, []string{"head " + head, "is LEADER", "has a vote"}) {
-		t.Error(out)
+	for _, name := range []string{head, head[:len(head)-2], "head"} {
+		if out := h.must("why", name); !holds(out, []string{"head " + head, "is LEADER", "has a vote"}) {
+			t.Error(out)
+		}
 	}
 	h.fails(1, []string{"no task, actor, placement group, job, object, node, process or head", "nonsense"}, "why", "nonsense")
 	h.fails(2, []string{"why what?"}, "why")

@@ -119,7 +119,10 @@ func (h *Head) facts(ctx context.Context, objects bool) (*diagnose.Facts, []stri
 	return f, warnings
 }
 
-const workerBlocked = "BLOCKED"
+const (
+	workerBlocked = "BLOCKED"
+	workerDead    = "DEAD"
+)
 
 // queues are the jobs that wait for places, with how fast they go on.
 func queues(waiting map[uint32]int, functions []diagnose.Function) []diagnose.Queue {

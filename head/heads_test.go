@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -294,5 +295,34 @@ func TestMissingPackage(t *testing.T) {
 	stopHead(t, heads[2])
 	if err := heads[0].obtain(t.Context(), sum); status.Code(err) != codes.Unavailable {
 		t.Errorf("one head wasn't asked: %v", err)
+	}
+}
+
+// TestLogOfAnyHead: whichever is asked finds the log of each, by its id or the beginning of it.
+func TestLogOfAnyHead(t *testing.T) {
+	heads := startHeads(t, 3)
+	for i, h := range heads {
+		h.cfg.LogFile = filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(h.cfg.LogFile, fmt.Appendf(nil, "first\nhead %d speaks\n", i), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, h := range heads {
+		want := fmt.Sprintf("head %d speaks\n", i)
+		for _, other := range heads {
+			for _, name := range []string{h.dir.info.Head, h.dir.info.Head[:len(h.dir.info.Head)-1]} {
+				if got := scrape(t, other, "/api/v0/logs/file?lines=1&node_id="+name); got != want {
+					t.Errorf("the log of %s is %q, want %q", name, got, want)
+				}
+			}
+			if got := scrape(t, other, "/api/v0/logs/file?node_id="+h.dir.info.Head); got != "first\n"+want {
+				t.Errorf("the whole log of head %d is %q", i, got)
+			}
+		}
+	}
+	leader := leaderOf(t, heads)
+	leads := slices.Index(heads, leader)
+	if got, want := scrape(t, leader, "/api/v0/logs/file?lines=1&node_id=head"), fmt.Sprintf("head %d speaks\n", leads); got != want {
+		t.Errorf("the log of the head that leads is %q, want %q", got, want)
 	}
 }

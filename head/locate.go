@@ -21,13 +21,8 @@ type spot struct {
 // locate finds a process by what people call it: head (the one that leads), a head's
 // id, n1, n1.p3, an actor's id or name, a task that runs, or a job (its driver).
 func (h *Head) locate(ctx context.Context, name string) (spot, error) {
-	if name == "head" {
-		return spot{head: h.Address()}, nil
-	}
-	for _, m := range h.consensus.members() {
-		if string(m.ID) == name {
-			return spot{head: string(m.Address)}, nil
-		}
+	if address := h.headNamed(name); address != "" {
+		return spot{head: address}, nil
 	}
 	if node, process, ok := parseProcess(name); ok {
 		return spot{node: node, process: process}, nil
@@ -43,6 +38,30 @@ func (h *Head) locate(ctx context.Context, name string) (spot, error) {
 	}
 	return spot{}, problem(proto.Error_NOT_FOUND, "no process %q is known: name one as n1.p3, n1, head, or by an actor, a job or a task that runs",
 		validUTF8(name))
+}
+
+// shortestHead is how much of a head's id is enough to name it.
+const shortestHead = 6
+
+// headNamed is the control address of a head: head (the one that is asked), or its id, which
+// may be cut short as long as it names one only. Empty: there's none of that name.
+func (h *Head) headNamed(name string) string {
+	if name == "head" {
+		return h.Address()
+	}
+	found := ""
+	for _, m := range h.consensus.members() {
+		switch id := string(m.ID); {
+		case id == name:
+			return string(m.Address)
+		case len(name) < shortestHead || !strings.HasPrefix(id, name):
+		case found != "":
+			return ""
+		default:
+			found = string(m.Address)
+		}
+	}
+	return found
 }
 
 // parseProcess reads n1 or n1.p3.
@@ -95,33 +114,14 @@ func (h *Head) driverSpot(ctx context.Context, j *fsm.Job) (spot, error) {
 
 // taskSpot is where a task runs, which its owner knows.
 func (h *Head) taskSpot(ctx context.Context, o ids.ObjectID) (spot, error) {
-	t, err := h.askOwner(ctx, o)
+	t, err := h.findTask(ctx, o.String())
 	if err != nil {
-		return spot{}, err
+		return spot{}, problem(proto.Error_NOT_FOUND, "task %s isn't found: %v", o, err)
 	}
 	if t.GetWorker() == 0 {
 		return spot{}, problem(proto.Error_NOT_FOUND, "task %s runs nowhere now: see `gray why %s`", o, o)
 	}
 	return spot{node: t.Node, process: t.Worker}, nil
-}
-
-// askOwner asks a task's owner about it; an empty answer says that it doesn't know it
-// any more.
-func (h *Head) askOwner(ctx context.Context, o ids.ObjectID) (*proto.TaskInfo, error) {
-	c, err := h.livingNode(uint32(o.Owner.Node))
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
-	defer cancel()
-	l, err := c.ListTasks(ctx, &proto.ListRequest{Task: o.String(), Limit: 1})
-	if err != nil {
-		return nil, fmt.Errorf("ask the owner of task %s: %w", o, err)
-	}
-	if len(l.Tasks) == 0 {
-		return &proto.TaskInfo{}, nil
-	}
-	return l.Tasks[0], nil
 }
 
 // workerSpot finds a process on a node.

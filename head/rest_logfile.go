@@ -11,12 +11,14 @@ import (
 	"strconv"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/head/fsm"
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/logtail"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -33,9 +35,9 @@ func (h *Head) followLogFile(w http.ResponseWriter, r *http.Request) { h.sendLog
 
 // wantedLog is where a log is.
 type wantedLog struct {
+	head    string // the control address of the head whose own it is; empty: it's on a node
 	node    uint32
 	request *proto.ReadLogRequest
-	own     bool // this head's
 }
 
 func (h *Head) sendLog(w http.ResponseWriter, r *http.Request, follow bool) {
@@ -62,7 +64,7 @@ func (h *Head) sendLog(w http.ResponseWriter, r *http.Request, follow bool) {
 	defer h.tails.leave()
 	out := &logWriter{w: w, c: http.NewResponseController(w)}
 	out.c.SetReadDeadline(time.Time{}) // the server watches the connection
-	if log.own {
+	if log.head == h.Address() {
 		err = h.copyOwnLog(r.Context(), out, lines, follow)
 	} else {
 		err = h.copyLog(r.Context(), out, log)
@@ -72,7 +74,7 @@ func (h *Head) sendLog(w http.ResponseWriter, r *http.Request, follow bool) {
 		out.end()
 	case r.Context().Err() != nil: // nobody reads any more
 	case !out.begun:
-		writeError(w, unanswered("the node", err))
+		writeError(w, unanswered(log.where(), err))
 	default:
 		panic(http.ErrAbortHandler) // so that it's seen that the rest is missing
 	}
@@ -101,13 +103,13 @@ func (h *Head) findLog(q url.Values) (wantedLog, error) {
 		return log, nil
 	}
 	name := cmp.Or(q.Get("worker_id"), q.Get("node_id"))
-	if name == "head" || name == h.dir.info.Head {
-		log.own = true
+	if log.head = h.headNamed(name); log.head != "" {
 		return log, nil
 	}
 	node, process, ok := parseProcess(name)
 	if !ok || process == 0 && q.Get("worker_id") != "" {
-		return log, problem(proto.Error_INVALID, "which log? give job_id, actor_id, worker_id (n1.p3) or node_id (n1, head); %q is none", validUTF8(name))
+		return log, problem(proto.Error_INVALID,
+			"which log? give job_id, actor_id, worker_id (n1.p3) or node_id (n1, head, or a head's id); %q is none", validUTF8(name))
 	}
 	log.node, request.Process, request.File = node, process, q.Get("filename")
 	request.Daemon = process == 0 && request.File == ""
@@ -136,11 +138,7 @@ func (h *Head) findActorLog(id string, log *wantedLog) error {
 }
 
 func (h *Head) copyLog(ctx context.Context, out *logWriter, log wantedLog) error {
-	c, err := h.livingNode(log.node)
-	if err != nil {
-		return err
-	}
-	stream, err := c.ReadLog(ctx, log.request)
+	stream, err := h.openLog(ctx, log)
 	if err != nil {
 		return err
 	}
@@ -158,7 +156,41 @@ func (h *Head) copyLog(ctx context.Context, out *logWriter, log wantedLog) error
 	}
 }
 
-func (h *Head) copyOwnLog(ctx context.Context, out *logWriter, lines int, follow bool) error {
+func (h *Head) openLog(ctx context.Context, log wantedLog) (grpc.ServerStreamingClient[proto.Chunk], error) {
+	if log.head != "" {
+		c, err := h.headClient(log.head)
+		if err != nil {
+			return nil, err
+		}
+		return c.HeadLog(ctx, log.request)
+	}
+	c, err := h.livingNode(log.node)
+	if err != nil {
+		return nil, err
+	}
+	return c.ReadLog(ctx, log.request)
+}
+
+// where is for people.
+func (l wantedLog) where() string {
+	if l.head != "" {
+		return "the head at " + l.head
+	}
+	return "node " + ids.NodeID(l.node).String()
+}
+
+// HeadLog sends this head's own log.
+func (s *headsService) HeadLog(r *proto.ReadLogRequest, stream grpc.ServerStreamingServer[proto.Chunk]) error {
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	defer context.AfterFunc(s.h.ctx, cancel)()
+	if err := s.h.copyOwnLog(ctx, rpc.ChunkWriter{Stream: stream}, int(min(r.Tail, maxLines)), r.Follow); err != nil {
+		return asStatus(err)
+	}
+	return nil
+}
+
+func (h *Head) copyOwnLog(ctx context.Context, out io.Writer, lines int, follow bool) error {
 	path := h.cfg.LogFile
 	if path == "" {
 		return status.Error(codes.NotFound, "this head keeps no log")

@@ -1,6 +1,7 @@
 package head
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/gray-runtime/gray/internal/profile"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -136,12 +138,5 @@ func (s *headsService) Profile(r *proto.ProfileRequest, stream grpc.ServerStream
 	if err != nil {
 		return err
 	}
-	for len(data) > 0 {
-		k := min(len(data), frameSize)
-		if err := stream.Send(&proto.Chunk{Data: data[:k]}); err != nil {
-			return err
-		}
-		data = data[k:]
-	}
-	return nil
+	return rpc.SendChunks(stream, bytes.NewReader(data))
 }

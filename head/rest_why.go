@@ -39,8 +39,8 @@ func (h *Head) getWhy(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	writeText(w, http.StatusNotFound, fmt.Sprintf(
-		"no task, actor, placement group, job, object, node, process or head %q is known: of tasks, owners remember those that aren't complete, "+
-			"and the latest that failed", clip(id, 200)))
+		"no task, actor, placement group, job, object, node, process or head %q is known: `gray list` shows those that are; "+
+			"of tasks that have ended each node keeps the latest, and those that never began are forgotten with their job", clip(id, 200)))
 }
 
 // clip keeps a text short.
@@ -92,13 +92,13 @@ func (h *Head) whyActor(_ context.Context, id string) *api.Why {
 	}
 	switch {
 	case a.Dead():
-		why.Summary, why.EndTimeMs = "it is dead", a.EndedMs
+		why.Summary, why.EndTimeMs = "it died", a.EndedMs
 		died(why, a.Cause)
 		return why
 	case a.Alive():
 		why.Summary = "it is alive"
 		if a.Restarts > 0 {
-			why.Summary += fmt.Sprintf(", after %d restarts", a.Restarts)
+			why.Summary += fmt.Sprintf(", and was restarted %d times", a.Restarts)
 		}
 	case a.Node != 0:
 		why.Summary = "its constructor runs, or its process is being started"
@@ -182,17 +182,17 @@ func (h *Head) findTask(ctx context.Context, id string) (*proto.TaskInfo, error)
 	}
 	node := h.leader.info(uint32(o.Owner.Node))
 	if node == nil {
-		return nil, fmt.Errorf("its owner %s isn't there any more", o.Owner)
+		return nil, fmt.Errorf("nobody knows what became of it: node %s, from which it was submitted, isn't there any more", o.Owner.Node)
 	}
 	conn, err := h.nodes.get(node.Id, node.Address)
 	if err != nil {
-		return nil, fmt.Errorf("the node of its owner %s isn't reached: %w", o.Owner, err)
+		return nil, fmt.Errorf("node %s, from which it was submitted, isn't reached: %w", o.Owner.Node, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
 	defer cancel()
 	l, err := proto.NewNodeClient(conn).ListTasks(ctx, &proto.ListRequest{Task: id, Limit: 1})
 	if err != nil {
-		return nil, fmt.Errorf("its owner %s doesn't answer: %w", o.Owner, err)
+		return nil, fmt.Errorf("node %s, from which it was submitted, doesn't answer: %w", o.Owner.Node, err)
 	}
 	if len(l.Tasks) == 0 {
 		return nil, nil
@@ -223,10 +223,10 @@ func (h *Head) explainTask(t *proto.TaskInfo, node *proto.NodeInfo) *api.Why {
 		h.replica.read(func(s *fsm.State) { job = s.Job(t.Job) })
 		h.leader.verdicts(why, wanted{resources: t.Resources, strategy: t.Strategy}, specOf(job))
 		if reason := waitingReason(node, t); reason != "" && slices.ContainsFunc(why.Nodes, func(v api.NodeVerdict) bool { return v.Fits }) {
-			why.Summary += "; as its owner's node sees it: " + reason
+			why.Summary += fmt.Sprintf("; node %s, from which it was submitted, says: %s", ids.NodeID(node.Id), reason)
 		}
 	case "SUBMITTED_TO_WORKER":
-		why.Summary = "it was sent to a worker, behind others" + attempt
+		why.Summary = "it stands in line at a worker, behind other tasks" + attempt
 	case "RUNNING":
 		why.Summary = "it runs" + attempt
 	case "FAILED":
@@ -235,7 +235,7 @@ func (h *Head) explainTask(t *proto.TaskInfo, node *proto.NodeInfo) *api.Why {
 	case "FINISHED":
 		why.Summary = "it has ended, and its result is there"
 	case "PENDING_RETRY":
-		why.Summary = "it failed and waits before its next attempt" + attempt
+		why.Summary = "it failed, and is tried again in a moment" + attempt
 		died(why, t.Cause)
 	}
 	return why

@@ -134,10 +134,10 @@ func (s *story) task(id string) []string {
 		worker := ids.ProcessID{Node: ids.NodeID(t.Node), Number: t.Worker}.String()
 		for _, x := range s.facts().Tasks {
 			if x.Worker == worker && x.State == diagnose.Runs && t.Node != 0 && x.ID != t.Id {
-				return append(s.task(x.ID), fmt.Sprintf("%s waits in line at process %s, behind task %s (%s)", name, worker, x.ID, x.Function))
+				return append(s.task(x.ID), fmt.Sprintf("%s stands in line at worker %s, behind task %s (%s)", name, worker, x.ID, x.Function))
 			}
 		}
-		return []string{name + " was sent to a process, and waits in line behind others"}
+		return []string{name + " stands in line at a worker, behind other tasks"}
 	case "RUNNING":
 		return s.running(t, name)
 	case "FAILED", "PENDING_RETRY":
@@ -238,7 +238,7 @@ func (s *story) restarted(a *fsm.Actor, name string) []string {
 	if a.Cause == nil || a.Restarts == 0 {
 		return nil
 	}
-	return append(s.failure(a.Cause), fmt.Sprintf("%s died before (%d restarts): %s", name, a.Restarts, causeText(a.Cause)))
+	return append(s.failure(a.Cause), fmt.Sprintf("%s died, and was restarted (%d times so far): %s", name, a.Restarts, causeText(a.Cause)))
 }
 
 // group tells why a placement group waits, or was removed.
@@ -278,13 +278,13 @@ func (s *story) job(why *api.Why) []string {
 	var out []string
 	for _, d := range s.facts().Demands {
 		if d.Job == why.JobID && len(out) < maxHops {
-			out = append(out, fmt.Sprintf("%d × {%s} for %s wait: %s", d.Count, d.Resources, cmp.Or(d.What, "tasks"), d.Reason))
+			out = append(out, fmt.Sprintf("%s: no room for %d × {%s}: %s", cmp.Or(d.What, "tasks"), d.Count, d.Resources, d.Reason))
 		}
 	}
 	if len(out) == 0 {
 		return nil
 	}
-	return append(out, fmt.Sprintf("job %s: %s", why.ID, why.Summary))
+	return append(out, fmt.Sprintf("so that part of job %s waits", why.ID))
 }
 
 // deadNode tells of a node that has died.

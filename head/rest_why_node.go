@@ -151,16 +151,48 @@ func (h *Head) whyProcess(ctx context.Context, id string) *api.Why {
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
 	defer cancel()
-	l, err := proto.NewNodeClient(conn).ListWorkers(ctx, &proto.ListRequest{Limit: factRows})
-	if err != nil {
+	c := proto.NewNodeClient(conn)
+	l, err := c.ListWorkers(ctx, &proto.ListRequest{Worker: id, Limit: 1})
+	switch {
+	case err != nil:
 		why.Summary = "its node doesn't answer: " + status.Convert(err).Message()
-		return why
-	}
-	i := slices.IndexFunc(l.Workers, func(w *proto.WorkerInfo) bool { return w.Id == id })
-	if i >= 0 {
-		h.describeProcess(ctx, why, l.Workers[i])
+	case len(l.Workers) == 0 || l.Workers[0].Id != id:
+	case l.Workers[0].State == workerDead:
+		h.describeEnded(ctx, c, why, l.Workers[0])
+	default:
+		h.describeProcess(ctx, why, l.Workers[0])
 	}
 	return why
+}
+
+// describeEnded says what a process was, and how it ended if that was an event.
+func (h *Head) describeEnded(ctx context.Context, c proto.NodeClient, why *api.Why, w *proto.WorkerInfo) {
+	why.State, why.PID, why.JobID = w.State, int(w.Pid), ids.JobID(w.Job).String()
+	if why.Cause != "" { // its actor's
+		return
+	}
+	why.Summary = "it was " + whatIs(w) + ", and has ended; what it wrote: `gray logs --worker " + w.Id + "`"
+	l, err := c.ListEvents(ctx, &proto.ListRequest{})
+	if err != nil {
+		return
+	}
+	for _, e := range slices.Backward(l.Events) {
+		if e.Worker == w.Id {
+			why.Summary, why.Cause, why.EndTimeMs = "it was "+whatIs(w)+", and has ended", e.Message, e.TimeUnixMs
+			return
+		}
+	}
+}
+
+// whatIs says what a process is to its job.
+func whatIs(w *proto.WorkerInfo) string {
+	switch {
+	case w.Actor != "":
+		return "the process of actor " + w.Actor
+	case w.Kind == "worker":
+		return "a worker"
+	}
+	return "the " + w.Kind + " of its job"
 }
 
 // actorIn is the actor whose process it is or, if it died, was.
@@ -180,14 +212,7 @@ func (h *Head) actorIn(p ids.ProcessID) *fsm.Actor {
 func (h *Head) describeProcess(ctx context.Context, why *api.Why, w *proto.WorkerInfo) {
 	why.State, why.PID, why.JobID = w.State, int(w.Pid), ids.JobID(w.Job).String()
 	why.EndTimeMs, why.Cause, why.LogTail = 0, "", ""
-	what := w.Kind
-	if w.Actor != "" {
-		what = "the process of actor " + w.Actor
-	} else if w.Kind == "worker" {
-		what = "a worker"
-	} else {
-		what = "the " + what + " of its job"
-	}
+	what := whatIs(w)
 	switch {
 	case w.State == workerBlocked:
 		why.Summary = "it is " + what + ", and waits in gray.Get or the like for others"
@@ -211,12 +236,16 @@ func (h *Head) describeProcess(ctx context.Context, why *api.Why, w *proto.Worke
 	why.Related = append(append(why.Related, runs...), submitted...)
 }
 
-// whyHead says how a head is. Its id may be cut short.
+// whyHead says how a head is.
 func (h *Head) whyHead(ctx context.Context, id string) *api.Why {
+	address := h.headNamed(id)
+	if address == "" {
+		return nil
+	}
 	members := h.consensus.members()
 	infos, errs := h.survey(ctx, members, true)
 	for i, m := range members {
-		if full := string(m.ID); full != id && (len(id) < 6 || !strings.HasPrefix(full, id)) {
+		if string(m.Address) != address {
 			continue
 		}
 		why := &api.Why{Kind: api.WhyHead, ID: string(m.ID), Name: string(m.Address), State: api.HeadUnreachable}

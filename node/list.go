@@ -118,7 +118,9 @@ func (n *Node) workerInfoLocked(p *process) *proto.WorkerInfo {
 	}
 	switch {
 	case !p.worker:
-		w.Kind, w.State, w.Log = "driver", "RUNNING", ""
+		if w.Kind, w.Log = "driver", ""; p.state != gone {
+			w.State = "RUNNING"
+		}
 		if p.child != nil {
 			w.Log = filepath.Join("logs", submissionLog(p.job.spec.GetSubmissionId()))
 		}
@@ -127,7 +129,7 @@ func (n *Node) workerInfoLocked(p *process) *proto.WorkerInfo {
 	case p.state == leased:
 		w.Running = p.functions[n.progress.function(p.slot)]
 	}
-	if p.blocked {
+	if p.blocked && p.state != gone {
 		w.State = "BLOCKED"
 	}
 	return w

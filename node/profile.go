@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/gray-runtime/gray/internal/errcode"
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/profile"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -37,8 +39,7 @@ func (s *service) Profile(r *proto.ProfileRequest, stream grpc.ServerStreamingSe
 	if err != nil {
 		return errcode.Status(asProblem(err))
 	}
-	_, err = chunkWriter{stream}.Write(data)
-	return err
+	return rpc.SendChunks(stream, bytes.NewReader(data))
 }
 
 // profileOf asks a process for a profile of itself.

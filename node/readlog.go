@@ -66,7 +66,7 @@ func (n *Node) sendOwnLog(ctx context.Context, r *proto.ReadLogRequest, stream g
 		offset, err = logtail.Offset(n.cfg.LogFile, int(r.Tail))
 	}
 	if err == nil {
-		err = logtail.Copy(ctx, chunkWriter{stream}, n.cfg.LogFile, offset, r.Follow)
+		err = logtail.Copy(ctx, rpc.ChunkWriter{Stream: stream}, n.cfg.LogFile, offset, r.Follow)
 	}
 	if err != nil {
 		return errcode.Status(asProblem(err))
@@ -99,7 +99,7 @@ func (n *Node) wantedLog(r *proto.ReadLogRequest) (*logs.File, string) {
 
 // sendTaskLog sends what a task has written here.
 func (n *Node) sendTaskLog(task string, stream grpc.ServerStreamingServer[proto.Chunk]) error {
-	found, err := logs.CopyOf(chunkWriter{stream}, n.logPath(""), task)
+	found, err := logs.CopyOf(rpc.ChunkWriter{Stream: stream}, n.logPath(""), task)
 	if err != nil {
 		return errcode.Status(asProblem(err))
 	}
@@ -107,22 +107,6 @@ func (n *Node) sendTaskLog(task string, stream grpc.ServerStreamingServer[proto.
 		return errcode.Status(problem(proto.Error_NOT_FOUND, "task %s has written nothing on %s", task, n.id))
 	}
 	return nil
-}
-
-// chunkWriter sends what is written to it.
-type chunkWriter struct {
-	stream grpc.ServerStreamingServer[proto.Chunk]
-}
-
-func (w chunkWriter) Write(p []byte) (n int, err error) {
-	for n < len(p) {
-		k := min(len(p)-n, rpc.ChunkSize)
-		if err := w.stream.Send(&proto.Chunk{Data: p[n : n+k]}); err != nil {
-			return n, err
-		}
-		n += k
-	}
-	return n, nil
 }
 
 // logOf returns the open file, if its writer lives, and its path.

@@ -11248,14 +11248,15 @@ const file_cluster_proto_rawDesc = "" +
 	"\tFindGroup\x12\x19.gray.v1.FindGroupRequest\x1a\x12.gray.v1.GroupInfo\x12:\n" +
 	"\tWaitGroup\x12\x19.gray.v1.WaitGroupRequest\x1a\x12.gray.v1.GroupInfo\x12B\n" +
 	"\fRemoveGroups\x12\x1c.gray.v1.RemoveGroupsRequest\x1a\x14.gray.v1.GroupsReply\x12>\n" +
-	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\xe4\x02\n" +
+	"\fFetchPackage\x12\x1c.gray.v1.FetchPackageRequest\x1a\x0e.gray.v1.Chunk0\x012\x9a\x03\n" +
 	"\x05Heads\x125\n" +
 	"\aAddHead\x12\x17.gray.v1.AddHeadRequest\x1a\x11.gray.v1.HeadInfo\x12?\n" +
 	"\fDescribeHead\x12\x1c.gray.v1.DescribeHeadRequest\x1a\x11.gray.v1.HeadInfo\x125\n" +
 	"\fStorePackage\x12\x15.gray.v1.PackageChunk\x1a\f.gray.v1.Ack(\x01\x12<\n" +
 	"\vReadPackage\x12\x1b.gray.v1.ReadPackageRequest\x1a\x0e.gray.v1.Chunk0\x01\x128\n" +
 	"\vHeadMetrics\x12\x17.gray.v1.MetricsRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
-	"\aProfile\x12\x17.gray.v1.ProfileRequest\x1a\x0e.gray.v1.Chunk0\x012\xec\n" +
+	"\aProfile\x12\x17.gray.v1.ProfileRequest\x1a\x0e.gray.v1.Chunk0\x01\x124\n" +
+	"\aHeadLog\x12\x17.gray.v1.ReadLogRequest\x1a\x0e.gray.v1.Chunk0\x012\xec\n" +
 	"\n" +
 	"\x04Node\x127\n" +
 	"\x05Lease\x12\x15.gray.v1.LeaseRequest\x1a\x13.gray.v1.LeaseReply(\x010\x01\x12.\n" +
@@ -11593,88 +11594,90 @@ var file_cluster_proto_depIdxs = []int32{
 	83,  // 139: gray.v1.Heads.ReadPackage:input_type -> gray.v1.ReadPackageRequest
 	122, // 140: gray.v1.Heads.HeadMetrics:input_type -> gray.v1.MetricsRequest
 	139, // 141: gray.v1.Heads.Profile:input_type -> gray.v1.ProfileRequest
-	84,  // 142: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
-	91,  // 143: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
-	91,  // 144: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
-	92,  // 145: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
-	95,  // 146: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
-	96,  // 147: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
-	97,  // 148: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
-	100, // 149: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
-	103, // 150: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
-	98,  // 151: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
-	99,  // 152: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
-	104, // 153: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
-	77,  // 154: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
-	78,  // 155: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
-	105, // 156: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
-	105, // 157: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
-	105, // 158: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
-	117, // 159: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
-	122, // 160: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
-	123, // 161: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
-	127, // 162: gray.v1.Node.Timeline:input_type -> gray.v1.TimelineRequest
-	132, // 163: gray.v1.Node.TimeFunctions:input_type -> gray.v1.TimeFunctionsRequest
-	105, // 164: gray.v1.Node.CountTasks:input_type -> gray.v1.ListRequest
-	105, // 165: gray.v1.Node.ListEvents:input_type -> gray.v1.ListRequest
-	139, // 166: gray.v1.Node.Profile:input_type -> gray.v1.ProfileRequest
-	22,  // 167: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
-	22,  // 168: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
-	24,  // 169: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
-	26,  // 170: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
-	32,  // 171: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
-	18,  // 172: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
-	18,  // 173: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
-	18,  // 174: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
-	48,  // 175: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
-	18,  // 176: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
-	51,  // 177: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
-	51,  // 178: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
-	18,  // 179: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
-	18,  // 180: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
-	68,  // 181: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
-	70,  // 182: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
-	72,  // 183: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
-	74,  // 184: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
-	76,  // 185: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
-	62,  // 186: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
-	60,  // 187: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
-	60,  // 188: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
-	62,  // 189: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
-	19,  // 190: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
-	81,  // 191: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
-	81,  // 192: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
-	18,  // 193: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
-	19,  // 194: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
-	19,  // 195: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
-	19,  // 196: gray.v1.Heads.Profile:output_type -> gray.v1.Chunk
-	87,  // 197: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
-	18,  // 198: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
-	18,  // 199: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
-	93,  // 200: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
-	18,  // 201: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
-	18,  // 202: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
-	18,  // 203: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
-	101, // 204: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
-	18,  // 205: gray.v1.Node.Settled:output_type -> gray.v1.Ack
-	18,  // 206: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
-	18,  // 207: gray.v1.Node.Moved:output_type -> gray.v1.Ack
-	18,  // 208: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
-	19,  // 209: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
-	18,  // 210: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
-	111, // 211: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
-	114, // 212: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
-	116, // 213: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
-	19,  // 214: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
-	19,  // 215: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
-	124, // 216: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
-	128, // 217: gray.v1.Node.Timeline:output_type -> gray.v1.TimelinePart
-	133, // 218: gray.v1.Node.TimeFunctions:output_type -> gray.v1.FunctionTimes
-	135, // 219: gray.v1.Node.CountTasks:output_type -> gray.v1.TaskCounts
-	138, // 220: gray.v1.Node.ListEvents:output_type -> gray.v1.EventList
-	19,  // 221: gray.v1.Node.Profile:output_type -> gray.v1.Chunk
-	167, // [167:222] is the sub-list for method output_type
-	112, // [112:167] is the sub-list for method input_type
+	117, // 142: gray.v1.Heads.HeadLog:input_type -> gray.v1.ReadLogRequest
+	84,  // 143: gray.v1.Node.Lease:input_type -> gray.v1.LeaseRequest
+	91,  // 144: gray.v1.Node.Borrow:input_type -> gray.v1.BorrowRequest
+	91,  // 145: gray.v1.Node.Unborrow:input_type -> gray.v1.BorrowRequest
+	92,  // 146: gray.v1.Node.Resolve:input_type -> gray.v1.ResolveRequest
+	95,  // 147: gray.v1.Node.DeleteObjects:input_type -> gray.v1.DeleteObjectsRequest
+	96,  // 148: gray.v1.Node.DropProcess:input_type -> gray.v1.DropProcessRequest
+	97,  // 149: gray.v1.Node.Replicate:input_type -> gray.v1.ReplicateRequest
+	100, // 150: gray.v1.Node.Heirs:input_type -> gray.v1.HeirsRequest
+	103, // 151: gray.v1.Node.Settled:input_type -> gray.v1.SettledRequest
+	98,  // 152: gray.v1.Node.Adopt:input_type -> gray.v1.AdoptRequest
+	99,  // 153: gray.v1.Node.Moved:input_type -> gray.v1.MovedRequest
+	104, // 154: gray.v1.Node.DeliverLogs:input_type -> gray.v1.LogLines
+	77,  // 155: gray.v1.Node.FetchPackage:input_type -> gray.v1.FetchPackageRequest
+	78,  // 156: gray.v1.Node.CancelTask:input_type -> gray.v1.CancelTaskRequest
+	105, // 157: gray.v1.Node.ListTasks:input_type -> gray.v1.ListRequest
+	105, // 158: gray.v1.Node.ListObjects:input_type -> gray.v1.ListRequest
+	105, // 159: gray.v1.Node.ListWorkers:input_type -> gray.v1.ListRequest
+	117, // 160: gray.v1.Node.ReadLog:input_type -> gray.v1.ReadLogRequest
+	122, // 161: gray.v1.Node.Metrics:input_type -> gray.v1.MetricsRequest
+	123, // 162: gray.v1.Node.ListRuns:input_type -> gray.v1.RunsRequest
+	127, // 163: gray.v1.Node.Timeline:input_type -> gray.v1.TimelineRequest
+	132, // 164: gray.v1.Node.TimeFunctions:input_type -> gray.v1.TimeFunctionsRequest
+	105, // 165: gray.v1.Node.CountTasks:input_type -> gray.v1.ListRequest
+	105, // 166: gray.v1.Node.ListEvents:input_type -> gray.v1.ListRequest
+	139, // 167: gray.v1.Node.Profile:input_type -> gray.v1.ProfileRequest
+	22,  // 168: gray.v1.Control.Join:output_type -> gray.v1.JoinReply
+	22,  // 169: gray.v1.Control.RenewCertificate:output_type -> gray.v1.JoinReply
+	24,  // 170: gray.v1.Control.JoinHead:output_type -> gray.v1.JoinHeadReply
+	26,  // 171: gray.v1.Control.RegisterNode:output_type -> gray.v1.RegisterNodeReply
+	32,  // 172: gray.v1.Control.Session:output_type -> gray.v1.NodeOrder
+	18,  // 173: gray.v1.Control.LeaveNode:output_type -> gray.v1.Ack
+	18,  // 174: gray.v1.Control.ReportDriver:output_type -> gray.v1.Ack
+	18,  // 175: gray.v1.Control.ReportActor:output_type -> gray.v1.Ack
+	48,  // 176: gray.v1.Control.RegisterDriver:output_type -> gray.v1.RegisterDriverReply
+	18,  // 177: gray.v1.Control.CreateActor:output_type -> gray.v1.Ack
+	51,  // 178: gray.v1.Control.FindActor:output_type -> gray.v1.ActorInfo
+	51,  // 179: gray.v1.Control.WaitActor:output_type -> gray.v1.ActorInfo
+	18,  // 180: gray.v1.Control.KillActor:output_type -> gray.v1.Ack
+	18,  // 181: gray.v1.Control.SaveActor:output_type -> gray.v1.Ack
+	68,  // 182: gray.v1.Control.PutKey:output_type -> gray.v1.PutKeyReply
+	70,  // 183: gray.v1.Control.GetKey:output_type -> gray.v1.GetKeyReply
+	72,  // 184: gray.v1.Control.DeleteKey:output_type -> gray.v1.DeleteKeyReply
+	74,  // 185: gray.v1.Control.ListKeys:output_type -> gray.v1.ListKeysReply
+	76,  // 186: gray.v1.Control.ListNodes:output_type -> gray.v1.ListNodesReply
+	62,  // 187: gray.v1.Control.CreateGroups:output_type -> gray.v1.GroupsReply
+	60,  // 188: gray.v1.Control.FindGroup:output_type -> gray.v1.GroupInfo
+	60,  // 189: gray.v1.Control.WaitGroup:output_type -> gray.v1.GroupInfo
+	62,  // 190: gray.v1.Control.RemoveGroups:output_type -> gray.v1.GroupsReply
+	19,  // 191: gray.v1.Control.FetchPackage:output_type -> gray.v1.Chunk
+	81,  // 192: gray.v1.Heads.AddHead:output_type -> gray.v1.HeadInfo
+	81,  // 193: gray.v1.Heads.DescribeHead:output_type -> gray.v1.HeadInfo
+	18,  // 194: gray.v1.Heads.StorePackage:output_type -> gray.v1.Ack
+	19,  // 195: gray.v1.Heads.ReadPackage:output_type -> gray.v1.Chunk
+	19,  // 196: gray.v1.Heads.HeadMetrics:output_type -> gray.v1.Chunk
+	19,  // 197: gray.v1.Heads.Profile:output_type -> gray.v1.Chunk
+	19,  // 198: gray.v1.Heads.HeadLog:output_type -> gray.v1.Chunk
+	87,  // 199: gray.v1.Node.Lease:output_type -> gray.v1.LeaseReply
+	18,  // 200: gray.v1.Node.Borrow:output_type -> gray.v1.Ack
+	18,  // 201: gray.v1.Node.Unborrow:output_type -> gray.v1.Ack
+	93,  // 202: gray.v1.Node.Resolve:output_type -> gray.v1.ObjectState
+	18,  // 203: gray.v1.Node.DeleteObjects:output_type -> gray.v1.Ack
+	18,  // 204: gray.v1.Node.DropProcess:output_type -> gray.v1.Ack
+	18,  // 205: gray.v1.Node.Replicate:output_type -> gray.v1.Ack
+	101, // 206: gray.v1.Node.Heirs:output_type -> gray.v1.HeirsReply
+	18,  // 207: gray.v1.Node.Settled:output_type -> gray.v1.Ack
+	18,  // 208: gray.v1.Node.Adopt:output_type -> gray.v1.Ack
+	18,  // 209: gray.v1.Node.Moved:output_type -> gray.v1.Ack
+	18,  // 210: gray.v1.Node.DeliverLogs:output_type -> gray.v1.Ack
+	19,  // 211: gray.v1.Node.FetchPackage:output_type -> gray.v1.Chunk
+	18,  // 212: gray.v1.Node.CancelTask:output_type -> gray.v1.Ack
+	111, // 213: gray.v1.Node.ListTasks:output_type -> gray.v1.TaskList
+	114, // 214: gray.v1.Node.ListObjects:output_type -> gray.v1.ObjectList
+	116, // 215: gray.v1.Node.ListWorkers:output_type -> gray.v1.WorkerList
+	19,  // 216: gray.v1.Node.ReadLog:output_type -> gray.v1.Chunk
+	19,  // 217: gray.v1.Node.Metrics:output_type -> gray.v1.Chunk
+	124, // 218: gray.v1.Node.ListRuns:output_type -> gray.v1.RunList
+	128, // 219: gray.v1.Node.Timeline:output_type -> gray.v1.TimelinePart
+	133, // 220: gray.v1.Node.TimeFunctions:output_type -> gray.v1.FunctionTimes
+	135, // 221: gray.v1.Node.CountTasks:output_type -> gray.v1.TaskCounts
+	138, // 222: gray.v1.Node.ListEvents:output_type -> gray.v1.EventList
+	19,  // 223: gray.v1.Node.Profile:output_type -> gray.v1.Chunk
+	168, // [168:224] is the sub-list for method output_type
+	112, // [112:168] is the sub-list for method input_type
 	112, // [112:112] is the sub-list for extension type_name
 	112, // [112:112] is the sub-list for extension extendee
 	0,   // [0:112] is the sub-list for field type_name

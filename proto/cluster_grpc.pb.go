@@ -1030,6 +1030,7 @@ const (
 	Heads_ReadPackage_FullMethodName  = "/gray.v1.Heads/ReadPackage"
 	Heads_HeadMetrics_FullMethodName  = "/gray.v1.Heads/HeadMetrics"
 	Heads_Profile_FullMethodName      = "/gray.v1.Heads/Profile"
+	Heads_HeadLog_FullMethodName      = "/gray.v1.Heads/HeadLog"
 )
 
 // HeadsClient is the client API for Heads service.
@@ -1050,6 +1051,8 @@ type HeadsClient interface {
 	HeadMetrics(ctx context.Context, in *MetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 	// Profile sends a profile of this head's process; ProfileRequest.process is 0.
 	Profile(ctx context.Context, in *ProfileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
+	// HeadLog sends this head's own log; only tail and follow say something.
+	HeadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error)
 }
 
 type headsClient struct {
@@ -1150,6 +1153,25 @@ func (c *headsClient) Profile(ctx context.Context, in *ProfileRequest, opts ...g
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Heads_ProfileClient = grpc.ServerStreamingClient[Chunk]
 
+func (c *headsClient) HeadLog(ctx context.Context, in *ReadLogRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Chunk], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Heads_ServiceDesc.Streams[4], Heads_HeadLog_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReadLogRequest, Chunk]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Heads_HeadLogClient = grpc.ServerStreamingClient[Chunk]
+
 // HeadsServer is the server API for Heads service.
 // All implementations must embed UnimplementedHeadsServer
 // for forward compatibility.
@@ -1168,6 +1190,8 @@ type HeadsServer interface {
 	HeadMetrics(*MetricsRequest, grpc.ServerStreamingServer[Chunk]) error
 	// Profile sends a profile of this head's process; ProfileRequest.process is 0.
 	Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error
+	// HeadLog sends this head's own log; only tail and follow say something.
+	HeadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error
 	mustEmbedUnimplementedHeadsServer()
 }
 
@@ -1195,6 +1219,9 @@ func (UnimplementedHeadsServer) HeadMetrics(*MetricsRequest, grpc.ServerStreamin
 }
 func (UnimplementedHeadsServer) Profile(*ProfileRequest, grpc.ServerStreamingServer[Chunk]) error {
 	return status.Error(codes.Unimplemented, "method Profile not implemented")
+}
+func (UnimplementedHeadsServer) HeadLog(*ReadLogRequest, grpc.ServerStreamingServer[Chunk]) error {
+	return status.Error(codes.Unimplemented, "method HeadLog not implemented")
 }
 func (UnimplementedHeadsServer) mustEmbedUnimplementedHeadsServer() {}
 func (UnimplementedHeadsServer) testEmbeddedByValue()               {}
@@ -1293,6 +1320,17 @@ func _Heads_Profile_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Heads_ProfileServer = grpc.ServerStreamingServer[Chunk]
 
+func _Heads_HeadLog_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ReadLogRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(HeadsServer).HeadLog(m, &grpc.GenericServerStream[ReadLogRequest, Chunk]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Heads_HeadLogServer = grpc.ServerStreamingServer[Chunk]
+
 // Heads_ServiceDesc is the grpc.ServiceDesc for Heads service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1328,6 +1366,11 @@ var Heads_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Profile",
 			Handler:       _Heads_Profile_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "HeadLog",
+			Handler:       _Heads_HeadLog_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -35,7 +35,7 @@ func drive(run func(ctx context.Context) error) int {
 	defer stop()
 	s, err := Init(ctx)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "gray: %v\n", err)
+		sayError(err)
 		return 1
 	}
 	context.AfterFunc(ctx, stop) // a second interrupt ends the process at once
@@ -49,11 +49,11 @@ func drive(run func(ctx context.Context) error) int {
 		if cause := context.Cause(jobCtx); cause != nil && errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled) {
 			err = fmt.Errorf("%w: %w", err, cause)
 		}
-		fmt.Fprintf(os.Stderr, "gray: %v\n", err)
+		sayError(err)
 		code, message = 1, err.Error()
 	}
 	if err := s.finish(code, message); err != nil {
-		fmt.Fprintf(os.Stderr, "gray: %v\n", err)
+		sayError(err)
 		code = max(code, 1)
 	}
 	return code

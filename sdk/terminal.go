@@ -150,6 +150,9 @@ func (t *terminal) close() {
 	}
 }
 
+// sayError tells the person at the driver's terminal; what other processes said may be in it.
+func sayError(err error) { newTerminal().write(true, fmt.Sprintf("gray: %v\n", err)) }
+
 // write shows whole lines. On a terminal they can't do anything but be seen.
 func (t *terminal) write(stderr bool, text string) {
 	if text == "" {

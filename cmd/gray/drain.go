@@ -37,20 +37,14 @@ func newDrain(t *terminal) *cobra.Command {
 			if deadline < 0 {
 				return usagef("--deadline is %v: it can't be negative", deadline)
 			}
-			cluster, _, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			d := drain{t: t, cluster: cluster, node: args[0], deadline: deadline, quiet: asJSON}
-			n, err := d.run(c.Context(), reason, noWait)
-			if err != nil {
-				return err
-			}
-			if asJSON {
+			return g.with(t, func(cluster cluster) error {
+				d := drain{t: t, cluster: cluster, node: args[0], deadline: deadline, quiet: asJSON}
+				n, err := d.run(c.Context(), reason, noWait)
+				if err != nil || !asJSON {
+					return err
+				}
 				return t.json(n)
-			}
-			return nil
+			})
 		},
 	}
 	g.register(c)
@@ -69,6 +63,12 @@ type drain struct {
 	deadline time.Duration
 	quiet    bool
 	said     string
+
+	footer *footer // nil: what is left is said in lines
+	began  time.Time
+	// The most that there was to be done.
+	workers int
+	stored  int64
 }
 
 // run drains the node and returns it as it was seen last.
@@ -79,6 +79,10 @@ func (d *drain) run(ctx context.Context, reason string, noWait bool) (node, erro
 	if err != nil {
 		return node{}, fmt.Errorf("drain %s: %w", d.node, err)
 	}
+	if d.began = time.Now(); !d.quiet && !noWait {
+		d.footer = newFooter(d.t.out)
+	}
+	defer d.clear()
 	if d.deadline > 0 {
 		ctx, cancel = context.WithTimeout(ctx, d.deadline+drainGrace)
 		defer cancel()
@@ -119,15 +123,47 @@ func (d *drain) look(ctx context.Context) (node, error) {
 
 // show says how far it has come, if that is news.
 func (d *drain) show(n node) {
+	if d.quiet {
+		return
+	}
 	line := fmt.Sprintf("%s has left", n.ID)
 	if n.State != "DEAD" {
 		line = fmt.Sprintf("%s drains: %s in use, %s, %s in its object store",
 			n.ID, used(n.Total, n.Available), count(n.Workers, "worker"), formatSize(n.StoreUsed))
+		if d.footer != nil {
+			d.footer.show(d.line(n, time.Since(d.began)))
+			return
+		}
 	}
-	if line != d.said && !d.quiet {
+	if line != d.said {
 		d.said = line
+		d.clear()
 		fmt.Fprintln(d.t.out, line)
 	}
+}
+
+func (d *drain) clear() {
+	if d.footer != nil {
+		d.footer.show()
+	}
+}
+
+// line shows what is left of the most that there was: workers and stored bytes count the same.
+func (d *drain) line(n node, took time.Duration) string {
+	d.workers, d.stored = max(d.workers, n.Workers), max(d.stored, n.StoreUsed)
+	parts, left := 0.0, 0.0
+	if d.workers > 0 {
+		parts, left = parts+1, left+float64(n.Workers)/float64(d.workers)
+	}
+	if d.stored > 0 {
+		parts, left = parts+1, left+float64(n.StoreUsed)/float64(d.stored)
+	}
+	text := fmt.Sprintf("%s drains %s %s and %s in its store left … %s", n.ID, bar(parts-left, parts, barWidth),
+		count(n.Workers, "worker"), formatSize(n.StoreUsed), formatDuration(took))
+	if d.deadline > 0 {
+		text += fmt.Sprintf(", killed in %s", formatDuration(d.deadline-took))
+	}
+	return text
 }
 
 func (r *remote) Drain(ctx context.Context, node, reason string, deadline time.Duration) error {

@@ -88,20 +88,17 @@ func headsVerb(
 	var g target
 	var asJSON bool
 	c.RunE = func(c *cobra.Command, args []string) error {
-		cluster, _, err := g.open(t)
-		if err != nil {
-			return err
-		}
-		defer g.close()
-		fact, text, err := run(c.Context(), cluster, args)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return t.json(fact)
-		}
-		fmt.Fprintln(t.out, text)
-		return nil
+		return g.with(t, func(cluster cluster) error {
+			fact, text, err := run(c.Context(), cluster, args)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return t.json(fact)
+			}
+			fmt.Fprintln(t.out, text)
+			return nil
+		})
 	}
 	g.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -40,12 +40,7 @@ func jobVerb(
 			return fmt.Errorf("%s: one job at a time", args[1])
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			cluster, _, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			return run(c.Context(), cluster, args[0])
+			return g.with(t, func(cluster cluster) error { return run(c.Context(), cluster, args[0]) })
 		},
 	}
 	register(&g, c)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"regexp"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -36,6 +38,30 @@ func TestEveryVerbThatPrintsFactsHasJSON(t *testing.T) {
 	for path := range without {
 		if !used[path] {
 			t.Errorf("there's no %s", path)
+		}
+	}
+}
+
+// TestTroubleshooting: each verb and flag that docs/troubleshooting.md names is there.
+func TestTroubleshooting(t *testing.T) {
+	text, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile("(?m)(?:`|^\\$ )gray ([a-z]+)([^`\n]*)").FindAllStringSubmatch(string(text), -1)
+	if len(commands) < 15 {
+		t.Errorf("only %d commands are found in it", len(commands))
+	}
+	for _, m := range commands {
+		c, _, err := newRoot(&terminal{}).Find([]string{m[1]})
+		if err != nil {
+			t.Errorf("gray %s: %v", m[1], err)
+			continue
+		}
+		for _, flag := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(m[2], -1) {
+			if c.Flags().Lookup(flag[1]) == nil {
+				t.Errorf("gray %s has no --%s", m[1], flag[1])
+			}
 		}
 	}
 }

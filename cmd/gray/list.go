@@ -48,28 +48,18 @@ func (l listing[T]) command(t *terminal) *cobra.Command {
 					o.Filters = append(o.Filters, api.Filter{Key: f.column, Op: "=", Value: values[i]})
 				}
 			}
-			ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
-			defer cancel()
-			cluster, _, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			p, err := l.get(ctx, cluster, o)
-			if err != nil {
-				return err
-			}
-			if p.warning != "" {
-				t.note("gray: not all of them: %s", p.warning)
-			}
-			for _, note := range p.notes {
-				t.note("gray: %s", note)
-			}
-			if asJSON {
-				return t.json(append([]T{}, p.items...)) // [] rather than null
-			}
-			l.print(t, p, o.Offset)
-			return nil
+			return g.ask(c.Context(), t, func(ctx context.Context, cluster cluster) error {
+				p, err := l.get(ctx, cluster, o)
+				if err != nil {
+					return err
+				}
+				t.missing(p.warning, p.notes)
+				if asJSON {
+					return t.json(append([]T{}, p.items...)) // [] rather than null
+				}
+				l.print(t, p, o.Offset)
+				return nil
+			})
 		},
 	}
 	g.registerRead(c)
@@ -85,6 +75,16 @@ func (l listing[T]) command(t *terminal) *cobra.Command {
 		c.Flags().StringVar(&values[i], f.flag, "", f.usage)
 	}
 	return c
+}
+
+// missing notes what an answer lacks.
+func (t *terminal) missing(warning string, notes []string) {
+	if warning != "" {
+		t.note("gray: not all of them: %s", warning)
+	}
+	for _, note := range notes {
+		t.note("gray: %s", note)
+	}
 }
 
 func (l listing[T]) print(t *terminal, p page[T], offset int) {

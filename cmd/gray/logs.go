@@ -34,7 +34,7 @@ func newLogs(t *terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use: "logs [JOB]", Short: "Show what a job, task, actor, worker or node has written",
 		Long: "Shows the output of a job's driver, which has its workers' as well; or, with a flag,\n" +
-			"what one task, actor or process has written, or a node's or the head's own log.\n" +
+			"what one task, actor or process has written, or a node's or head's own log.\n" +
 			"-f goes on until the writer ends; Ctrl-C ends that, and the writer goes on.\n\n" +
 			"Of a task it's all attempts, wherever they ran; errors name the task's id, and so\n" +
 			"does gray.Current. What a task that ran for less than 0.1 ms has written may be\n" +
@@ -50,19 +50,15 @@ func newLogs(t *terminal) *cobra.Command {
 			if err := f.check(args); err != nil {
 				return err
 			}
-			cluster, _, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			w := t.shown()
 			defer w.Close()
-			if err := f.run(ctx, t, cluster, w); err != nil && (!f.Follow || ctx.Err() == nil) {
-				return err
+			err := g.with(t, func(cluster cluster) error { return f.run(ctx, t, cluster, w) })
+			if f.Follow && ctx.Err() != nil {
+				return nil
 			}
-			return nil
+			return err
 		},
 	}
 	g.register(c)
@@ -70,7 +66,7 @@ func newLogs(t *terminal) *cobra.Command {
 	c.Flags().StringVar(&f.task, "task", "", "the task's `ID`")
 	c.Flags().StringVar(&f.Actor, "actor", "", "the actor's `ID` or name")
 	c.Flags().StringVar(&f.Worker, "worker", "", "the worker's or driver's `ID`, as n1.p3")
-	c.Flags().StringVar(&f.Node, "node", "", "the node's `ID`, or head")
+	c.Flags().StringVar(&f.Node, "node", "", "the node's `ID`, a head's, or head: the one that leads")
 	c.Flags().BoolVarP(&f.Follow, "follow", "f", false, "go on until the writer ends")
 	c.Flags().IntVar(&f.Lines, "tail", 0, "only the last `N` lines")
 	return c

@@ -80,36 +80,7 @@ func newMemory(t *terminal) *cobra.Command {
 			if err := m.check(); err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
-			defer cancel()
-			cluster, _, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			p, err := cluster.Memory(ctx, maxRows)
-			if err != nil {
-				return err
-			}
-			nodes, err := cluster.Nodes(ctx)
-			if err != nil {
-				return err
-			}
-			if p.warning != "" {
-				t.note("gray: not all of them: %s", p.warning)
-			}
-			m.now = time.Now()
-			r := m.report(p.items, nodes)
-			shown := min(len(r.Objects), m.limit)
-			if asJSON {
-				r.Objects = r.Objects[:shown]
-				return t.json(r)
-			}
-			m.print(t, r)
-			if shown < len(r.Objects) || p.total > len(p.items) {
-				t.note("%d of %d; --limit shows more", shown, max(len(r.Objects), p.total))
-			}
-			return nil
+			return g.ask(c.Context(), t, func(ctx context.Context, cluster cluster) error { return m.run(ctx, t, cluster, asJSON) })
 		},
 	}
 	g.registerRead(c)
@@ -119,6 +90,30 @@ func newMemory(t *terminal) *cobra.Command {
 	c.Flags().DurationVar(&m.leakAfter, "leak-after", m.leakAfter, "point out what one process alone has held for so `LONG`")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+func (m *memory) run(ctx context.Context, t *terminal, c cluster, asJSON bool) error {
+	p, err := c.Memory(ctx, maxRows)
+	if err != nil {
+		return err
+	}
+	nodes, err := c.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	t.missing(p.warning, p.notes)
+	m.now = time.Now()
+	r := m.report(p.items, nodes)
+	shown := min(len(r.Objects), m.limit)
+	if asJSON {
+		r.Objects = r.Objects[:shown]
+		return t.json(r)
+	}
+	m.print(t, r)
+	if shown < len(r.Objects) || p.total > len(p.items) {
+		t.note("%d of %d; --limit shows more", shown, max(len(r.Objects), p.total))
+	}
+	return nil
 }
 
 func (m *memory) check() error {

@@ -41,14 +41,9 @@ func newProfile(t *terminal) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cluster, _, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return f.run(ctx, t, cluster, args[0], kind, d)
+			return g.with(t, func(cluster cluster) error { return f.run(ctx, t, cluster, args[0], kind, d) })
 		},
 	}
 	g.register(c)

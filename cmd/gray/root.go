@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gray-runtime/gray/internal/tty"
 )
 
 const (
@@ -35,8 +39,22 @@ type terminal struct {
 	out, err io.Writer
 }
 
-// note writes a line for people.
-func (t *terminal) note(format string, args ...any) { fmt.Fprintf(t.err, format+"\n", args...) }
+// note writes a line for people, or several. Others' text in it is fit to be shown.
+func (t *terminal) note(format string, args ...any) {
+	fmt.Fprintln(t.err, lines(fmt.Sprintf(format, args...)))
+}
+
+// json prints v for programs.
+func (t *terminal) json(v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(t.out, tty.JSON(b.String()))
+	return err
+}
 
 // run carries out a command line and returns the exit status.
 func run(args []string, in io.Reader, out, errs io.Writer) int {
@@ -66,7 +84,8 @@ func newRoot(t *terminal) *cobra.Command {
 		Long: "gray runs Go functions and objects on many machines.\n\n" +
 			"  gray start --head          begin a cluster on this machine\n" +
 			"  gray submit job.go         compile a job and run it there\n" +
-			"  gray status                see what it does",
+			"  gray status                see what it does\n" +
+			"  gray why ID                see what something waits for, failed with or died of",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
@@ -81,8 +100,9 @@ func newRoot(t *terminal) *cobra.Command {
 		return usagef("%w\nsee `%s --help`", err, c.CommandPath())
 	})
 	root.AddCommand(
-		newStart(t), newStop(t), newStatus(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newMemory(t), newJobs(t), newList(t), newSummary(t), newEvents(t, "events"),
-		newWhy(t), newTimeline(t), newDashboard(t), newLogs(t), newTop(t), newStack(t), newProfile(t), newDrain(t), newHeads(t), newSubmit(t), newJob(t), newSimulate(t), newVersion(t),
+		newStart(t), newStop(t), newSubmit(t), newJob(t), newDrain(t), newHeads(t), newSimulate(t), newVersion(t),
+		newStatus(t), newNodes(t), newActors(t), newTasks(t), newObjects(t), newJobs(t), newList(t), newSummary(t), newEvents(t, "events"),
+		newWhy(t), newMemory(t), newTop(t), newLogs(t), newStack(t), newProfile(t), newTimeline(t), newDashboard(t),
 	)
 	strict(root)
 	return root

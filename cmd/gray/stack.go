@@ -34,21 +34,18 @@ func newStack(t *terminal) *cobra.Command {
 		Long:    processHelp + "\nA process that is busy answers; one that is stopped doesn't, which is said after 5 s.",
 		Example: "  gray stack n1.p3\n  gray stack head",
 		RunE: func(c *cobra.Command, args []string) error {
-			cluster, _, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			ctx, cancel := context.WithTimeout(c.Context(), 2*listTimeout)
+			ctx, cancel := context.WithTimeout(c.Context(), 2*listTimeout) // the head says after half of it who doesn't answer
 			defer cancel()
-			text, err := cluster.Stack(ctx, args[0])
-			if err != nil {
+			return g.with(t, func(cluster cluster) error {
+				text, err := cluster.Stack(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				w := t.shown()
+				defer w.Close()
+				_, err = io.WriteString(w, text)
 				return err
-			}
-			w := t.shown()
-			defer w.Close()
-			_, err = io.WriteString(w, text)
-			return err
+			})
 		},
 	}
 	g.register(c)

@@ -33,32 +33,27 @@ func newStatus(t *terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use: "status", Short: "Show what the cluster has, does and waits for", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
-			defer cancel()
-			cluster, address, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			o, err := cluster.Status(ctx)
-			if err != nil {
-				return err
-			}
-			jobs, err := cluster.Jobs(ctx)
-			if err != nil {
-				return err
-			}
-			hints, err := cluster.Hints(ctx)
-			if err != nil {
-				t.note("gray: what is wrong isn't known: %v", err)
-			}
-			s := summarize(address, o, jobs)
-			s.Hints = append(s.Hints, hints.items...)
-			if asJSON {
-				return t.json(s)
-			}
-			s.print(t, time.Now())
-			return nil
+			return g.ask(c.Context(), t, func(ctx context.Context, cluster cluster) error {
+				o, err := cluster.Status(ctx)
+				if err != nil {
+					return err
+				}
+				jobs, err := cluster.Jobs(ctx)
+				if err != nil {
+					return err
+				}
+				hints, err := cluster.Hints(ctx)
+				if err != nil {
+					t.note("gray: what is wrong isn't known: %v", err)
+				}
+				s := summarize(g.opened, o, jobs)
+				s.Hints = append(s.Hints, hints.items...)
+				if asJSON {
+					return t.json(s)
+				}
+				s.print(t, time.Now())
+				return nil
+			})
 		},
 	}
 	g.registerRead(c)

@@ -122,11 +122,11 @@ func (s *submitter) run(ctx context.Context) error {
 	if err := jobbuild.Check(s.path); err != nil {
 		return err
 	}
-	cluster, _, err := s.open(s.terminal)
-	if err != nil {
-		return err
-	}
-	defer s.close()
+	return s.with(s.terminal, func(c cluster) error { return s.hand(ctx, c, env) })
+}
+
+// hand compiles the job, hands it to the cluster, and shows it until its end.
+func (s *submitter) hand(ctx context.Context, cluster cluster, env map[string]string) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, caught()...)
 	defer signal.Stop(signals)
@@ -201,7 +201,7 @@ func (s *submitter) prepare(ctx context.Context, c cluster) (u uploaded, err err
 	compiled()
 	var failed *jobbuild.CompileError
 	if errors.As(err, &failed) {
-		fmt.Fprint(s.err, failed.Output)
+		fmt.Fprint(s.err, lines(failed.Output))
 		return u, statusError(exitFailure)
 	}
 	if err != nil {

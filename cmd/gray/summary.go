@@ -49,32 +49,22 @@ func (s counting[T]) command(t *terminal) *cobra.Command {
 	c := &cobra.Command{
 		Use: s.use, Short: s.short, Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
-			defer cancel()
-			cluster, _, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
 			var o api.ListOptions
 			if job != "" {
 				o.Filters = []api.Filter{{Key: "job_id", Op: "=", Value: job}}
 			}
-			got, err := s.get(cluster, ctx, o)
-			if err != nil {
-				return err
-			}
-			if got.PartialFailureWarning != "" {
-				t.note("gray: not all of them: %s", got.PartialFailureWarning)
-			}
-			for _, note := range got.Warnings {
-				t.note("gray: %s", note)
-			}
-			if asJSON {
-				return t.json(got.Result.ByNode.Cluster)
-			}
-			s.print(t, &got.Result.ByNode.Cluster)
-			return nil
+			return g.ask(c.Context(), t, func(ctx context.Context, cluster cluster) error {
+				got, err := s.get(cluster, ctx, o)
+				if err != nil {
+					return err
+				}
+				t.missing(got.PartialFailureWarning, got.Warnings)
+				if asJSON {
+					return t.json(got.Result.ByNode.Cluster)
+				}
+				s.print(t, &got.Result.ByNode.Cluster)
+				return nil
+			})
 		},
 	}
 	g.registerRead(c)

@@ -6,10 +6,11 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gray-runtime/gray/internal/tty"
 )
 
 // narrowest is what a column that gives way keeps at first, and if that isn't enough.
@@ -84,7 +85,7 @@ func (t *table) lines(width int) []string {
 
 // visible keeps a cell on its line, whatever a job put into a name.
 func visible(r rune) rune {
-	if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+	if tty.Hidden(r) {
 		return ' '
 	}
 	return r

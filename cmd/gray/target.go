@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"sync"
@@ -16,8 +17,8 @@ type target struct {
 	address string
 	stale   bool
 
-	reads  bool // --stale can be given
-	opened *remote
+	reads  bool   // --stale can be given
+	opened string // address of the cluster that was opened
 }
 
 func (g *target) register(c *cobra.Command) {
@@ -56,17 +57,28 @@ func (g *target) resolve() (p place, err error) {
 	return p, err
 }
 
-// open returns the cluster, and its address. Nothing is asked of it yet. The caller
-// closes g when it has asked all it wants to.
-func (g *target) open(t *terminal) (cluster, string, error) {
+// ask is with for questions that are answered at once.
+func (g *target) ask(ctx context.Context, t *terminal, question func(context.Context, cluster) error) error {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	return g.with(t, func(c cluster) error { return question(ctx, c) })
+}
+
+// with opens the cluster for use, and closes it after that. Nothing is asked of it yet.
+func (g *target) with(t *terminal, use func(cluster) error) error {
 	p, err := g.resolve()
 	if err != nil {
-		return nil, "", err
+		return err
 	}
 	r, err := dial(p)
 	if err != nil {
-		return nil, "", err
+		return err
 	}
+	defer func() {
+		r.Close()
+		_ = daemon.SaveHeads(p.address, r.Client.Heads()) // the next verb learns them again
+	}()
+	g.opened = p.address
 	r.reads = g.reads
 	if g.stale {
 		var once sync.Once
@@ -74,18 +86,7 @@ func (g *target) open(t *terminal) (cluster, string, error) {
 			once.Do(func() { t.note("as the head at %s knows it, %s", head, staleness(age)) })
 		})
 	}
-	g.opened = r
-	return r, p.address, nil
-}
-
-// close ends the connections to the cluster that was opened, if any, and remembers
-// its heads. That they can't be written down is no failure: the next verb learns them
-// again.
-func (g *target) close() {
-	if g.opened != nil {
-		g.opened.Close()
-		_ = daemon.SaveHeads(g.opened.place.address, g.opened.Client.Heads())
-	}
+	return use(r)
 }
 
 // staleness says how old an answer may be; below 0 nobody knows.

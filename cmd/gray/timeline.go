@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,12 +42,11 @@ func newTimeline(t *terminal) *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			cluster, _, err := g.open(t)
-			if err != nil {
+			var r traced
+			err := g.with(t, func(cluster cluster) (err error) {
+				r, err = writeTrace(ctx, t, out, func(w io.Writer) (api.Trace, error) { return cluster.Trace(ctx, args[0], limit, w) })
 				return err
-			}
-			defer g.close()
-			r, err := writeTrace(ctx, t, out, func(w io.Writer) (api.Trace, error) { return cluster.Trace(ctx, args[0], limit, w) })
+			})
 			if err != nil {
 				return err
 			}
@@ -79,15 +77,18 @@ func newTimeline(t *terminal) *cobra.Command {
 func writeTrace(ctx context.Context, t *terminal, path string, write func(io.Writer) (api.Trace, error)) (traced, error) {
 	var got api.Trace
 	if path == "-" {
-		got, err := write(t.out)
+		w := t.shown()
+		defer w.Close()
+		got, err := write(w)
 		return traced{Dropped: got.Dropped, Warning: got.Warning}, err
 	}
+	m := &meter{}
+	done := t.transfer(ctx, "writing the trace", m)
 	b, err := backUp(path, true, func(w io.Writer) (_ string, err error) {
-		p := &written{w: w, t: t, shown: isTerminal(t.err)}
-		got, err = write(p)
-		p.clear()
+		got, err = write(m.writer(w))
 		return "", err
 	})
+	done()
 	switch {
 	case ctx.Err() != nil:
 		return traced{}, errors.New("interrupted: nothing is written")
@@ -100,29 +101,4 @@ func writeTrace(ctx context.Context, t *terminal, path string, write func(io.Wri
 func (r *remote) Trace(ctx context.Context, id string, limit int, w io.Writer) (api.Trace, error) {
 	got, err := r.Client.Trace(ctx, id, limit, w)
 	return got, r.jobError(id, err)
-}
-
-// written shows how far a file is, on a terminal.
-type written struct {
-	w     io.Writer
-	t     *terminal
-	shown bool
-	n     int64
-	last  time.Time
-}
-
-func (p *written) Write(b []byte) (int, error) {
-	n, err := p.w.Write(b)
-	p.n += int64(n)
-	if p.shown && time.Since(p.last) > 200*time.Millisecond {
-		p.last = time.Now()
-		fmt.Fprintf(p.t.err, "\r%s", formatSize(p.n))
-	}
-	return n, err
-}
-
-func (p *written) clear() {
-	if !p.last.IsZero() {
-		fmt.Fprint(p.t.err, "\r             \r")
-	}
 }

@@ -45,16 +45,13 @@ func newTop(t *terminal) *cobra.Command {
 			"Page Up and Down to scroll; q to leave. Where standard output is no terminal, or\n" +
 			"with --once, everything is printed once.",
 		RunE: func(c *cobra.Command, _ []string) error {
-			cluster, address, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			w := watcher{t: t, fetch: func(ctx context.Context) (look, error) { return lookAt(ctx, cluster, address) }}
-			if once || asJSON || !canDraw(t.out) || !isTerminal(t.in) {
-				return w.once(c.Context(), asJSON)
-			}
-			return w.run(c.Context())
+			return g.with(t, func(cluster cluster) error {
+				w := watcher{t: t, fetch: func(ctx context.Context) (look, error) { return lookAt(ctx, cluster, g.opened) }}
+				if once || asJSON || !canDraw(t.out) || !isTerminal(t.in) {
+					return w.once(c.Context(), asJSON)
+				}
+				return w.run(c.Context())
+			})
 		},
 	}
 	g.registerRead(c)

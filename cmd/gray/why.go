@@ -29,22 +29,17 @@ func newWhy(t *terminal) *cobra.Command {
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			ctx, cancel := context.WithTimeout(c.Context(), listTimeout)
-			defer cancel()
-			cluster, _, err := g.open(t)
-			if err != nil {
-				return err
-			}
-			defer g.close()
-			w, err := cluster.Why(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return t.json(w)
-			}
-			printWhy(t.out, w, time.Now())
-			return nil
+			return g.ask(c.Context(), t, func(ctx context.Context, cluster cluster) error {
+				w, err := cluster.Why(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return t.json(w)
+				}
+				printWhy(t.out, w, time.Now())
+				return nil
+			})
 		},
 	}
 	g.registerRead(c)

@@ -22,9 +22,9 @@ func outOfMemory(f *Facts) []Hint {
 		}
 		h := Hint{
 			Severity: Error, Kind: KindOutOfMemory, Job: a.Job, IDs: []string{a.ID},
-			Sentence: fmt.Sprintf("actor %s of %s was killed because memory ran out: %s", a.display(), a.Job, firstLine(killedBecause(a.Cause))),
+			Sentence: fmt.Sprintf("actor %s of %s was killed because memory ran out: %s", a.display(), a.Job, killedBecause(firstLine(a.Cause))),
 			WayOut: "have it use less, spread its work, say with gray.Memory what it needs so that it's placed where there is as much, " +
-				"or give the node more (--memory-limit)",
+				"or give the node more (gray start --memory-limit)",
 		}
 		if a.State != Ended {
 			h.Severity, h.Sentence = Warning, h.Sentence+fmt.Sprintf("; it was restarted (%s)", count(a.Restarts, "restart"))
@@ -34,10 +34,13 @@ func outOfMemory(f *Facts) []Hint {
 	return out
 }
 
-// killedBecause is what a cause says behind how the process ended.
+// killedBecause is what a cause says behind how the process ended, and that memory ran out.
 func killedBecause(cause string) string {
 	if _, why, ok := strings.Cut(cause, ": killed: "); ok {
-		return why
+		cause = why
+	}
+	if node, why, ok := strings.Cut(cause, " was running out of memory: "); ok {
+		return "on " + node + " " + why
 	}
 	return cause
 }

@@ -300,7 +300,7 @@ func (k *knot) tell(w *waiter) (Hint, bool) {
 	}
 	h := Hint{
 		Severity: Error, Kind: KindDeadlock, Job: w.job, IDs: append(slices.Clone(w.ids[:min(len(w.ids), maxNamed)]), firstOf(ids, 2*maxNamed)...),
-		Sentence: fmt.Sprintf("deadlock in %s: %s (%s) %s for {%s}, and what there is of %s is held by %s: %s",
+		Sentence: fmt.Sprintf("deadlock in %s, which can't go on by itself: %s (%s) %s for {%s}, and all there is of %s is held by %s: %s",
 			w.job, count(len(w.ids), w.what), named(w.names), plural(len(w.ids), "waits", "wait"), demanded(w.demands), named(lacks),
 			strings.Join(kinds, " and "), named(who)),
 	}

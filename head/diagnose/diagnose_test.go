@@ -335,7 +335,7 @@ func TestOthers(t *testing.T) {
 		t.Fatalf("%v, want %v", kinds(hints), want)
 	}
 	for i, words := range []string{
-		"no node can ever take tasks of j2 (3 × {unicorn: 1}): n2: lacks unicorn", "actor hog of class main.Hog (a1) of j2 was killed because memory ran out: n2 was",
+		"no node can ever take tasks of j2 (3 × {unicorn: 1}): n2: lacks unicorn", "actor hog of class main.Hog (a1) of j2 was killed because memory ran out: on n2 …",
 		"7 restarts so far, the latest because exit status 3", "node n3 died 40s ago: it was silent for 4s", "n2 has not been connected to the head that leads for 3s",
 		"task t1 (main.step) of j2 has run for 2 min on n2, pid 9, where 95% of the others took at most 1.1s", "99 B of 100 B in use; 1 object, 5 B, is only on disk",
 		"100000 tasks of j2 wait, and 10 a second end: at that rate it takes 2 h",

@@ -3,6 +3,7 @@ package rpc
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"google.golang.org/grpc"
 
@@ -29,4 +30,19 @@ func SendChunks(stream grpc.ServerStreamingServer[proto.Chunk], r io.Reader) err
 			return err
 		}
 	}
+}
+
+// ChunkWriter sends what is written to it.
+type ChunkWriter struct {
+	Stream grpc.ServerStreamingServer[proto.Chunk]
+}
+
+func (w ChunkWriter) Write(p []byte) (n int, err error) {
+	for part := range slices.Chunk(p, ChunkSize) {
+		if err := w.Stream.Send(&proto.Chunk{Data: part}); err != nil {
+			return n, err
+		}
+		n += len(part)
+	}
+	return n, nil
 }

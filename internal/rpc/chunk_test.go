@@ -15,12 +15,13 @@ import (
 // chunks is a stream that keeps what is sent.
 type chunks struct {
 	grpc.ServerStream
-	sent []byte
-	fail error
+	sent    []byte
+	largest int
+	fail    error
 }
 
 func (c *chunks) Send(m *proto.Chunk) error {
-	c.sent = append(c.sent, m.Data...)
+	c.sent, c.largest = append(c.sent, m.Data...), max(c.largest, len(m.Data))
 	return c.fail
 }
 
@@ -38,5 +39,17 @@ func TestSendChunks(t *testing.T) {
 	}
 	if err := SendChunks(&chunks{fail: broken}, bytes.NewReader(data)); !errors.Is(err, broken) {
 		t.Errorf("a stream that ends: %v", err)
+	}
+}
+
+func TestChunkWriter(t *testing.T) {
+	data := bytes.Repeat([]byte("gray "), ChunkSize/2)
+	var c chunks
+	if n, err := (ChunkWriter{&c}).Write(data); n != len(data) || err != nil || !bytes.Equal(c.sent, data) || c.largest > ChunkSize {
+		t.Errorf("%d of %d bytes, %d at once, %v", n, len(data), c.largest, err)
+	}
+	broken := errors.New("broken")
+	if n, err := (ChunkWriter{&chunks{fail: broken}}).Write(data); n != 0 || !errors.Is(err, broken) {
+		t.Errorf("a stream that ends: %d, %v", n, err)
 	}
 }

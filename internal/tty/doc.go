@@ -3,7 +3,7 @@
 //
 // It owns no terminal and changes none.
 //
-// Invariants: what leaves Line and Writer has no control character but newlines, tabs
+// Invariants: what leaves Line, Writer and JSON has no control character but newlines, tabs
 // and whole colour sequences (SGR), and none that turns the direction of writing, so
 // that no text of a job moves the cursor, hides what stands there, or asks the terminal
 // to answer.

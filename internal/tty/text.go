@@ -167,7 +167,7 @@ func (e *escaper) text(s string) string {
 			b.WriteRune(utf8.RuneError)
 		case r == '\t' || e.lines && r == '\n':
 			b.WriteRune(r)
-		case hidden(r):
+		case Hidden(r):
 			b.WriteString(escape(r))
 		default:
 			b.WriteString(s[:n])
@@ -177,8 +177,8 @@ func (e *escaper) text(s string) string {
 	return b.String()
 }
 
-// hidden reports whether a character does something instead of being seen.
-func hidden(r rune) bool {
+// Hidden reports whether a character does something instead of being seen.
+func Hidden(r rune) bool {
 	return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
 }
 
@@ -193,3 +193,22 @@ func escape(r rune) string {
 	}
 	return fmt.Sprintf(`\u%04x`, r)
 }
+
+// JSON is a JSON text with what isn't seen in its strings written as escapes, which
+// encoding/json does for some of it only.
+func JSON(text string) string {
+	if !strings.ContainsFunc(text, hiddenInJSON) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if hiddenInJSON(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func hiddenInJSON(r rune) bool { return r != '\n' && Hidden(r) }

@@ -1,6 +1,7 @@
 package tty
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode"
@@ -83,4 +84,22 @@ func FuzzWriter(f *testing.F) {
 			rest = rest[n:]
 		}
 	})
+}
+
+// TestJSON: it says the same, and nothing in it does something.
+func TestJSON(t *testing.T) {
+	for _, text := range []string{"plain", "a\u009b2J\x7f\u202eb\n\t\x1b", "grüße \u2067"} {
+		b, err := json.MarshalIndent(map[string]string{"text": text}, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := JSON(string(b))
+		var back map[string]string
+		if err := json.Unmarshal([]byte(got), &back); err != nil || back["text"] != text {
+			t.Errorf("%q became %q, %v", text, back, err)
+		}
+		if at := strings.IndexFunc(got, func(r rune) bool { return r != '\n' && Hidden(r) }); at >= 0 {
+			t.Errorf("%q: %q is still there", text, got[at:])
+		}
+	}
 }

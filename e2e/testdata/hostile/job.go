@@ -17,7 +17,7 @@ import (
 
 // evil has HTML, escape sequences that clear the screen and set the title, a bell, newlines,
 // a tab, marks that turn the direction of writing, and what is no UTF-8.
-const evil = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\x1b[31m\x1b]0;owned\x07\r\nsecond\tline\u202e\u2067right\x9b\xff\xfe\x00end"
+const evil = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[2J\x1b[31m\x1b]0;owned\x07\r\nsecond\tline\u202e\u2067right\u009b2J\x7f\x9b\xff\xfe\x00end"
 
 type Bad struct{}
 
@@ -73,11 +73,14 @@ func main() {
 			return errors.New("it didn't crash")
 		}
 		for name, id := range map[string]string{
-			"failed": failed.String(), "crashed": crashed.String(), "never": never.String(), "living": living.String(), "dead": dead.String(), "ready": "",
+			"failed": failed.String(), "crashed": crashed.String(), "never": never.String(), "living": living.String(), "dead": dead.String(),
 		} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(id), 0o600); err != nil {
 				return err
 			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, "ready"), nil, 0o600); err != nil {
+			return err
 		}
 		for {
 			if _, err := os.Stat(filepath.Join(dir, "go")); err == nil {

@@ -186,12 +186,12 @@ func (x *window) load(where string) {
 	x.do("load "+where, chromedp.Navigate(where))
 }
 
-// eval evaluates an expression of JavaScript.
+// eval evaluates an expression of JavaScript, and what it promises.
 func eval[T any](x *window, expression string) T {
 	x.t.Helper()
 	ctx, cancel := context.WithTimeout(x.ctx, limit)
 	defer cancel()
-	out, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	out, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		x.t.Fatalf("evaluate %s: %v", expression, err)
 	}
@@ -235,6 +235,12 @@ func (x *window) until(what, expression string) {
 	}
 }
 
+// click clicks the button that says a text.
+func (x *window) click(text string) {
+	x.t.Helper()
+	x.until("the button "+text, fmt.Sprintf(`(() => { const b = [...document.querySelectorAll('main button')].find(e => e.textContent.trim() === %q); b?.click(); return b; })()`, text))
+}
+
 // shoot keeps a screenshot.
 func (x *window) shoot(name string) {
 	x.t.Helper()
@@ -242,7 +248,7 @@ func (x *window) shoot(name string) {
 	if dir == "" {
 		dir = x.t.ArtifactDir()
 	}
-	x.shootInto(dir, name)
+	x.write(dir, name, x.picture())
 }
 
 // failed keeps a screenshot of what a test doesn't like.
@@ -259,23 +265,32 @@ func (x *window) document(name string) {
 		if !filepath.IsAbs(dir) {
 			dir = filepath.Join(module, dir)
 		}
-		x.shootInto(dir, name)
+		picture, err := shrunk(x.picture())
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		x.write(dir, name, picture)
 	}
 }
 
-func (x *window) shootInto(dir, name string) {
+// picture is a PNG of what is in sight.
+func (x *window) picture() []byte {
 	x.t.Helper()
 	ctx, cancel := context.WithTimeout(x.ctx, limit)
 	defer cancel()
-	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
-		x.t.Errorf("screenshot %s: %v", name, err)
-		return
+		x.t.Fatalf("screenshot: %v", err)
 	}
+	return picture
+}
+
+func (x *window) write(dir, name string, picture []byte) {
+	x.t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		x.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644); err != nil {
 		x.t.Fatal(err)
 	}
 }

@@ -220,6 +220,21 @@ func (c *cluster) begin() error {
 
 const showJob = "show"
 
+// submit runs the job of testdata/show once more, to its end.
+func (c *cluster) submit(t *testing.T, name string, args ...string) <-chan error {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.run(append([]string{"submit", "./e2e/browser/testdata/show", "--name", name, "--", "--dir", dir}, args...)...)
+		ended <- err
+	}()
+	return ended
+}
+
 func (c *cluster) stop() {
 	_, _ = c.run("stop", "--force")
 	if c.job != nil && c.job.Process != nil {

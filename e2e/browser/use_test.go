@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,7 +15,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -114,6 +117,54 @@ func port(address string) int {
 	}
 	n, _ := strconv.Atoi(u.Port())
 	return n
+}
+
+// TestManyRows: of ten thousand rows few are in the document, and all can be scrolled to.
+func TestManyRows(t *testing.T) {
+	x := signedIn(t, 1280, 800)
+	if err := <-shared.submit(t, "many", "--squares=10000"); err != nil {
+		t.Fatal(err)
+	}
+	x.load("#/tasks?limit=10000&sort=creation_time_ms&order=asc")
+	x.until("ten thousand rows", `document.querySelector('.list .where').textContent.startsWith('1–10,000 of')`)
+	const scrolled = `new Promise(done => {
+		const el = document.querySelector('.scroll.tall'), times = [];
+		let last = performance.now(), most = 0;
+		const step = now => {
+			times.push(now - last); last = now; most = Math.max(most, el.querySelectorAll('tr').length);
+			if (times.length < 120) { el.scrollTop += 300; requestAnimationFrame(step); return; }
+			el.scrollTop = el.scrollHeight;
+			times.sort((a, b) => a - b);
+			done({ p50: times[60], p95: times[114], most });
+		};
+		requestAnimationFrame(step);
+	})`
+	x.do("count CPU time", order(performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks}))
+	before := x.busy()
+	frames := eval[struct{ P50, P95, Most float64 }](x, scrolled)
+	t.Logf("scrolling through 10,000 rows: %.1f ms of CPU a frame; frames every %.1f ms, p95 %.1f ms; %v rows in the document at most",
+		(x.busy()-before)*1000/120, frames.P50, frames.P95, frames.Most)
+	if frames.Most > 120 {
+		t.Errorf("%v rows are in the document", frames.Most)
+	}
+	x.until("the last row is there", `document.querySelector('tr[aria-rowindex="10001"]') !== null`)
+	x.shoot("many-rows")
+}
+
+// busy is how many seconds the page's main thread has worked.
+func (x *window) busy() float64 {
+	x.t.Helper()
+	var seconds float64
+	x.do("its work", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		all, err := cdp.Call(ctx, t, performance.GetMetrics, cdp.Empty{})
+		for _, m := range all.Metrics {
+			if m.Name == "TaskDuration" {
+				seconds = m.Value
+			}
+		}
+		return err
+	}))
+	return seconds
 }
 
 var voters = regexp.MustCompile(`"is_voter": true|"voter": true`)

@@ -32,6 +32,16 @@ const CLOCK = [
   [0.001, '{mm}:{ss}.{fff}', null, null, null, null, null, null, 1],
 ];
 
+const LEAST = 60; // seconds that an axis of time shows at least
+const FEW = 12; // so few points of a line are drawn
+
+/** The axis' bounds: of the values there are, and never without a width. uPlot guesses the end of a single one. */
+function bounds(values, lo, hi, time) {
+  if (lo == null) return time ? [Date.now() / 1000 - LEAST, Date.now() / 1000] : [0, 1];
+  if (values.length === 1) lo = hi = values[0];
+  return time ? [Math.min(lo, hi - LEAST), hi] : lo === hi ? [lo - 1, hi + 1] : [lo, hi];
+}
+
 const BINARY = Array.from({ length: 60 }, (_, i) => 2 ** i);
 
 function axes(format, xFormat, binary = false) {
@@ -67,9 +77,9 @@ function useChart(shape, data, make) {
 /**
  * Lines over time or over steps.
  * @param {{label: string, x: number[], series: {label: string, values: number[], dash?: boolean, fill?: boolean}[], format?: (n: number) => string,
- *   height?: number, max?: number, time?: boolean, stacked?: boolean, sync?: string, least?: number}} props x in seconds, if time; least: how wide x is at least
+ *   height?: number, max?: number, time?: boolean, stacked?: boolean, sync?: string}} props x in seconds, if time
  */
-export function Lines({ label, x, series, format = compact, height = 130, max, time = true, stacked = false, sync, least = 0 }) {
+export function Lines({ label, x, series, format = compact, height = 130, max, time = true, stacked = false, sync }) {
   const drawn = stacked ? stack(series.map((s) => s.values)) : series.map((s) => s.values);
   const names = series.map((s) => s.label).join('\n');
   const shown = useRef([]);
@@ -79,13 +89,13 @@ export function Lines({ label, x, series, format = compact, height = 130, max, t
     options: () => ({
       legend: { show: series.length > 1 },
       cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false }, ...(sync ? { sync: { key: sync } } : {}) },
-      scales: { x: { time, range: (_, lo, hi) => (lo == null ? [0, 1] : [Math.min(lo, hi - least), hi]) }, y: { range: (_, lo, hi) => [Math.min(0, lo ?? 0), Math.max(hi ?? 0, max ?? 0) * 1.05 || 1] } },
+      scales: { x: { time, range: (u, lo, hi) => bounds(u.data[0], lo, hi, time) }, y: { range: (_, lo, hi) => [Math.min(0, lo ?? 0), Math.max(hi ?? 0, max ?? 0) * 1.05 || 1] } },
       axes: axes(format, time ? undefined : compact, /B(\/s)?$/.test(format(1024))),
       series: [
         { label: time ? 'time' : 'step', value: (_, v) => (v == null ? 'latest' : time ? clock(v * 1000) : count(v)) },
         ...series.map((s, i) => ({
           label: s.label, stroke: s.dash ? colour('--muted') : palette(i), width: s.dash ? 1 : 1.5, dash: s.dash ? [4, 4] : undefined, spanGaps: true,
-          fill: s.fill || stacked ? palette(i) + (stacked ? '66' : '1c') : undefined, points: { show: false },
+          fill: s.fill || stacked ? palette(i) + (stacked ? '66' : '1c') : undefined, points: { show: (_, __, from, to) => !s.dash && to - from < FEW, size: 4 },
           value: (_, v, k, at) => { const values = shown.current[k - 1]?.values ?? []; return format(at == null ? values.at(-1) : values[at]); },
         })),
       ],

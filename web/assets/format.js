@@ -111,7 +111,7 @@ export function shortName(name) {
   return cut(s.slice(head.lastIndexOf('/') + 1), 120);
 }
 
-/** Control characters that text from users may hold, made visible. */
+/** Text from users without a terminal's colours; other control characters are made visible. */
 export function plain(text) {
-  return String(text ?? '').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+  return String(text ?? '').replace(/\u001b\[[\d;:]*m/g, '').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }

@@ -120,7 +120,8 @@ async function ask(path, as, signal) {
   return as === 'json' ? resp.json() : resp.text();
 }
 
-async function reason(resp) {
+/** What an answer that is an error says. */
+export async function reason(resp) {
   const text = (await resp.text()).slice(0, 4096).trim();
   if (text.startsWith('{')) {
     try { return JSON.parse(text).msg || text; } catch { /* it's no JSON: the text says it */ }

@@ -1,7 +1,7 @@
 'use strict';
 // The output of a job, task or process: its latest lines, followed.
 import { html, useState, useEffect, useRef, useLayoutEffect, useMemo } from './lib.js';
-import { get, useLive } from './live.js';
+import { reason, useLive } from './live.js';
 import { runs, State, settled } from './ansi.js';
 import { count } from './format.js';
 import { Empty, Failure, Loading } from './ui.js';
@@ -11,7 +11,9 @@ const MAX_LINE = 4000; // characters of a line that are shown
 const MAX_KEPT = 64_000; // characters of an unfinished line that are kept
 const ROW = 18; // pixels, as in parts.css
 const POLL_MS = 2000;
-const ENDED = 1000; // how a WebSocket closes when all was said
+
+/** So many lines of a log's end are asked for to begin with. */
+export const LINES = 5000;
 
 /** The lines of a text that grows, the oldest ones dropped. */
 export class Lines {
@@ -53,44 +55,25 @@ export class Lines {
   lines() { return this.open ? [...this.all, this.line()] : this.all; }
 }
 
-/** Follows an output: by a WebSocket, or an answer that goes on, or by asking again and again. */
-function useTail({ tail, stream, live, once, over }) {
+/** Follows an output: an answer that goes on, or one that is asked for again and again. */
+function useTail({ stream, live }) {
   const answer = useLive(live ?? null, POLL_MS);
   const lines = useRef(new Lines());
   const [view, set] = useState({ n: 0, error: '', loaded: false });
   useEffect(() => {
-    const text = lines.current;
-    text.clear();
+    lines.current.clear();
     set({ n: 0, error: '', loaded: false });
-    let ended = false;
-    let timer = 0;
-    let frame = 0;
-    let length = 0;
-    let failure = '';
-    const show = (error = '') => {
-      failure = error;
-      frame ||= requestAnimationFrame(() => { frame = 0; if (!ended) set((v) => ({ n: v.n + 1, error: failure, loaded: true })); });
-    };
-    const poll = async () => {
-      try {
-        const { logs = '' } = await get(once);
-        if (ended) return;
-        if (logs.length < length) { text.clear(); length = 0; }
-        text.add(logs.slice(length));
-        length = logs.length;
-        show();
-      } catch (err) {
-        if (!ended) show(err.message);
-      }
-      if (!ended && !over) timer = setTimeout(poll, POLL_MS);
-    };
-    const more = (part) => { text.add(part); show(); };
+    if (!stream) return undefined;
     const stop = new AbortController();
-    if (tail) follow(tail, stop.signal, more, poll);
-    else if (stream) read(stream, stop.signal, more, (error) => { if (!ended) show(error); });
-    else if (!live) poll();
-    return () => { ended = true; clearTimeout(timer); cancelAnimationFrame(frame); stop.abort(); };
-  }, [tail, stream, live, once, !tail && !stream && over]);
+    let frame = 0;
+    let failure = '';
+    const show = (error) => {
+      failure = error;
+      frame ||= requestAnimationFrame(() => { frame = 0; set((v) => ({ n: v.n + 1, error: failure, loaded: true })); });
+    };
+    follow(stream, stop.signal, lines.current, show);
+    return () => { stop.abort(); cancelAnimationFrame(frame); };
+  }, [stream, live]);
   const length = useRef(0);
   useEffect(() => {
     if (!live || !answer) return;
@@ -103,56 +86,34 @@ function useTail({ tail, stream, live, once, over }) {
   return { lines: lines.current.lines(), dropped: lines.current.dropped, error: view.error, loaded: view.loaded };
 }
 
-/** Reads an answer as it comes. */
-async function read(path, signal, add, done) {
-  try {
-    const resp = await fetch(path, { credentials: 'same-origin', signal });
-    if (!resp.ok) { done((await resp.text()).slice(0, 4096)); return; }
-    add('');
-    const reader = resp.body.pipeThrough(new TextDecoderStream()).getReader();
-    for (;;) {
-      const { value, done: over } = await reader.read();
-      if (over) break;
-      add(value);
+/** Reads an answer as it comes, to its end; one that breaks is read anew. */
+export async function follow(path, signal, lines, show) {
+  while (!signal.aborted) {
+    try {
+      const resp = await fetch(path, { credentials: 'same-origin', signal });
+      if (!resp.ok) throw new Error(await reason(resp));
+      lines.clear(); // it begins with the latest lines
+      show('');
+      const reader = resp.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        lines.add(value);
+        show('');
+      }
+    } catch (err) {
+      if (signal.aborted) return;
+      show(err.message);
     }
-    done('');
-  } catch (err) {
-    done(signal.aborted ? '' : err.message);
+    await new Promise((done) => { setTimeout(done, POLL_MS); });
   }
 }
 
-/** Follows a WebSocket to the end of what is written; one that breaks goes on at the byte where it broke. */
-function follow(path, signal, add, without) {
-  const decoder = new TextDecoder();
-  let bytes = 0;
-  let began = false;
-  const connect = () => {
-    const url = new URL(`${path}&offset=${bytes}`, document.baseURI);
-    url.protocol = url.protocol.replace('http', 'ws');
-    const socket = new WebSocket(url);
-    socket.binaryType = 'arraybuffer';
-    const stop = () => socket.close();
-    signal.addEventListener('abort', stop);
-    socket.addEventListener('open', () => { began = true; add(''); });
-    socket.addEventListener('message', (e) => {
-      bytes += e.data.byteLength;
-      add(decoder.decode(e.data, { stream: true }));
-    });
-    socket.addEventListener('close', (e) => {
-      signal.removeEventListener('abort', stop);
-      if (signal.aborted || e.code === ENDED) return;
-      if (began) setTimeout(() => { if (!signal.aborted) connect(); }, POLL_MS);
-      else without();
-    });
-  };
-  connect();
-}
-
 /**
- * @param {{tail?: string, stream?: string, live?: string, once?: string, over?: boolean, label: string}} props tail: a WebSocket's path; stream: the path of text that goes on; live and once: of {logs}, watched or asked for; over: nothing more will come
+ * @param {{stream?: string, live?: string, whole?: string, label: string}} props stream: the path of text that goes on; live: of {logs}, which is watched; whole: of all of it
  */
-export function Log({ tail, stream, live, once, over, label }) {
-  const { lines, dropped, error, loaded } = useTail({ tail, stream, live, once, over });
+export function Log({ stream, live, whole, label }) {
+  const { lines, dropped, error, loaded } = useTail({ stream, live });
   const [follows, setFollows] = useState(true);
   const [find, setFind] = useState('');
   const shown = useMemo(() => (find ? lines.filter((l) => l.text.toLowerCase().includes(find.toLowerCase())) : lines), [lines, lines.length, find]);
@@ -161,6 +122,7 @@ export function Log({ tail, stream, live, once, over, label }) {
       <input class="search" type="search" placeholder="Find lines" aria-label=${'Find lines in ' + label} value=${find} onInput=${(e) => setFind(e.currentTarget.value)} />
       <label class="check"><input type="checkbox" checked=${follows} onChange=${(e) => setFollows(e.currentTarget.checked)} />Follow</label>
       <span class="where">${loaded && `${count(shown.length)} ${shown.length === 1 ? 'line' : 'lines'}`}${dropped > 0 && ` (the ${count(dropped)} before them aren't shown)`}</span>
+      ${whole && html`<a class="where" href=${whole}>all of it</a>`}
     </div>
     ${error && html`<${Failure} error=${error} />`}
     ${!loaded ? html`<${Loading} />` : shown.length === 0 ? !error && html`<${Empty}>${find ? 'No line has that.' : 'Nothing was written.'}<//>`

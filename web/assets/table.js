@@ -1,7 +1,7 @@
 'use strict';
 // A list of the API as a table: paged, sorted and searched by the server. Of many rows
 // only those in sight are in the document.
-import { html, useState, useRef, useLayoutEffect, useEffect } from './lib.js';
+import { Component, html, useState, useRef, useLayoutEffect, useEffect } from './lib.js';
 import { useLive, listOf } from './live.js';
 import { apiPath, setParams } from './route.js';
 import { Answered, Empty, Warnings } from './ui.js';
@@ -53,11 +53,19 @@ export function Table({ label, columns, rows, keyOf, sort, order, sortBy, first 
       <thead><tr aria-rowindex="1">${columns.map((c) => html`<${Heading} key=${c.key} c=${c} sort=${sort} order=${order} sortBy=${sortBy} />`)}</tr></thead>
       <tbody>
         ${from > 0 && html`<tr key="above" aria-hidden="true" class="gap"><td colspan=${columns.length} style=${{ height: from * ROW + 'px' }}></td></tr>`}
-        ${rows.slice(from, to).map((row, i) => html`<tr key=${keyOf(row)} aria-rowindex=${first + from + i + 2}>
-          ${columns.map((c) => html`<td key=${c.key} class=${c.num ? 'num' : c.wrap ? 'wrap' : ''}>${cell(c, row)}</td>`)}</tr>`)}
+        ${rows.slice(from, to).map((row, i) => html`<${Row} key=${keyOf(row)} row=${row} columns=${columns} index=${first + from + i + 2} />`)}
         ${to < rows.length && html`<tr key="below" aria-hidden="true" class="gap"><td colspan=${columns.length} style=${{ height: (rows.length - to) * ROW + 'px' }}></td></tr>`}
       </tbody>
     </table></div>`;
+}
+
+/** A row is drawn anew when another answer has come, not whenever the table is scrolled. */
+class Row extends Component {
+  shouldComponentUpdate(next) { return next.row !== this.props.row || next.columns !== this.props.columns || next.index !== this.props.index; }
+
+  render({ row, columns, index }) {
+    return html`<tr aria-rowindex=${index}>${columns.map((c) => html`<td key=${c.key} class=${c.num ? 'num' : c.wrap ? 'wrap' : ''}>${cell(c, row)}</td>`)}</tr>`;
+  }
 }
 
 function Heading({ c, sort, order, sortBy }) {

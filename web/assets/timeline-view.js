@@ -7,12 +7,13 @@ import { useTheme } from './charts.js';
 import { bytes, duration, plain, shortName } from './format.js';
 
 const LINE = 40; // pixels that an arrow key scrolls
+const RESTS_MS = 300; // a view that doesn't change
 const CLICK = 4; // pixels that a pointer may move in a click
 
 /**
- * @param {{data: any, laid: any, find: string, follow: boolean, chosen: any, choose: (mark: any) => void}} props
+ * @param {{data: any, laid: any, find: string, follow: boolean, chosen: any, choose: (mark: any) => void, seen: (view: import('./timeline-layout.js').View) => void}} props seen hears what is in view, once it rests
  */
-export function Chart({ data, laid, find, follow, chosen, choose }) {
+export function Chart({ data, laid, find, follow, chosen, choose, seen }) {
   const box = useRef(null);
   const canvas = useRef(null);
   const [size, setSize] = useState({ width: 800, height: 400 });
@@ -34,10 +35,14 @@ export function Chart({ data, laid, find, follow, chosen, choose }) {
     return () => watch.disconnect();
   }, []);
 
-  const seen = useRef(laid.end);
+  useEffect(() => {
+    const timer = setTimeout(() => seen(view), RESTS_MS);
+    return () => clearTimeout(timer);
+  }, [view]);
+  const lastEnd = useRef(laid.end);
   useEffect(() => { // following keeps the end in sight, or all of it
-    const was = seen.current;
-    seen.current = laid.end;
+    const was = lastEnd.current;
+    lastEnd.current = laid.end;
     setView((v) => (v.from <= 0 && v.to >= was * 0.999 ? { from: 0, to: laid.end || 1 } : follow ? pan(v, laid.end - v.to, laid.end) : v));
     setHover(null);
   }, [laid, follow]);
@@ -67,7 +72,12 @@ export function Chart({ data, laid, find, follow, chosen, choose }) {
   const left = GUTTER(size.width);
   const across = Math.max(1, size.width - left);
   const timeAt = (x, v = view) => v.from + (x - left) * (v.to - v.from) / across;
-  const zoomBy = (factor, x = left + across / 2) => setView((v) => zoom(v, factor, timeAt(Math.max(left, x), v), laid.end));
+  /** What buttons and keys zoom about: what is chosen, if it's in sight. */
+  const middle = () => {
+    const t = chosen ? chosen.lane.start[chosen.index] : NaN;
+    return t >= view.from && t <= view.to ? left + (t - view.from) * across / (view.to - view.from) : left + across / 2;
+  };
+  const zoomBy = (factor, x = middle()) => setView((v) => zoom(v, factor, timeAt(Math.max(left, x), v), laid.end));
   const panBy = (pixels) => setView((v) => pan(v, pixels * (v.to - v.from) / across, laid.end));
   const scrollBy = (pixels) => setTop((t) => Math.max(0, Math.min(maxTop, t + pixels)));
   const fit = () => { setView({ from: 0, to: laid.end || 1 }); setTop(0); };

@@ -114,9 +114,12 @@ export function Ref({ kind, id, text }) {
   return html`<a class="id" href=${href(REFS[kind](id))} title=${plain(id)}>${shown}</a>`;
 }
 
-/** Links to what a row names, each with its kind. */
+/** Ids of these are long: a link to one says what it is. */
+const LONG = ['actor', 'task'];
+
+/** Links to what a row names. */
 export function Refs({ row, kinds = ['node', 'job', 'actor', 'task', 'worker'] }) {
-  const all = kinds.filter((k) => row[`${k}_id`]).map((k) => html`<${Ref} key=${k} kind=${k} id=${row[`${k}_id`]} />`);
+  const all = kinds.filter((k) => row[`${k}_id`]).map((k) => html`<${Ref} key=${k} kind=${k} id=${row[`${k}_id`]} text=${LONG.includes(k) ? k : undefined} />`);
   return all.length ? html`<span class="refs">${all}</span>` : NONE;
 }
 

@@ -8,7 +8,7 @@ const NODES = 24;
 const kindOf = { task: 'task', actor: 'actor', job: 'job', node: 'node', object: 'object', process: 'worker', 'placement group': 'group' };
 
 /** Whether it says no more than the state does. */
-const said = (why) => tone(why.state) === 'ok' && !why.cause && !(why.chain?.length > 1) && !why.hints?.length;
+const said = (why) => ['ok', 'run'].includes(tone(why.state)) && !why.cause && !(why.chain?.length > 1) && !why.hints?.length;
 
 /** @param {{why: any, title?: string}} props */
 export function Why({ why, title = 'Why' }) {
@@ -19,9 +19,9 @@ export function Why({ why, title = 'Why' }) {
     ${why.hints?.map((s) => html`<p class="notice wait">${cut(plain(typeof s === 'string' ? s : s.sentence), 600)}</p>`)}
     <${Facts} items=${[
     why.resources && ['Needs', resources(why.resources)],
-    why.waits_for?.length && ['Waits for', html`<span class="refs">${why.waits_for.slice(0, 20).map((id) => html`<${Ref} key=${id} kind="object" id=${id} />`)}</span>`],
-    why.cause && ['Cause', cut(plain(why.cause), 1000)],
+    why.waits_for?.length && ['Waits for', html`<span class="refs">${why.waits_for.slice(0, 20).map((id) => html`<${Ref} key=${id} kind="task" id=${id.split(' ')[0]} text=${id} />`)}</span>`],
   ]} />
+    ${why.cause && html`<h3>Cause</h3><p>${cut(plain(why.cause), 1000)}</p>`}
     ${why.related?.length > 0 && html`<p class="related">See also ${why.related.slice(0, 12).map((r) => html`<span key=${r.kind + r.id}>${
       kindOf[r.kind] ? html`<${Ref} kind=${kindOf[r.kind]} id=${r.id} />` : plain(r.id)} <small>${cut(plain(r.what), 120)}</small></span>`)}</p>`}
     ${why.nodes?.length > 0 && html`<${Verdicts} nodes=${why.nodes} more=${why.more_nodes ?? 0} />`}

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { perBucket } from './histogram.js';
 import { functionsOf } from './summary.js';
 import { heads, parseMetrics, sumOf } from './metrics-text.js';
+import { merge, oldest } from './timeline-merge.js';
 import { at, byNumber, layout, lowerBound, MAX_LANES, pan, ticks, visible, zoom } from './timeline-layout.js';
 
 test('buckets', () => {
@@ -52,6 +53,20 @@ test('a timeline is laid out by node and process', () => {
   assert.deepEqual(order, [1, 0]);
   assert.deepEqual(layout(null), { tracks: [], end: 0, order: [] });
   assert.ok(byNumber('n2', 'n10') < 0);
+});
+
+test('an older part of the timeline joins the newest', () => {
+  const whole = { from_ms: 1000, to_ms: 2000, dropped: 3, rows: [{ id: 'n1.p1' }], names: ['f'], slices: [[0, 0, 500_000, 10, 'b', 'ok', 0]], spans: [{ node_id: 'n1', kind: 'spill', object_id: 'o', start_us: 5, dur_us: 1 }] };
+  const part = { from_ms: 1100, to_ms: 1500, rows: [{ id: 'n2.p1' }, { id: 'n1.p1' }], names: ['g', 'f'],
+    slices: [[0, 0, 7, 20, 'a', 'ok', 1], [1, 1, 400_000, 10, 'b', 'ok', 0]], spans: [{ node_id: 'n2', kind: 'spill', object_id: 'o', start_us: 5, dur_us: 1 }] };
+  const all = merge(whole, part);
+  assert.deepEqual(all.rows.map((r) => r.id), ['n1.p1', 'n2.p1']);
+  assert.deepEqual(all.names, ['f', 'g']);
+  assert.deepEqual(all.slices, [whole.slices[0], [1, 1, 100_007, 20, 'a', 'ok', 1]], 'b is there once');
+  assert.deepEqual(all.spans.map((s) => s.start_us), [5, 100_005]);
+  assert.deepEqual([whole.slices.length, whole.rows.length], [1, 1], 'neither is changed');
+  assert.equal(oldest(whole), 500_000);
+  assert.equal(oldest({}), Infinity);
 });
 
 test('many at a time share the last lane', () => {

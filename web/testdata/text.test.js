@@ -28,7 +28,7 @@ test('names', () => {
   assert.equal(shortName('main.train[github.com/acme/model.Config]'), 'main.train[github.com/acme/model.Config]');
   assert.equal(shortName(null), '');
   assert.equal(cut('x'.repeat(10), 4), 'xxxx… 6 more');
-  assert.equal(plain('a\u001b[31mb\u202ec\u0000\n\t'), 'a\ufffd[31mb\ufffdc\ufffd\n\t');
+  assert.equal(plain('a\u001b[1;31mb\u001b[2J\u202ec\u0000\n\t'), 'ab\ufffd[2J\ufffdc\ufffd\n\t');
 });
 
 const parse = (line, state = new State()) => runs(line, state).map((r) => [r.text, r.style]);

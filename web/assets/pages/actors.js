@@ -45,7 +45,7 @@ export function Actor({ id, params }) {
     ['Job', html`<${Ref} kind="job" id=${a.job_id} />`], ['Node', html`<${Ref} kind="node" id=${a.node_id} />`], ['Process', a.pid || NONE],
     ['Created', html`<${Ago} ms=${a.start_time_ms} />`], [a.end_time_ms > 0 ? 'Lived' : 'Lives for', html`<${Span} from=${a.start_time_ms} to=${a.end_time_ms} />`],
     ['Restarts', a.num_restarts], ['Incarnation', a.incarnation], ['Needs', resources(a.required_resources)], ['Detached', a.is_detached ? 'yes' : 'no'],
-    a.death_cause && ['Cause of death', html`<span class="bad-text">${cut(plain(a.death_cause), 2000)}</span>`], a.pending_reason && ['Waits', cut(plain(a.pending_reason), 1000)],
+    a.death_cause && [a.state === 'DEAD' ? 'Cause of death' : 'Died last of', html`<span class="bad-text">${cut(plain(a.death_cause), 2000)}</span>`], a.pending_reason && ['Waits', cut(plain(a.pending_reason), 1000)],
   ]} /><//>
         <${Panel} title="States"><${History} rows=${d.history ?? []} actor=${a} /><//>
       </div>

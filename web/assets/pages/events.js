@@ -6,11 +6,11 @@ import { List, Chips, Choice, filtersOf } from '../table.js';
 import { cut, exact, plain, time, NONE } from '../format.js';
 
 export const EVENT_COLUMNS = [
-  { key: 'time_ms', title: 'Time', w: 150, show: (e) => html`<time title=${exact(e.time_ms)}>${time(e.time_ms)}</time>` },
-  { key: 'severity', title: 'Severity', w: 100, show: (e) => html`<${Badge} state=${e.severity} />` },
-  { key: 'kind', title: 'Kind', w: 190, show: (e) => plain(e.kind).toLowerCase().replaceAll('_', ' ') || NONE },
-  { key: 'message', title: 'What happened', w: 460, show: (e) => html`<span title=${cut(plain(e.message), 2000)}>${cut(plain(e.message), 300) || NONE}</span>` },
-  { key: 'ids', title: 'Of', w: 300, fixed: true, show: (e) => html`<${Refs} row=${e} />` },
+  { key: 'time_ms', title: 'Time', w: 140, show: (e) => html`<time title=${exact(e.time_ms)}>${time(e.time_ms)}</time>` },
+  { key: 'severity', title: 'Severity', w: 110, show: (e) => html`<${Badge} state=${e.severity} />` },
+  { key: 'kind', title: 'Kind', w: 150, show: (e) => plain(e.kind).toLowerCase().replaceAll('_', ' ') || NONE },
+  { key: 'message', title: 'What happened', w: 440, show: (e) => html`<span title=${cut(plain(e.message), 2000)}>${cut(plain(e.message), 300) || NONE}</span>` },
+  { key: 'ids', title: 'Of', w: 200, fixed: true, show: (e) => html`<${Refs} row=${e} />` },
 ];
 
 const NAMES = ['severity', 'source_type', 'kind', 'node_id', 'job_id', 'actor_id'];

@@ -6,7 +6,7 @@ import { apiPath, href, setParams } from '../route.js';
 import { Answered, Facts, Panel, Ref, Title, Badge, Ago, Empty, Span, Tabs } from '../ui.js';
 import { List, Table, Choice, Chips, filtersOf } from '../table.js';
 import { Histogram } from '../charts.js';
-import { Log } from '../log.js';
+import { Log, LINES } from '../log.js';
 import { Why } from '../why.js';
 import { functionsOf } from '../summary.js';
 import { TASK_COLUMNS, STATES } from './tasks.js';
@@ -56,15 +56,14 @@ export function Job({ id, params }) {
   ]} /><//>
       <${Why} why=${why?.body} />
       <${Tabs} label="What the job did" tabs=${TABS} now=${tab} choose=${(t) => setParams({ tab: t, q: '', sort: '', order: '', offset: '', state: '' })} />
-      <${Tab} key=${tab} tab=${tab} id=${id} job=${job} type=${j.type} over=${over} params=${params} />`}<//>`;
+      <${Tab} key=${tab} tab=${tab} id=${id} job=${job} type=${j.type} params=${params} />`}<//>`;
 }
 
-function Tab({ tab, id, job, type, over, params }) {
+function Tab({ tab, id, job, type, params }) {
   const filters = [['job_id', '=', job]];
   const but = (columns) => columns.filter((c) => c.key !== 'job_id');
-  const logs = `api/jobs/${encodeURIComponent(id)}/logs`;
   if (tab === 'log' && type === 'DRIVER') return html`<${Panel}><${Empty}>It wasn't submitted: its output went to its own terminal.<//><//>`;
-  if (tab === 'log') return html`<${Panel}><${Log} key=${id} tail=${logs + '/tail?raw=1'} once=${logs} over=${over} label="the job's log" /><//>`;
+  if (tab === 'log') return html`<${Panel}><${Log} key=${id} stream=${apiPath('api/v0/logs/stream', { job_id: job, lines: LINES })} whole=${apiPath('api/v0/logs/file', { job_id: job })} label="the job's log" /><//>`;
   if (tab === 'tasks') {
     return html`<${List} label="tasks" path="api/v0/tasks" params=${params} filters=${[...filters, ...filtersOf(params, ['state', 'name'])]} columns=${but(TASK_COLUMNS)}
       tools=${html`<${Choice} name="state" label="State" params=${params} values=${STATES} /><${Chips} params=${params} names=${['name']} />`} keyOf=${(t) => `${t.task_id} ${t.attempt_number}`} />`;
@@ -95,6 +94,9 @@ function Latency({ hist, label }) {
   return hist?.count > 0 ? html`<${Histogram} label=${`Histogram of the ${label}`} hist=${hist} />` : html`<${Empty}>None has ended yet.<//>`;
 }
 
+/** Of none there is no quantile. */
+const quantile = (hist, name) => (hist?.count > 0 ? duration(hist[name]) : NONE);
+
 function quantiles(hist) {
   if (!(hist?.count > 0)) return null;
   return html`<span class="muted">p50 ${duration(hist.p50_ms)} · p95 ${duration(hist.p95_ms)} · p99 ${duration(hist.p99_ms)}</span>`;
@@ -103,17 +105,17 @@ function quantiles(hist) {
 function functionColumns(job, chosen, choose) {
   const to = (f, state, n) => (n > 0 ? html`<a href=${href(['tasks'], { job_id: job, name: f.name, state })}>${compact(n)}</a>` : '0');
   return [
-    { key: 'name', title: 'Function', w: 230, show: (f) => html`<button class="link" aria-pressed=${f.name === chosen} title=${cut(plain(f.name), 500)} onClick=${() => choose(f.name)}>${shortName(plain(f.name))}</button>` },
-    { key: 'running', title: 'Running', w: 80, num: true, show: (f) => to(f, 'RUNNING', f.running) },
-    { key: 'waiting', title: 'Waiting', w: 80, num: true, show: (f) => compact(f.waiting) },
+    { key: 'name', title: 'Function', w: 150, show: (f) => html`<button class="link" aria-pressed=${f.name === chosen} title=${cut(plain(f.name), 500)} onClick=${() => choose(f.name)}>${shortName(plain(f.name))}</button>` },
+    { key: 'running', title: 'Running', w: 82, num: true, show: (f) => to(f, 'RUNNING', f.running) },
+    { key: 'waiting', title: 'Waiting', w: 78, num: true, show: (f) => compact(f.waiting) },
     { key: 'finished', title: 'Finished', w: 88, num: true, show: (f) => html`<span title=${count(f.finished)}>${to(f, 'FINISHED', f.finished)}</span>` },
-    { key: 'failed', title: 'Failed', w: 76, num: true, show: (f) => html`<span class=${f.failed ? 'bad-text' : ''}>${to(f, 'FAILED', f.failed)}</span>` },
-    { key: 'crashed', title: 'Crashed', w: 80, num: true, show: (f) => compact(f.crashed) },
-    { key: 'cancelled', title: 'Cancelled', w: 86, num: true, show: (f) => compact(f.cancelled) },
-    { key: 'rate', title: 'A second', w: 84, num: true, show: (f) => value(f.rate) },
-    { key: 'p50', title: 'Ran p50', w: 84, num: true, show: (f) => duration(f.run?.p50_ms) },
-    { key: 'p95', title: 'p95', w: 76, num: true, show: (f) => duration(f.run?.p95_ms) },
-    { key: 'p99', title: 'p99', w: 76, num: true, show: (f) => duration(f.run?.p99_ms) },
-    { key: 'wait95', title: 'Waited p95', w: 94, num: true, show: (f) => duration(f.wait?.p95_ms) },
+    { key: 'failed', title: 'Failed', w: 70, num: true, show: (f) => html`<span class=${f.failed ? 'bad-text' : ''}>${to(f, 'FAILED', f.failed)}</span>` },
+    { key: 'crashed', title: 'Crashed', w: 84, num: true, show: (f) => compact(f.crashed) },
+    { key: 'cancelled', title: 'Cancelled', w: 92, num: true, show: (f) => compact(f.cancelled) },
+    { key: 'rate', title: '/s', w: 56, num: true, show: (f) => value(f.rate) },
+    { key: 'p50', title: 'Ran p50', w: 86, num: true, show: (f) => quantile(f.run, 'p50_ms') },
+    { key: 'p95', title: 'p95', w: 78, num: true, show: (f) => quantile(f.run, 'p95_ms') },
+    { key: 'p99', title: 'p99', w: 78, num: true, show: (f) => quantile(f.run, 'p99_ms') },
+    { key: 'wait95', title: 'Waited p95', w: 96, num: true, show: (f) => quantile(f.wait, 'p95_ms') },
   ];
 }

@@ -85,7 +85,7 @@ function columns(chosen) {
     { key: 'name', title: 'Metric', w: 330, show: (f) => html`<button class="link id" aria-pressed=${f.name === chosen} onClick=${() => setParams({ name: f.name })}>${cut(plain(f.name), 120)}</button>` },
     { key: 'type', title: 'Type', w: 90 },
     { key: 'series', title: 'Series', w: 76, num: true, show: (f) => compact(f.samples.length) },
-    { key: 'sum', title: 'In all', w: 110, num: true, show: (f) => (isMoment(f.name) ? NONE : f.type === 'histogram' || f.type === 'summary' ? `${compact(sumOf(f))} ×` : formatOf(f.name)(sumOf(f))) },
+    { key: 'sum', title: 'In all', w: 110, num: true, show: (f) => (isMoment(f.name) || /_resources(_|$)/.test(f.name) ? NONE : f.type === 'histogram' || f.type === 'summary' ? `${compact(sumOf(f))} ×` : formatOf(f.name)(sumOf(f))) },
     { key: 'help', title: 'What it is', w: 480, show: (f) => html`<span title=${plain(f.help)}>${cut(plain(f.help), 240)}</span>` },
   ];
 }
@@ -102,5 +102,5 @@ function One({ family, times, past }) {
   });
   return html`<${Panel} title=${plain(family.name)} side=${html`<span class="muted">${counts ? 'a second' : family.type}${all.length > SERIES ? `, ${SERIES} of ${count(all.length)} series` : ''}</span>`}>
     <p class="muted help">${cut(plain(family.help), 400)}</p>
-    ${times.length < 2 ? html`<${Empty}>It is being read…<//>` : html`<${Lines} label=${family.name} x=${[...times]} series=${series} format=${format} height=${150} least=${60} />`}<//>`;
+    <${Lines} label=${family.name} x=${[...times]} series=${series} format=${format} height=${150} /><//>`;
 }

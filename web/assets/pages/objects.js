@@ -8,18 +8,21 @@ import { bytes, count, cut, plain, NONE } from '../format.js';
 
 const HOLDERS = 3;
 
+/** A call site without its directory. */
+const fileOf = (site) => site.slice(site.lastIndexOf('/') + 1);
+
 export const OBJECT_COLUMNS = [
-  { key: 'object_id', title: 'Object', w: 180, show: (o) => html`<span class="id" title=${plain(o.object_id)}>${plain(o.object_id)}</span>` },
-  { key: 'object_size', title: 'Size', w: 90, num: true, show: (o) => bytes(o.object_size) },
-  { key: 'state', title: 'State', w: 100, show: (o) => html`<${Badge} state=${o.state} />` },
-  { key: 'node_id', title: 'Node', w: 64, show: (o) => html`<${Ref} kind="node" id=${o.node_id} />` },
-  { key: 'in_store', title: 'In store', w: 80, show: (o) => (o.in_store ? 'yes' : 'no') },
-  { key: 'pins', title: 'Pins', w: 56, num: true },
-  { key: 'owner', title: 'Owner', w: 84, show: (o) => html`<${Ref} kind="worker" id=${o.owner} />` },
-  { key: 'held_by', title: 'Held by', w: 300, fixed: true, show: (o) => html`<${Holders} o=${o} />` },
-  { key: 'function_name', title: 'Made by', w: 160 },
-  { key: 'call_site', title: 'At', w: 220 },
-  { key: 'created_time_ms', title: 'Created', w: 100, show: (o) => html`<${Ago} ms=${o.created_time_ms} />` },
+  { key: 'object_id', title: 'Object', w: 130, show: (o) => html`<span class="id" title=${plain(o.object_id)}>${plain(o.object_id)}</span>` },
+  { key: 'object_size', title: 'Size', w: 78, num: true, show: (o) => bytes(o.object_size) },
+  { key: 'state', title: 'State', w: 104, show: (o) => html`<${Badge} state=${o.state} />` },
+  { key: 'node_id', title: 'Node', w: 62, show: (o) => html`<${Ref} kind="node" id=${o.node_id} />` },
+  { key: 'in_store', title: 'In store', w: 84, show: (o) => (o.in_store ? 'yes' : 'no') },
+  { key: 'pins', title: 'Pins', w: 58, num: true },
+  { key: 'owner', title: 'Owner', w: 74, show: (o) => html`<${Ref} kind="worker" id=${o.owner} />` },
+  { key: 'held_by', title: 'Held by', w: 142, fixed: true, show: (o) => html`<${Holders} o=${o} />` },
+  { key: 'function_name', title: 'Made by', w: 104 },
+  { key: 'call_site', title: 'At', w: 108, show: (o) => html`<span title=${cut(plain(o.call_site), 500)}>${cut(fileOf(plain(o.call_site)), 80) || NONE}</span>` },
+  { key: 'created_time_ms', title: 'Created', w: 92, show: (o) => html`<${Ago} ms=${o.created_time_ms} />` },
 ];
 
 /** Who holds an object: the process and what it is. */

@@ -90,12 +90,12 @@ const used = (n, name) => (n.resources_available ? (n.resources_total?.[name] ??
 
 /** Columns of nodes; those that are brief suffice at a glance. */
 export const NODE_COLUMNS = [
-  { key: 'node_id', title: 'Node', w: 52, brief: true, show: (n) => html`<${Ref} kind="node" id=${n.node_id} />` },
-  { key: 'state', title: 'State', w: 118, brief: true, show: (n) => html`<${Badge} state=${n.state} title=${n.state_message} />` },
+  { key: 'node_id', title: 'Node', w: 58, brief: true, show: (n) => html`<${Ref} kind="node" id=${n.node_id} />` },
+  { key: 'state', title: 'State', w: 92, brief: true, show: (n) => html`<${Badge} state=${n.state} title=${n.state_message} />` },
   { key: 'hostname', title: 'Host', w: 130 },
-  { key: 'cpu', title: 'CPU', w: 130, fixed: true, brief: true, show: (n) => html`<${Meter} label="CPU" used=${used(n, 'CPU')} total=${n.resources_total?.CPU} format=${value} warn=${2} />` },
+  { key: 'cpu', title: 'CPU', w: 108, fixed: true, brief: true, show: (n) => html`<${Meter} label="CPU" used=${used(n, 'CPU')} total=${n.resources_total?.CPU} format=${value} warn=${2} />` },
   { key: 'memory', title: 'Memory', w: 220, fixed: true, show: (n) => html`<${Meter} label="memory" used=${used(n, 'memory')} total=${n.resources_total?.memory} format=${bytes} />` },
-  { key: 'object_store_used', title: 'Object store', w: 208, brief: true,
+  { key: 'object_store_used', title: 'Object store', w: 176, brief: true,
     show: (n) => html`<${Meter} label="object store" used=${n.state === 'DEAD' ? null : n.object_store_used} total=${n.object_store_capacity} format=${bytes} />` },
   { key: 'workers', title: 'Workers', w: 76, num: true, brief: true, show: (n) => html`<a href=${href(['workers'], { node_id: n.node_id })}>${count(n.workers)}</a>` },
   { key: 'address', title: 'Address', w: 150 },
@@ -104,12 +104,11 @@ export const NODE_COLUMNS = [
 ];
 
 const HEAD_COLUMNS = [
-  { key: 'id', title: 'Head', w: 92, show: (h) => html`<span class="id" title=${h.error}>${cut(plain(h.id), 40)}</span>` },
-  { key: 'state', title: 'State', w: 142, show: (h) => html`<${Badge} state=${h.state} title=${h.error || h.state} />` },
-  { key: 'address', title: 'Address', w: 140 },
-  { key: 'lag', title: 'Lag', w: 50, num: true, show: (h) => (h.state === 'UNREACHABLE' ? NONE : count(h.lag)) },
+  { key: 'id', title: 'Head', w: 152, show: (h) => html`<span class="id" title=${h.error}>${cut(plain(h.id), 40)}</span>` },
+  { key: 'state', title: 'State', w: 122, show: (h) => html`<${Badge} state=${h.state} title=${h.error || h.state} />` },
+  { key: 'address', title: 'Address', w: 130 },
+  { key: 'lag', title: 'Lag', w: 48, num: true, show: (h) => (h.state === 'UNREACHABLE' ? NONE : html`<span title=${`has applied ${count(h.applied_index)} entries`}>${count(h.lag)}</span>`) },
   { key: 'term', title: 'Term', w: 54, num: true, show: (h) => (h.term ? count(h.term) : NONE) },
-  { key: 'applied_index', title: 'Applied', w: 76, num: true, show: (h) => (h.applied_index ? count(h.applied_index) : NONE) },
 ];
 
 function Heads({ answer }) {

@@ -23,17 +23,17 @@ const titleOf = (key) => KNOWN[key]?.[0] ?? shortName(plain(key)).replaceAll('_'
 const last = (key, title, w) => ({ key: 'last.' + key, title, w, num: true, fixed: true, show: (r) => (r.last?.[key] == null ? NONE : formatOf(key)(r.last[key])) });
 
 const COMMON = [
-  { key: 'name', title: 'Run', w: 200, show: (r) => html`<${Ref} kind="run" id=${r.run_id} text=${r.name || r.run_id} />` },
-  { key: 'state', title: 'State', w: 106, show: (r) => html`<${Badge} state=${r.state} />` },
-  { key: 'job_id', title: 'Job', w: 66, show: (r) => html`<${Ref} kind="job" id=${r.job_id} />` },
-  { key: 'step', title: 'Step', w: 150, num: true, show: (r) => (r.total_steps > 0 ? `${count(r.step)} of ${count(r.total_steps)}` : count(r.step)) },
+  { key: 'name', title: 'Run', w: 124, show: (r) => html`<${Ref} kind="run" id=${r.run_id} text=${r.name || r.run_id} />` },
+  { key: 'state', title: 'State', w: 118, show: (r) => html`<${Badge} state=${r.state} />` },
+  { key: 'job_id', title: 'Job', w: 50, show: (r) => html`<${Ref} kind="job" id=${r.job_id} />` },
+  { key: 'step', title: 'Step', w: 118, num: true, show: (r) => (r.total_steps > 0 ? `${count(r.step)} of ${count(r.total_steps)}` : count(r.step)) },
 ];
 const TIMES = [
-  { key: 'start_time_ms', title: 'Began', w: 104, show: (r) => html`<${Ago} ms=${r.start_time_ms} />` },
-  { key: 'end_time_ms', title: 'Took', w: 96, num: true, show: (r) => html`<${Span} from=${r.start_time_ms} to=${r.end_time_ms} />` },
+  { key: 'start_time_ms', title: 'Began', w: 88, show: (r) => html`<${Ago} ms=${r.start_time_ms} />` },
+  { key: 'end_time_ms', title: 'Took', w: 80, num: true, show: (r) => html`<${Span} from=${r.start_time_ms} to=${r.end_time_ms} />` },
 ];
 const COLUMNS = {
-  training: [...COMMON, last('loss', 'Loss', 90), last('accuracy', 'Accuracy', 90), last('samples_per_s', 'Samples', 96), last('bytes_per_s', 'Bytes', 100), last('staleness', 'Staleness', 90), ...TIMES],
+  training: [...COMMON, last('loss', 'Loss', 80), last('accuracy', 'Accuracy', 92), last('samples_per_s', 'Samples', 92), last('bytes_per_s', 'Bytes', 100), last('staleness', 'Staleness', 96), ...TIMES],
   agents: [...COMMON, last('return', 'Return', 90), last('episodes', 'Episodes', 90), last('episode_length', 'Length', 86), last('samples_per_s', 'Samples', 96), last('loss', 'Loss', 90), ...TIMES],
 };
 

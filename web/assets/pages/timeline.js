@@ -6,13 +6,14 @@ import { apiPath, href, setParams } from '../route.js';
 import { Title, Empty, Failure, Loading, Ref, Warnings } from '../ui.js';
 import { Chart } from '../timeline-view.js';
 import { layout } from '../timeline-layout.js';
+import { merge, oldest } from '../timeline-merge.js';
 import { isBad } from '../timeline-canvas.js';
 import { bytes, count, cut, duration, plain, shortName } from '../format.js';
 
 const LIMIT = 50_000;
 const EVERY_MS = 2000;
 
-/** The slices of a job, again and again while they are followed. */
+/** The newest slices of a job, again and again while they are followed. */
 function useSlices(job, follow) {
   const [answer, set] = useState({ data: null, error: '' });
   useEffect(() => {
@@ -34,6 +35,24 @@ function useSlices(job, follow) {
   return answer;
 }
 
+/** Older slices of a job than its newest ones, of the times that are in view; null: they are all there. */
+function useOlder(job, data, view) {
+  const [part, set] = useState(null);
+  useEffect(() => { set(null); }, [job]);
+  const edge = useMemo(() => (data?.dropped > 0 ? oldest(data) : 0), [data]);
+  const from = Math.floor(Math.max(0, view.from) / 1000);
+  const to = Math.ceil(Math.min(view.to, edge) / 1000);
+  const wanted = Boolean(job) && from < to;
+  useEffect(() => {
+    if (!wanted) return undefined;
+    const stop = new AbortController();
+    get(apiPath('api/v0/timeline', { job_id: job, limit: LIMIT, from_ms: data.from_ms + from, to_ms: data.from_ms + to }), 'json', stop.signal)
+      .then((body) => set(body?.data ?? null), () => { /* what is there stays */ });
+    return () => stop.abort();
+  }, [job, wanted, from, to, data?.from_ms]);
+  return part;
+}
+
 export function Timeline({ params }) {
   const jobs = listOf(useLive(apiPath('api/v0/jobs', { limit: 1000 }), 5000)).rows;
   const newest = [...jobs].sort((a, b) => (b.start_time ?? 0) - (a.start_time ?? 0));
@@ -41,7 +60,11 @@ export function Timeline({ params }) {
   const [follow, setFollow] = useState(false);
   const [find, setFind] = useState('');
   const [chosen, choose] = useState(null);
-  const { data, error } = useSlices(job, follow);
+  const [view, setView] = useState({ from: 0, to: 0 });
+  const { data: latest, error } = useSlices(job, follow);
+  const older = useOlder(job, latest, view);
+  const data = useMemo(() => (latest && older ? merge(latest, older) : latest), [latest, older]);
+  const left = older ? older.dropped : data?.dropped;
   const laid = useMemo(() => layout(data), [data]);
   useEffect(() => { choose(null); }, [data]);
   return html`<${Title}>Timeline<//>
@@ -54,9 +77,10 @@ export function Timeline({ params }) {
       ${job && html`<a class="where" href=${href(['tasks'], { job_id: job })}>as a table</a>`}
     </div>
     <${Failure} error=${error} />
-    <${Warnings} list=${[data?.dropped > 0 && `${count(data.dropped)} older tasks are left out`, ...(data?.warnings ?? [])].filter(Boolean)} />
+    <${Warnings} list=${[left > 0 && `${count(left)} older tasks are left out${job ? ': zoom into their time to see them' : '; choose a job to see its older ones'}`, ...(data?.warnings ?? [])].filter(Boolean)} />
     ${!data ? !error && html`<${Loading} />` : laid.tracks.length === 0 ? html`<${Empty}>${job ? 'Nothing of this job has run yet.' : 'Nothing has run yet.'}<//>`
-    : html`<${Chart} key=${job} data=${data} laid=${laid} find=${find.toLowerCase()} follow=${follow} chosen=${chosen} choose=${choose} />
+    : html`<${Chart} key=${job} data=${data} laid=${laid} find=${find.toLowerCase()} follow=${follow} chosen=${chosen} choose=${choose}
+        seen=${setView} />
       <${Names} data=${data} order=${laid.order} find=${find} setFind=${setFind} />`}
     ${chosen && data && html`<${Chosen} data=${data} mark=${chosen} />`}`;
 }

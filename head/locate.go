@@ -95,19 +95,20 @@ func (h *Head) driverSpot(ctx context.Context, j *fsm.Job) (spot, error) {
 
 // taskSpot is where a task runs, which its owner knows.
 func (h *Head) taskSpot(ctx context.Context, o ids.ObjectID) (spot, error) {
-	t, err := h.askOwner(ctx, o)
+	known, err := h.askOwner(ctx, o)
 	if err != nil {
 		return spot{}, err
 	}
-	if t.GetWorker() == 0 {
+	if len(known) == 0 || known[0].Worker == 0 {
 		return spot{}, problem(proto.Error_NOT_FOUND, "task %s runs nowhere now: see `gray why %s`", o, o)
 	}
-	return spot{node: t.Node, process: t.Worker}, nil
+	return spot{node: known[0].Node, process: known[0].Worker}, nil
 }
 
-// askOwner asks a task's owner about it; an empty answer says that it doesn't know it
-// any more.
-func (h *Head) askOwner(ctx context.Context, o ids.ObjectID) (*proto.TaskInfo, error) {
+// askOwner asks a task's owner, or the owner's node if it has ended, about it: first what
+// the owner says, if that lives, then the attempts that have ended, the latest first; nothing if it
+// isn't known any more.
+func (h *Head) askOwner(ctx context.Context, o ids.ObjectID) ([]*proto.TaskInfo, error) {
 	c, err := h.livingNode(uint32(o.Owner.Node))
 	if err != nil {
 		return nil, err
@@ -118,10 +119,7 @@ func (h *Head) askOwner(ctx context.Context, o ids.ObjectID) (*proto.TaskInfo, e
 	if err != nil {
 		return nil, fmt.Errorf("ask the owner of task %s: %w", o, err)
 	}
-	if len(l.Tasks) == 0 {
-		return &proto.TaskInfo{}, nil
-	}
-	return l.Tasks[0], nil
+	return l.Tasks, nil
 }
 
 // workerSpot finds a process on a node.
@@ -154,7 +152,7 @@ func spotOf(w *proto.WorkerInfo) (spot, error) {
 
 // livingNode speaks to a node that lives.
 func (h *Head) livingNode(id uint32) (proto.NodeClient, error) {
-	info := h.aliveNode(id)
+	info := h.leader.info(id)
 	if info == nil {
 		return nil, problem(proto.Error_NOT_FOUND, "node %s isn't alive: `gray nodes` lists those that are", ids.NodeID(id))
 	}

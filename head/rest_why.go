@@ -180,24 +180,11 @@ func (h *Head) findTask(ctx context.Context, id string) (*proto.TaskInfo, error)
 	if err != nil {
 		return nil, err
 	}
-	node := h.leader.info(uint32(o.Owner.Node))
-	if node == nil {
-		return nil, fmt.Errorf("its owner %s isn't there any more", o.Owner)
+	known, err := h.askOwner(ctx, o)
+	if len(known) == 0 {
+		return nil, err
 	}
-	conn, err := h.nodes.get(node.Id, node.Address)
-	if err != nil {
-		return nil, fmt.Errorf("the node of its owner %s isn't reached: %w", o.Owner, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
-	defer cancel()
-	l, err := proto.NewNodeClient(conn).ListTasks(ctx, &proto.ListRequest{Task: id, Limit: 1})
-	if err != nil {
-		return nil, fmt.Errorf("its owner %s doesn't answer: %w", o.Owner, err)
-	}
-	if len(l.Tasks) == 0 {
-		return nil, nil
-	}
-	return l.Tasks[0], nil
+	return known[0], nil
 }
 
 // explainTask puts in words what a task's owner says; node is the owner's.

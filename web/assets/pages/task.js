@@ -33,7 +33,7 @@ export function Task({ id }) {
         ${t.error_message && html`<${Pre} text=${t.error_message} />`}${d.stack && html`<h3>Stack</h3><${Pre} text=${d.stack} />`}<//>`}
       <${Panel} title="Attempts" flush><${Table} label="Attempts" columns=${ATTEMPTS} rows=${d.attempts?.length ? d.attempts : [t]} keyOf=${(a) => a.attempt_number} /><//>
       <div class="columns">
-        <${Panel} title="Inputs" flush>${objects(d.inputs, 'inputs', 'It has none, or has ended.')}<//>
+        <${Panel} title="Inputs" flush>${objects(d.inputs, 'inputs', d.inputs ? 'It has none.' : 'Which they were isn’t kept once a task has ended.')}<//>
         <${Panel} title="Outputs" flush>${objects(d.outputs, 'outputs', 'None of its outputs is known.')}<//>
       </div>
       <${Panel} title="Log" side=${d.log?.file && html`<span class="muted">${[d.log.node_id, d.log.file].filter(Boolean).map(plain).join(': ')}</span>`}>

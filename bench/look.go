@@ -17,11 +17,11 @@ import (
 const lookMost = 200
 
 // benchLook measures what looking at a cluster costs that has run very much: tasks that have
-// ended, more than there are records of, and jobs.
+// ended, more than there are records of, tasks that wait, and jobs.
 func benchLook(ctx context.Context, b *bench) (err error) {
-	tasks, jobs, asked := 1_000_000, 10_000, 200
+	tasks, waiting, jobs, asked := 1_000_000, 100_000, 10_000, 200
 	if b.quick {
-		tasks, jobs, asked = 100_000, 1_000, 50
+		tasks, waiting, jobs, asked = 100_000, 10_000, 1_000, 50
 	}
 	cluster, err := startHeads(ctx, embed.Options{})
 	if err != nil {
@@ -42,7 +42,11 @@ func benchLook(ctx context.Context, b *bench) (err error) {
 	if err := l.runTasks(sctx, tasks); err != nil {
 		return err
 	}
-	return l.ask(ctx, tasks, asked)
+	refs := make([]gray.Ref[int], waiting)
+	for i := range refs {
+		refs[i] = inc.Options(gray.Resource("nowhere", 1)).Remote(sctx, i)
+	}
+	return l.ask(ctx, tasks+waiting, asked)
 }
 
 type look struct {
@@ -105,13 +109,24 @@ func (l *look) ask(ctx context.Context, tasks, times int) error {
 	if err != nil {
 		return err
 	}
-	if known.Total < tasks || len(known.Result) == 0 {
-		return fmt.Errorf("%d tasks are known of the %d that ran", known.Total, tasks)
+	if known.Total < tasks {
+		return fmt.Errorf("%d tasks are known of %d", known.Total, tasks)
 	}
-	one := known.Result[0]
 	by := func(key, value string) api.ListOptions {
 		return api.ListOptions{Filters: []api.Filter{{Key: key, Op: "=", Value: value}}}
 	}
+	ended, err := c.Tasks(ctx, by("state", "FINISHED"))
+	if err != nil {
+		return err
+	}
+	waiting, err := c.Tasks(ctx, by("state", "PENDING_NODE_ASSIGNMENT"))
+	if err != nil {
+		return err
+	}
+	if len(ended.Result) == 0 || len(waiting.Result) == 0 {
+		return fmt.Errorf("%d tasks have ended and %d wait", ended.NumFiltered, waiting.NumFiltered)
+	}
+	one, waits := ended.Result[0], waiting.Result[0]
 	for _, q := range []struct {
 		name string
 		ask  func(ctx context.Context) error
@@ -123,6 +138,10 @@ func (l *look) ask(ctx context.Context, tasks, times int) error {
 		{"tasks_by_run", asking(c.Tasks, api.ListOptions{Sort: "run_ms", Descending: true})},
 		{"tasks_search", asking(c.Tasks, api.ListOptions{Search: "func@"})},
 		{"task", func(ctx context.Context) error { _, err := c.Task(ctx, one.TaskID); return err }},
+		{"why_task", func(ctx context.Context) error { _, err := c.Why(ctx, waits.TaskID); return err }},
+		{"why_job", func(ctx context.Context) error { _, err := c.Why(ctx, one.JobID); return err }},
+		{"hints", asking(c.Hints, api.ListOptions{})},
+		{"tasks_waiting", asking(c.Tasks, by("state", "PENDING_NODE_ASSIGNMENT"))},
 		{"tasks_summary", func(ctx context.Context) error { _, err := c.SummarizeTasks(ctx, api.ListOptions{}); return err }},
 		{"jobs", asking(c.JobRows, api.ListOptions{})},
 		{"jobs_sorted", asking(c.JobRows, api.ListOptions{Sort: "entrypoint", Offset: 500})},

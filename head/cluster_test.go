@@ -153,11 +153,11 @@ func TestSilentNodeDies(t *testing.T) {
 	for at := heard; at.Before(heard.Add(nodeLease)); at = at.Add(tickEvery) {
 		l.tick(at)
 	}
-	if i := h.aliveNode(n.id); i == nil {
+	if i := h.leader.info(n.id); i == nil {
 		t.Fatal("dead within its lease")
 	}
 	l.tick(heard.Add(time.Hour)) // this head was suspended: nobody's fault
-	if i := h.aliveNode(n.id); i == nil {
+	if i := h.leader.info(n.id); i == nil {
 		t.Fatal("dead because the head didn't run")
 	}
 	l.mu.Lock()
@@ -165,7 +165,7 @@ func TestSilentNodeDies(t *testing.T) {
 	l.lastTick = time.Now()
 	l.mu.Unlock()
 	l.tick(time.Now())
-	eventually(t, "it's dead", func() bool { return h.aliveNode(n.id) == nil })
+	eventually(t, "it's dead", func() bool { return h.leader.info(n.id) == nil })
 }
 
 func TestNodeLeaves(t *testing.T) {

@@ -46,6 +46,15 @@ func TestEvents(t *testing.T) {
 	if last := got.History[len(got.History)-1]; !strings.Contains(last.Message, "because") || last.TimeMs == 0 || last.Incarnation != 2 {
 		t.Errorf("the end: %+v", last)
 	}
+	if got.Earlier {
+		t.Errorf("history %s, though it's all there is", text)
+	}
+	h.events.mu.Lock()
+	h.events.byActor = nil // as after a restart from a snapshot
+	h.events.mu.Unlock()
+	if got, err := c.Actor(t.Context(), actorName(id)); err != nil || !got.Earlier || got.History[len(got.History)-1].State != "DEAD" {
+		t.Errorf("by its record alone: %+v, %v", got, err)
+	}
 	all, err := c.Events(t.Context(), api.ListOptions{Limit: 1000})
 	if err != nil || !slices.IsSortedFunc(all.Result, func(a, b api.EventRow) int { return int(b.TimeMs - a.TimeMs) }) {
 		t.Fatalf("%+v, %v", all, err)

@@ -58,16 +58,16 @@ func askNode(ctx context.Context, i *proto.NodeInfo, c proto.NodeClient, objects
 // livingTasks are tasks of a node's processes that aren't over: those that run, and some of the
 // others.
 func livingTasks(ctx context.Context, c proto.NodeClient) ([]*proto.TaskInfo, error) {
-	state := func(differs bool, name string) *proto.RowFilter {
-		return &proto.RowFilter{Column: "state", Differs: differs, Value: name}
+	list := func(others bool) (*proto.TaskList, error) {
+		return c.ListTasks(ctx, &proto.ListRequest{
+			Limit: factTasks, Living: true, Filters: []*proto.RowFilter{{Column: "state", Differs: others, Value: "RUNNING"}},
+		})
 	}
-	run, err := c.ListTasks(ctx, &proto.ListRequest{Limit: factTasks, Filters: []*proto.RowFilter{state(false, "RUNNING")}})
+	run, err := list(false)
 	if err != nil {
 		return nil, err
 	}
-	others, err := c.ListTasks(ctx, &proto.ListRequest{
-		Limit: factTasks, Filters: []*proto.RowFilter{state(true, "RUNNING"), state(true, "FINISHED"), state(true, "FAILED")},
-	})
+	others, err := list(true)
 	return append(run.GetTasks(), others.GetTasks()...), err
 }
 
@@ -89,9 +89,6 @@ func (h *Head) facts(ctx context.Context, objects bool) (*diagnose.Facts, []stri
 	running := map[string]bool{} // actors that run a call
 	for _, t := range all {
 		for _, x := range t.tasks {
-			if x.State == "FINISHED" || x.State == "FAILED" {
-				continue
-			}
 			task := taskFact(x, platforms)
 			if w := processes[task.Worker]; w != nil {
 				task.Blocked = w.State == workerBlocked

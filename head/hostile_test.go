@@ -170,7 +170,7 @@ func TestLeadsAgain(t *testing.T) {
 	if status.Code(n.err) != codes.Unavailable {
 		t.Errorf("the session ended with %v", n.err)
 	}
-	if h.aliveNode(n.id) == nil {
+	if h.leader.info(n.id) == nil {
 		t.Error("the node lost its lease")
 	}
 	n.err = nil

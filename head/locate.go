@@ -114,14 +114,31 @@ func (h *Head) driverSpot(ctx context.Context, j *fsm.Job) (spot, error) {
 
 // taskSpot is where a task runs, which its owner knows.
 func (h *Head) taskSpot(ctx context.Context, o ids.ObjectID) (spot, error) {
-	t, err := h.findTask(ctx, o.String())
+	known, err := h.askOwner(ctx, o)
 	if err != nil {
 		return spot{}, problem(proto.Error_NOT_FOUND, "task %s isn't found: %v", o, err)
 	}
-	if t.GetWorker() == 0 {
+	if len(known) == 0 || known[0].Worker == 0 {
 		return spot{}, problem(proto.Error_NOT_FOUND, "task %s runs nowhere now: see `gray why %s`", o, o)
 	}
-	return spot{node: t.Node, process: t.Worker}, nil
+	return spot{node: known[0].Node, process: known[0].Worker}, nil
+}
+
+// askOwner asks a task's owner, or the owner's node if it has ended, about it: first what
+// the owner says, if that lives, then the attempts that have ended, the latest first; nothing if it
+// isn't known any more.
+func (h *Head) askOwner(ctx context.Context, o ids.ObjectID) ([]*proto.TaskInfo, error) {
+	c, err := h.livingNode(uint32(o.Owner.Node))
+	if err != nil {
+		return nil, fmt.Errorf("nobody knows what became of it: node %s, from which it was submitted, isn't there any more: %w", o.Owner.Node, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
+	defer cancel()
+	l, err := c.ListTasks(ctx, &proto.ListRequest{Task: o.String(), Limit: 1})
+	if err != nil {
+		return nil, fmt.Errorf("node %s, from which it was submitted, doesn't answer: %w", o.Owner.Node, err)
+	}
+	return l.Tasks, nil
 }
 
 // workerSpot finds a process on a node.
@@ -154,7 +171,7 @@ func spotOf(w *proto.WorkerInfo) (spot, error) {
 
 // livingNode speaks to a node that lives.
 func (h *Head) livingNode(id uint32) (proto.NodeClient, error) {
-	info := h.aliveNode(id)
+	info := h.leader.info(id)
 	if info == nil {
 		return nil, problem(proto.Error_NOT_FOUND, "node %s isn't alive: `gray nodes` lists those that are", ids.NodeID(id))
 	}

@@ -1,10 +1,12 @@
 package head
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gray-runtime/gray/head/fsm"
@@ -24,27 +26,33 @@ func (h *Head) listEvents(w http.ResponseWriter, r *http.Request) {
 		return l, err
 	})
 	latest, dropped := h.events.latest()
-	rows := make([]api.EventRow, 0, len(latest))
+	all := make([]madeEvent, 0, len(latest))
 	for _, e := range latest {
-		rows = append(rows, eventRow(e, "head"))
+		all = append(all, madeEvent{e, "head"})
 	}
 	for _, l := range lists {
 		dropped += l.Dropped
-		for _, e := range l.Events {
-			rows = append(rows, eventRow(e, ids.NodeID(e.Node).String()))
+		for _, e := range slices.Backward(l.Events) {
+			all = append(all, madeEvent{e, ids.NodeID(e.Node).String()})
 		}
 	}
-	slices.SortStableFunc(rows, func(a, b api.EventRow) int { return int(b.TimeMs - a.TimeMs) })
+	slices.SortStableFunc(all, func(a, b madeEvent) int { return cmp.Compare(b.TimeUnixMs, a.TimeUnixMs) })
 	if dropped > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d older events were dropped", dropped))
 	}
-	answer(w, r, rows, len(rows), warnings)
+	answerOf(w, r, all, eventRow, warnings)
 }
 
-func eventRow(e *proto.Event, maker string) api.EventRow {
+// madeEvent is an event with who says so.
+type madeEvent struct {
+	*proto.Event
+	maker string
+}
+
+func eventRow(e madeEvent) api.EventRow {
 	source, _, _ := strings.Cut(e.Kind, "_")
 	row := api.EventRow{
-		EventID: fmt.Sprintf("%s-%d", maker, e.Number), TimeMs: e.TimeUnixMs, Severity: e.Severity.String(), SourceType: source, Kind: e.Kind,
+		EventID: e.maker + "-" + strconv.FormatUint(e.Number, 10), TimeMs: e.TimeUnixMs, Severity: e.Severity.String(), SourceType: source, Kind: e.Kind,
 		Message: e.Message, ActorID: text(e.Actor), GroupID: text(e.Group), TaskID: text(e.Task), WorkerID: text(e.Worker),
 	}
 	if e.Node != 0 {
@@ -74,7 +82,10 @@ func (h *Head) getActor(w http.ResponseWriter, r *http.Request) {
 		d.History = append(d.History, m)
 	}
 	if len(d.History) == 0 { // from before this head began
-		d.History = knownMoments(a, &row)
+		d.History, d.Earlier = knownMoments(a, &row), true
+	} else {
+		first := d.History[0]
+		d.Earlier = first.Incarnation > 1 || first.State != "PENDING" && first.State != "PLACED"
 	}
 	writeJSON(w, http.StatusOK, api.DetailResponse[api.ActorDetail]{Result: true, Data: d})
 }

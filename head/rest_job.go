@@ -42,14 +42,18 @@ func (h *Head) getJobs(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Head) jobRows() []api.JobDetails {
-	var jobs []*fsm.Job
-	h.replica.read(func(s *fsm.State) { jobs = s.Jobs() })
-	waits := h.leader.waitingJobs()
+	jobs, waits := h.allJobs()
 	out := make([]api.JobDetails, 0, len(jobs))
 	for _, j := range jobs {
 		out = append(out, h.jobRow(j, waits))
 	}
 	return out
+}
+
+// allJobs are the jobs, and why those wait that have no node.
+func (h *Head) allJobs() (jobs []*fsm.Job, waits map[uint32]string) {
+	h.replica.read(func(s *fsm.State) { jobs = s.Jobs() })
+	return jobs, h.leader.waitingJobs()
 }
 
 func (h *Head) getJob(w http.ResponseWriter, r *http.Request) {

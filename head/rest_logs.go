@@ -62,7 +62,7 @@ func (h *Head) readLog(ctx context.Context, j *fsm.Job, offset int64, follow boo
 		return 0, nil
 	}
 	dead := problem(proto.Error_INTERNAL, "the log of job %s was on node %s, which is dead", j.Spec.SubmissionId, ids.NodeID(j.Node))
-	info := h.aliveNode(j.Node)
+	info := h.leader.info(j.Node)
 	if info == nil {
 		return 0, dead
 	}
@@ -102,15 +102,6 @@ func (h *Head) readLog(ctx context.Context, j *fsm.Job, offset int64, follow boo
 }
 
 var errTailGone = errors.New("the client is gone")
-
-func (h *Head) aliveNode(id uint32) *proto.NodeInfo {
-	h.leader.mu.Lock()
-	defer h.leader.mu.Unlock()
-	if m := h.leader.members[id]; m != nil {
-		return m.info
-	}
-	return nil
-}
 
 // tailLogs sends a driver's output as it comes, until the job has ended.
 func (h *Head) tailLogs(w http.ResponseWriter, r *http.Request) {

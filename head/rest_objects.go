@@ -16,7 +16,7 @@ import (
 // who made them, where, and what holds them anywhere.
 func (h *Head) listObjects(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	limit, detail := nodeLimit(q), strings.EqualFold(q.Get("detail"), "true") || q.Get("detail") == "1"
+	limit, detail := h.nodeLimit(q), strings.EqualFold(q.Get("detail"), "true") || q.Get("detail") == "1"
 	rows, total, warnings := h.objectRows(r.Context(), limit, detail)
 	answer(w, r, rows, total, warnings)
 }

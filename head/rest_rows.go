@@ -18,8 +18,10 @@ import (
 const (
 	defaultRows = 100
 	maxRows     = 10_000
-	// maxAsked is how many rows a node is asked for whose order or filter only the head knows.
-	maxAsked = 100_000
+	// maxAsked is how many rows nodes are asked for together whose order or filter only the
+	// head knows, though each for leastAsked.
+	maxAsked   = 200_000
+	leastAsked = 1000
 )
 
 // answer filters, sorts and cuts rows and sends them as the state API does.
@@ -38,6 +40,33 @@ func answer[T any](w http.ResponseWriter, r *http.Request, rows []T, total int, 
 	kept = kept[min(len(kept), rowOffset(q)):]
 	list.Result = kept[:min(len(kept), rowLimit(q))]
 	writeList(w, r, list)
+}
+
+// answerOf is answer for what rows have yet to be made of: of no more than are wanted, if
+// nothing but their number is asked for.
+func answerOf[S, T any](w http.ResponseWriter, r *http.Request, all []S, row func(S) T, warnings []string) {
+	q := r.URL.Query()
+	wanted := all
+	if !selective(q) {
+		wanted = all[min(len(all), rowOffset(q)):]
+		wanted = wanted[:min(len(wanted), rowLimit(q))]
+	}
+	rows := make([]T, 0, len(wanted))
+	for _, x := range wanted {
+		rows = append(rows, row(x))
+	}
+	if selective(q) {
+		answer(w, r, rows, len(rows), warnings)
+		return
+	}
+	writeList(w, r, &api.List[T]{
+		Total: len(all), NumAfterTruncation: len(all), NumFiltered: len(all), Result: rows, PartialFailureWarning: strings.Join(warnings, "; "),
+	})
+}
+
+// selective reports whether a query asks for some rows rather than others, or for an order.
+func selective(q url.Values) bool {
+	return len(q["filter_keys"])+len(q["filter_predicates"])+len(q["filter_values"]) > 0 || q.Get("sort") != "" || q.Get("q") != ""
 }
 
 func writeList[T any](w http.ResponseWriter, r *http.Request, list *api.List[T]) {
@@ -66,12 +95,15 @@ func rowOffset(q url.Values) int {
 
 // nodeLimit is how many rows each node is asked for: its first are only then those of the
 // answer if nothing but their number is asked for.
-func nodeLimit(q url.Values) int {
-	if len(q["filter_keys"]) > 0 || q.Get("sort") != "" || q.Get("q") != "" || rowOffset(q) > 0 {
-		return maxAsked
+func (h *Head) nodeLimit(q url.Values) int {
+	if selective(q) {
+		return h.nodeShare()
 	}
-	return rowLimit(q)
+	return min(rowOffset(q)+rowLimit(q), h.nodeShare())
 }
+
+// nodeShare is how many rows a node is asked for at most.
+func (h *Head) nodeShare() int { return max(leastAsked, maxAsked/max(1, len(h.leader.infos()))) }
 
 // selectRows keeps the rows that fit all filters and the search of a query, and sorts them
 // if it says by what.
@@ -98,15 +130,24 @@ func selectRows[T any](rows []T, q url.Values) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept = slices.Clone(kept)
+	type ranked struct { // rows are large, and reading a column of one costs
+		row int
+		by  reflect.Value
+	}
+	order := make([]ranked, len(kept))
+	for i := range kept {
+		order[i] = ranked{i, c.value(reflect.ValueOf(&kept[i]).Elem())}
+	}
 	sign := 1
 	if descending(q) {
 		sign = -1
 	}
-	slices.SortStableFunc(kept, func(a, b T) int {
-		return sign * c.compare(reflect.ValueOf(&a).Elem(), reflect.ValueOf(&b).Elem())
-	})
-	return kept, nil
+	slices.SortFunc(order, func(a, b ranked) int { return cmp.Or(sign*c.compare(a.by, b.by), a.row-b.row) })
+	sorted := make([]T, len(kept))
+	for i, x := range order {
+		sorted[i] = kept[x.row]
+	}
+	return sorted, nil
 }
 
 func descending(q url.Values) bool { return strings.EqualFold(q.Get("order"), "desc") }
@@ -217,8 +258,9 @@ func (c column) value(row reflect.Value) reflect.Value {
 }
 
 // string is the column as a filter's value has it.
-func (c column) string(row reflect.Value) string {
-	v := c.value(row)
+func (c column) string(row reflect.Value) string { return textOf(c.value(row)) }
+
+func textOf(v reflect.Value) string {
 	switch {
 	case !v.IsValid():
 		return ""
@@ -236,9 +278,8 @@ func (c column) string(row reflect.Value) string {
 	return string(b)
 }
 
-// compare orders by the column; rows without it come first.
-func (c column) compare(a, b reflect.Value) int {
-	x, y := c.value(a), c.value(b)
+// compare orders values of the column; none comes first.
+func (c column) compare(x, y reflect.Value) int {
 	switch {
 	case !x.IsValid() || !y.IsValid():
 		return cmp.Compare(btoi(x.IsValid()), btoi(y.IsValid()))
@@ -251,7 +292,7 @@ func (c column) compare(a, b reflect.Value) int {
 	case x.CanFloat():
 		return cmp.Compare(x.Float(), y.Float())
 	}
-	return cmp.Compare(c.string(a), c.string(b))
+	return cmp.Compare(textOf(x), textOf(y))
 }
 
 func btoi(b bool) int {

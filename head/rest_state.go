@@ -14,26 +14,25 @@ import (
 )
 
 func (h *Head) listNodes(w http.ResponseWriter, r *http.Request) {
-	var rows []api.NodeRow
-	for _, i := range h.allNodes() {
-		rows = append(rows, nodeRow(i))
-	}
-	answer(w, r, rows, len(rows), nil)
+	answerOf(w, r, h.allNodes(), nodeRow, nil)
 }
 
 func (h *Head) listJobs(w http.ResponseWriter, r *http.Request) {
-	rows := h.jobRows()
-	answer(w, r, rows, len(rows), nil)
+	jobs, waits := h.allJobs()
+	answerOf(w, r, jobs, func(j *fsm.Job) api.JobDetails { return h.jobRow(j, waits) }, nil)
 }
 
 func (h *Head) listActors(w http.ResponseWriter, r *http.Request) {
-	rows := h.actorRows()
-	answer(w, r, rows, len(rows), nil)
+	answerOf(w, r, h.allActors(), h.actorRow, nil)
+}
+
+func (h *Head) allActors() (actors []*fsm.Actor) {
+	h.replica.read(func(s *fsm.State) { actors = s.Actors() })
+	return actors
 }
 
 func (h *Head) actorRows() []api.ActorRow {
-	var actors []*fsm.Actor
-	h.replica.read(func(s *fsm.State) { actors = s.Actors() })
+	actors := h.allActors()
 	rows := make([]api.ActorRow, 0, len(actors))
 	for _, a := range actors {
 		rows = append(rows, h.actorRow(a))
@@ -42,7 +41,7 @@ func (h *Head) actorRows() []api.ActorRow {
 }
 
 func (h *Head) listWorkers(w http.ResponseWriter, r *http.Request) {
-	limit := nodeLimit(r.URL.Query())
+	limit := h.nodeShare() // they're few, and counted here
 	type list struct {
 		ip string
 		*proto.WorkerList

@@ -15,6 +15,9 @@ import (
 // lately is how long a dead node is shown by gray status.
 const lately = time.Hour
 
+// maxDemands is how many demands a status lists.
+const maxDemands = 1000
+
 // getStatus describes the cluster for gray status.
 func (h *Head) getStatus(w http.ResponseWriter, r *http.Request) {
 	bounded(w, r)
@@ -46,7 +49,29 @@ func (h *Head) getStatus(w http.ResponseWriter, r *http.Request) {
 			out.Actors[a.State.String()]++
 		}
 	})
+	out.Pending = shorten(out.Pending)
 	writeJSON(w, http.StatusOK, out)
+}
+
+// shorten adds up the demands after the first maxDemands.
+func shorten(all []api.Demand) []api.Demand {
+	if len(all) <= maxDemands {
+		return all
+	}
+	rest := all[maxDemands:]
+	all = all[:maxDemands:maxDemands]
+	for _, infeasible := range []bool{false, true} {
+		others := api.Demand{What: "others", Resources: map[string]float64{}, Reason: "too much waits to be listed one by one", Infeasible: infeasible}
+		for _, d := range rest {
+			if d.Infeasible == infeasible {
+				others.Count += d.Count
+			}
+		}
+		if others.Count > 0 {
+			all = append(all, others)
+		}
+	}
+	return all
 }
 
 func nodeDemands(i *proto.NodeInfo) []api.Demand {

@@ -256,7 +256,7 @@ func (h *Head) summarizeActors(w http.ResponseWriter, r *http.Request) {
 
 // summarizeObjects counts objects by where in the program they are made.
 func (h *Head) summarizeObjects(w http.ResponseWriter, r *http.Request) {
-	all, total, warnings := h.objectRows(r.Context(), maxAsked, true)
+	all, total, warnings := h.objectRows(r.Context(), h.nodeShare(), true)
 	rows, err := selectRows(all, r.URL.Query())
 	if err != nil {
 		refuseSummary(w, r, err)

@@ -35,20 +35,16 @@ func (h *Head) taskDetail(ctx context.Context, id string) (*api.TaskDetail, erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
 	defer cancel()
-	home, err := h.nodeClient(node.Id)
+	known, err := h.askOwner(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	l, err := home.ListTasks(ctx, &proto.ListRequest{Task: id, Limit: 1})
-	if err != nil {
-		return nil, fmt.Errorf("ask %s for task %s: %w", ids.NodeID(node.Id), id, err)
-	}
-	if len(l.Tasks) == 0 {
+	if len(known) == 0 {
 		return nil, fmt.Errorf("no task %s is known: its owner's node remembers those that haven't ended and the latest that have", id)
 	}
-	latest := l.Tasks[0]
-	d := &api.TaskDetail{Inputs: []api.TaskObject{}, Outputs: []api.TaskObject{}, Why: h.explainTask(latest, node)}
-	for _, t := range l.Tasks {
+	latest := known[0]
+	d := &api.TaskDetail{Outputs: []api.TaskObject{}, Why: h.explainTask(latest, node)}
+	for _, t := range known {
 		if t.Ended || t.State != "FINISHED" && t.State != "FAILED" { // else its record is there, too, and knows more
 			if len(d.Attempts) == 0 {
 				latest = t
@@ -63,6 +59,9 @@ func (h *Head) taskDetail(ctx context.Context, id string) (*api.TaskDetail, erro
 		d.Attempts = []api.TaskRow{taskRow(latest)}
 	}
 	d.Task, d.Waits = d.Attempts[0], waitsOf(latest)
+	if !latest.Ended {
+		d.Inputs = []api.TaskObject{}
+	}
 	for _, in := range latest.Inputs {
 		state := "PENDING"
 		if in.Complete {
@@ -73,18 +72,6 @@ func (h *Head) taskDetail(ctx context.Context, id string) (*api.TaskDetail, erro
 	d.Outputs = append(d.Outputs, h.resultOf(ctx, id, latest))
 	d.Log = h.taskLog(ctx, latest)
 	return d, nil
-}
-
-func (h *Head) nodeClient(id uint32) (proto.NodeClient, error) {
-	info := h.leader.info(id)
-	if info == nil {
-		return nil, fmt.Errorf("node %s isn't there", ids.NodeID(id))
-	}
-	conn, err := h.nodes.get(info.Id, info.Address)
-	if err != nil {
-		return nil, fmt.Errorf("reach node %s: %w", ids.NodeID(id), err)
-	}
-	return proto.NewNodeClient(conn), nil
 }
 
 // waitsOf says how long an attempt has waited for what.
@@ -107,9 +94,10 @@ func waitsOf(t *proto.TaskInfo) []api.TaskWait {
 // resultOf describes the task's result: where a store has it.
 func (h *Head) resultOf(ctx context.Context, id string, t *proto.TaskInfo) api.TaskObject {
 	o := api.TaskObject{ObjectID: id, Size: t.OutputBytes, State: "PENDING"}
-	if t.State == "FINISHED" {
+	switch t.State {
+	case "FINISHED":
 		o.State = "INLINE" // with its owner, or freed
-	} else if t.State == "FAILED" {
+	case "FAILED":
 		o.State = "FAILED"
 	}
 	lists, _ := gather(ctx, h, func(ctx context.Context, _ *proto.NodeInfo, c proto.NodeClient) (*proto.ObjectList, error) {
@@ -131,7 +119,7 @@ func (h *Head) taskLog(ctx context.Context, t *proto.TaskInfo) *api.TaskLog {
 	if t.Worker == 0 {
 		return nil
 	}
-	c, err := h.nodeClient(t.Node)
+	c, err := h.livingNode(t.Node)
 	if err != nil {
 		return nil
 	}

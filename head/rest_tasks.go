@@ -120,22 +120,22 @@ func (h *Head) listTasks(w http.ResponseWriter, r *http.Request) {
 // skipTasks says how many of each node's tasks are among the first offset of all, for which
 // it needs no more than what they are sorted by.
 func (h *Head) skipTasks(ctx context.Context, query *proto.ListRequest, offset int) map[uint32]uint32 {
-	if nodes := h.leader.infos(); len(nodes) == 1 {
+	nodes := h.leader.infos()
+	if len(nodes) == 1 {
 		return map[uint32]uint32{nodes[0].Id: uint32(offset)}
 	}
-	type source struct {
-		node uint32
-		keys []*proto.TaskKey
-	}
-	lists, _ := gather(ctx, h, func(ctx context.Context, i *proto.NodeInfo, c proto.NodeClient) (*source, error) {
-		l, err := c.ListTasks(ctx, withPage(query, 0, uint32(offset), true))
-		return &source{i.Id, l.GetKeys()}, err
+	limit := uint32(max(taskPage, 2*offset/max(1, len(nodes)))) // mostly enough, and little in all
+	lists, _ := gather(ctx, h, func(ctx context.Context, i *proto.NodeInfo, c proto.NodeClient) (*keySource, error) {
+		s := &keySource{node: i.Id, client: c, query: query, limit: limit}
+		return s, s.read(ctx)
 	})
+	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
+	defer cancel()
 	skips := map[uint32]uint32{}
 	for range offset {
-		var first *source
+		var first *keySource
 		for _, s := range lists {
-			if len(s.keys) > 0 && (first == nil || compareKeys(s.keys[0], first.keys[0], query.Ascending) < 0) {
+			if s.peek(ctx) != nil && (first == nil || compareKeys(s.keys[0], first.keys[0], query.Ascending) < 0) {
 				first = s
 			}
 		}
@@ -146,6 +146,37 @@ func (h *Head) skipTasks(ctx context.Context, query *proto.ListRequest, offset i
 		skips[first.node]++
 	}
 	return skips
+}
+
+// keySource is what a node's list of tasks is sorted by, page by page.
+type keySource struct {
+	node   uint32
+	client proto.NodeClient
+	query  *proto.ListRequest
+	offset uint32 // of the next page
+	limit  uint32 // of a page
+	keys   []*proto.TaskKey
+	ended  bool // there are no more
+}
+
+func (s *keySource) read(ctx context.Context) error {
+	l, err := s.client.ListTasks(ctx, withPage(s.query, s.offset, s.limit, true))
+	s.keys, s.offset = l.GetKeys(), s.offset+s.limit
+	s.ended = len(s.keys) < int(s.limit)
+	return err
+}
+
+// peek is the source's next key, nil at its end, or if the node doesn't answer any more.
+func (s *keySource) peek(ctx context.Context) *proto.TaskKey {
+	if len(s.keys) == 0 && !s.ended {
+		if s.read(ctx) != nil {
+			s.ended = true
+		}
+	}
+	if len(s.keys) == 0 {
+		return nil
+	}
+	return s.keys[0]
 }
 
 // withPage is a query for a page.

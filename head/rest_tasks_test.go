@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -243,5 +245,49 @@ func TestPagesOfLists(t *testing.T) {
 	}
 	if l := got.Data.Result; len(l.Result) != 2 || l.Result[0].NodeID != "n4" || l.Result[1].NodeID != "n3" || l.Total != 5 || l.NumFiltered != 5 {
 		t.Errorf("%s", body)
+	}
+}
+
+// TestStatusIsShort: what waits is listed up to a limit, and counted beyond.
+func TestStatusIsShort(t *testing.T) {
+	var all []api.Demand
+	want := map[bool]int{}
+	for i := range 3 * maxDemands {
+		d := api.Demand{Count: 1 + i%3, Infeasible: i%2 == 0}
+		want[d.Infeasible] += d.Count
+		all = append(all, d)
+	}
+	if got := shorten(all[:maxDemands]); len(got) != maxDemands {
+		t.Errorf("%d of as many as may be", len(got))
+	}
+	short, got := shorten(all), map[bool]int{}
+	for _, d := range short {
+		got[d.Infeasible] += d.Count
+	}
+	if len(short) != maxDemands+2 || !maps.Equal(got, want) {
+		t.Errorf("%d rows, %v, want %v", len(short), got, want)
+	}
+}
+
+// TestPagesOfRows: a page is the same whether all rows are made for it or only its own.
+func TestPagesOfRows(t *testing.T) {
+	numbers := make([]int, 250)
+	for i := range numbers {
+		numbers[i] = i
+	}
+	row := func(i int) api.EventRow { return api.EventRow{EventID: fmt.Sprint(i), TimeMs: int64(i)} }
+	for query, want := range map[string][2]int{
+		"": {0, 100}, "limit=10&offset=245": {245, 250}, "offset=1000": {0, 0}, "sort=time_ms&limit=3&offset=7": {7, 10}, "q=2&limit=1&offset=1": {12, 13},
+	} {
+		w := httptest.NewRecorder()
+		answerOf(w, httptest.NewRequest("GET", "/?"+query, nil), numbers, row, nil)
+		var got api.ListResponse[api.EventRow]
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Data.Result == nil {
+			t.Fatalf("%s: %s", query, w.Body)
+		}
+		l := got.Data.Result
+		if len(l.Result) != want[1]-want[0] || len(l.Result) > 0 && l.Result[0] != row(want[0]) || l.Total != len(numbers) {
+			t.Errorf("%s: %d of %d from %v, want %v", query, len(l.Result), l.Total, l.Result[:min(1, len(l.Result))], want)
+		}
 	}
 }

@@ -180,24 +180,11 @@ func (h *Head) findTask(ctx context.Context, id string) (*proto.TaskInfo, error)
 	if err != nil {
 		return nil, err
 	}
-	node := h.leader.info(uint32(o.Owner.Node))
-	if node == nil {
-		return nil, fmt.Errorf("nobody knows what became of it: node %s, from which it was submitted, isn't there any more", o.Owner.Node)
+	known, err := h.askOwner(ctx, o)
+	if len(known) == 0 {
+		return nil, err
 	}
-	conn, err := h.nodes.get(node.Id, node.Address)
-	if err != nil {
-		return nil, fmt.Errorf("node %s, from which it was submitted, isn't reached: %w", o.Owner.Node, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, gatherLimit)
-	defer cancel()
-	l, err := proto.NewNodeClient(conn).ListTasks(ctx, &proto.ListRequest{Task: id, Limit: 1})
-	if err != nil {
-		return nil, fmt.Errorf("node %s, from which it was submitted, doesn't answer: %w", o.Owner.Node, err)
-	}
-	if len(l.Tasks) == 0 {
-		return nil, nil
-	}
-	return l.Tasks[0], nil
+	return known[0], nil
 }
 
 // explainTask puts in words what a task's owner says; node is the owner's.

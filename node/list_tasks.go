@@ -3,6 +3,7 @@ package node
 import (
 	"cmp"
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -29,10 +30,13 @@ type query struct {
 	offset    int
 	limit     int
 	partly    bool // processes don't know all filters
+	living    bool // only what hasn't ended
 }
 
 func queryOf(r *proto.ListRequest) (*query, error) {
-	q := &query{scope: scope{job: r.Job}, ascending: r.Ascending, offset: int(min(r.Offset, maxRanked)), limit: int(limitOf(r))}
+	q := &query{
+		scope: scope{job: r.Job}, ascending: r.Ascending, offset: int(min(r.Offset, maxRanked)), limit: int(limitOf(r)), living: r.Living,
+	}
 	q.limit = min(q.limit, maxRanked-q.offset)
 	sort := cmp.Or(r.Sort, "creation_time_ms")
 	q.byDefault = sort == "creation_time_ms" && !q.ascending
@@ -75,12 +79,13 @@ type ranked struct {
 	text string
 }
 
-// ranking is the first attempts in an order: more than most of them until first is called.
+// ranking is the first attempts in an order, up to most of them, and for a while others.
 type ranking struct {
 	list      []*ranked
 	most      int
 	ascending bool
 	last      *ranked // of most that are known; nil: there aren't as many
+	spare     []*ranked
 }
 
 // compare orders by key and text, then the newest first.
@@ -101,23 +106,69 @@ func (k *ranking) add(a *ranked) {
 	if k.last != nil && k.compare(a, k.last) >= 0 {
 		return
 	}
-	kept := *a
-	if k.list = append(k.list, &kept); len(k.list) >= 2*k.most+1000 {
-		k.first()
+	if len(k.spare) == 0 {
+		block := make([]ranked, 256)
+		for i := range block {
+			k.spare = append(k.spare, &block[i])
+		}
+	}
+	kept := k.spare[len(k.spare)-1]
+	k.spare = k.spare[:len(k.spare)-1]
+	*kept = *a
+	if k.list = append(k.list, kept); len(k.list) >= 2*k.most+1000 {
+		k.trim()
 	}
 }
 
-// first is the first most, in their order.
-func (k *ranking) first() []*ranked {
-	slices.SortFunc(k.list, k.compare)
-	if len(k.list) > k.most {
-		clear(k.list[k.most:])
-		k.list = k.list[:k.most]
+// trim leaves the first most, in any order.
+func (k *ranking) trim() {
+	if len(k.list) <= k.most {
+		return
 	}
-	if len(k.list) == k.most && k.most > 0 {
-		k.last = k.list[k.most-1]
+	k.gather(k.most)
+	k.spare = append(k.spare, k.list[k.most:]...)
+	k.list = k.list[:k.most]
+	if k.most > 0 {
+		k.last = slices.MaxFunc(k.list, k.compare)
 	}
-	return k.list
+}
+
+// gather moves the first n to the front, in any order: that takes less than to sort all.
+func (k *ranking) gather(n int) {
+	begin, end := 0, len(k.list)
+	for begin < n && n < end {
+		pivot := k.list[begin+rand.IntN(end-begin)]
+		i, j := begin, end-1
+		for i <= j {
+			for k.compare(k.list[i], pivot) < 0 {
+				i++
+			}
+			for k.compare(k.list[j], pivot) > 0 {
+				j--
+			}
+			if i <= j {
+				k.list[i], k.list[j] = k.list[j], k.list[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch { // none up to j comes after the pivot, none from i on before it
+		case n <= j:
+			end = j + 1
+		case n > i:
+			begin = i
+		default:
+			return
+		}
+	}
+}
+
+// page is the first most but for offset, in their order.
+func (k *ranking) page(offset int) []*ranked {
+	k.trim()
+	offset = min(offset, len(k.list))
+	k.gather(offset)
+	slices.SortFunc(k.list[offset:], k.compare)
+	return k.list[offset:]
 }
 
 // ListTasks lists living tasks, as the processes here that own them say, and ended attempts
@@ -138,8 +189,8 @@ func (s *service) ListTasks(ctx context.Context, r *proto.ListRequest) (*proto.T
 func (n *Node) listTasks(ctx context.Context, q *query, filters []*proto.RowFilter, keys bool) *proto.TaskList {
 	out := &proto.TaskList{}
 	order := ranking{most: q.offset + q.limit, ascending: q.ascending}
-	living := map[ids.ObjectID]uint16{} // with their attempts
-	var x ranked                        // one, as it's given to functions that the compiler doesn't know
+	living := map[ids.ObjectID]taskAttempt{}
+	var x ranked // one, as it's given to functions that the compiler doesn't know
 	rank := func() {
 		x.key, x.text = 0, ""
 		if q.column.number != nil {
@@ -155,8 +206,7 @@ func (n *Node) listTasks(ctx context.Context, q *query, filters []*proto.RowFilt
 		for _, t := range l.Tasks {
 			if x.taskAttempt = alive(n.cluster, p, t, now); q.fits(&x.taskAttempt) {
 				fit++
-				living[ids.ObjectID{Owner: x.owner, Number: x.Number}] = x.Attempt
-				rank()
+				living[ids.ObjectID{Owner: x.owner, Number: x.Number}] = x.taskAttempt
 			}
 		}
 		out.Counts = append(out.Counts, l.Counts...)
@@ -170,8 +220,8 @@ func (n *Node) listTasks(ctx context.Context, q *query, filters []*proto.RowFilt
 		}
 		out.Filtered += found
 	})
-	var records uint64
-	n.scan(q.scope, func(owner ids.ProcessID, job uint32, name string, r *recorder.Record) {
+	records := uint64(0)
+	take := func(owner ids.ProcessID, job uint32, name string, r *recorder.Record) {
 		records++
 		if q.byDefault && len(q.tests) == 0 && len(living) == 0 && order.last != nil && r.Submitted < order.last.key {
 			out.Filtered++ // most are like that
@@ -180,26 +230,33 @@ func (n *Node) listTasks(ctx context.Context, q *query, filters []*proto.RowFilt
 		if x.taskAttempt = ended(n.cluster, owner, job, name, r); !q.fits(&x.taskAttempt) {
 			return
 		}
-		if number, lives := living[ids.ObjectID{Owner: owner, Number: r.Number}]; lives && number == r.Attempt {
-			order.list = slices.DeleteFunc(order.list, func(x *ranked) bool { // it has ended meanwhile
-				return x.living != nil && x.owner == owner && x.Number == r.Number
-			})
-			delete(living, ids.ObjectID{Owner: owner, Number: r.Number})
-			out.Filtered--
+		if len(living) > 0 {
+			id := ids.ObjectID{Owner: owner, Number: r.Number}
+			if a, lived := living[id]; lived && a.Attempt == r.Attempt { // it has ended meanwhile
+				delete(living, id)
+				out.Filtered--
+			}
 		}
 		out.Filtered++
 		rank()
-	})
+	}
+	if !q.living {
+		n.scan(q.scope, take)
+		out.Dropped = n.dropped(q.job, records)
+	}
+	for _, a := range living {
+		x.taskAttempt = a
+		rank()
+	}
 	out.Total += records
-	out.Dropped = n.dropped(q.job, records)
-	list := order.first()
+	list := order.page(q.offset)
 	if keys {
 		for _, x := range list {
 			out.Keys = append(out.Keys, &proto.TaskKey{Key: x.key, Text: x.text, SubmittedUnixNs: x.Submitted})
 		}
 		return out
 	}
-	for _, x := range list[min(q.offset, len(list)):] {
+	for _, x := range list {
 		t := x.info()
 		t.Key, t.KeyText = x.key, x.text
 		if x.state == stateFailed && x.living == nil {
@@ -261,7 +318,7 @@ func (n *Node) dropped(job uint32, records uint64) uint64 {
 func (n *Node) explainTask(ctx context.Context, id string) (*proto.TaskList, error) {
 	out := &proto.TaskList{}
 	o, err := ids.ParseObjectID(id)
-	if err != nil || o.Cluster != n.cluster {
+	if unknown := err != nil || o.Cluster != n.cluster; unknown {
 		return out, nil
 	}
 	question := func() *proto.ToProcess {

@@ -20,6 +20,7 @@ const (
 	maxCounted  = 64 << 10
 	maxNames    = 64 << 10 // of functions, of all jobs
 	maxFailures = 4096     // of attempts, with what they failed with
+	maxScans    = 2        // at once
 )
 
 // recordArchive is what the node keeps of the records of processes that have ended, and what
@@ -36,6 +37,10 @@ type recordArchive struct {
 	counted int      // functions in jobs
 	gone    uint64   // jobs that were forgotten
 
+	// scanning has a place for each scan that runs: more at once would only slow down all else.
+	scanning chan struct{}
+
+	failing      sync.Mutex // for the rest: who tells of a failure doesn't wait for a scan
 	failures     map[failureKey]*proto.Error
 	failureOrder []failureKey // once they are maxFailures, a ring
 	nextFailure  int
@@ -44,7 +49,7 @@ type recordArchive struct {
 func newArchive() *recordArchive {
 	return &recordArchive{
 		kinds: map[uint64]recorder.Kind{}, jobs: map[uint32]map[uint64]*recorder.Counts{},
-		failures: map[failureKey]*proto.Error{},
+		failures: map[failureKey]*proto.Error{}, scanning: make(chan struct{}, maxScans),
 	}
 }
 
@@ -186,8 +191,8 @@ func (a *recordArchive) fold(job uint32) {
 
 // fail keeps what an attempt failed with.
 func (a *recordArchive) fail(k failureKey, e *proto.Error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.failing.Lock()
+	defer a.failing.Unlock()
 	if _, again := a.failures[k]; !again {
 		if len(a.failureOrder) < maxFailures {
 			a.failureOrder = append(a.failureOrder, k)
@@ -202,8 +207,8 @@ func (a *recordArchive) fail(k failureKey, e *proto.Error) {
 
 // failure is what an attempt failed with, nil if that isn't known.
 func (a *recordArchive) failure(k failureKey) *proto.Error {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
+	a.failing.Lock()
+	defer a.failing.Unlock()
 	return a.failures[k]
 }
 
@@ -232,8 +237,10 @@ func (n *Node) recording(s scope) []*process {
 // the newest first, more or less. What it's given
 // is take's until it returns; it may not call for the archive.
 func (n *Node) scan(s scope, take func(owner ids.ProcessID, job uint32, name string, r *recorder.Record)) {
-	living := n.recording(s)
 	a := n.archive
+	a.scanning <- struct{}{}
+	defer func() { <-a.scanning }()
+	living := n.recording(s)
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	var function uint64

@@ -159,6 +159,45 @@ func keysOf[V any](m map[string]V) []string {
 	return list
 }
 
+// TestLivingOnly: whoever asks for tasks that haven't ended isn't told of records.
+func TestLivingOnly(t *testing.T) {
+	n := lonely(t)
+	p := recordsOf(t, n, 1, 64)
+	r := recorder.Record{Number: 1, Function: 1}
+	p.records.Add(&r)
+	for living, want := range map[bool]int{false: 1, true: 0} {
+		l, err := (&service{n: n}).ListTasks(t.Context(), &proto.ListRequest{Living: living})
+		if err != nil || len(l.Tasks) != want || int(l.Total) != want || l.Dropped != 0 {
+			t.Errorf("living %v: %v, %v", living, l, err)
+		}
+	}
+}
+
+// TestRanking holds pages of random attempts, many of them alike, against a sort of all.
+func TestRanking(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 1))
+	for range 30 {
+		most := rng.IntN(1000)
+		k := ranking{most: most, ascending: rng.IntN(2) == 0}
+		var all []*ranked
+		for range rng.IntN(6000) {
+			x := &ranked{key: rng.Int64N(1 + rng.Int64N(100)), text: strings.Repeat("x", rng.IntN(2))}
+			x.Number, x.Submitted = rng.Uint64N(10_000), rng.Int64N(3)
+			all = append(all, x)
+			k.add(x)
+		}
+		slices.SortFunc(all, k.compare)
+		offset := rng.IntN(most + 1)
+		want := all[min(offset, len(all)):min(most, len(all))]
+		same := func(a, b *ranked) bool { return k.compare(a, b) == 0 }
+		if got := k.page(offset); !slices.EqualFunc(got, want, same) {
+			t.Fatalf("%d attempts, the first %d but for %d: %d of them, want %d, or in another order", len(all), most, offset, len(got), len(want))
+		}
+	}
+}
+
 func TestUnknownColumns(t *testing.T) {
 	s := &service{n: lonely(t)}
 	for _, r := range []*proto.ListRequest{{Sort: "no"}, {Filters: []*proto.RowFilter{{Column: "no"}}}} {

@@ -7193,6 +7193,7 @@ type ListRequest struct {
 	Offset        uint32       `protobuf:"varint,314,opt,name=offset,proto3" json:"offset,omitempty"` // rows to leave out first
 	Count         bool         `protobuf:"varint,315,opt,name=count,proto3" json:"count,omitempty"`   // of a process: by function and state, rather than one by one
 	Keys          bool         `protobuf:"varint,317,opt,name=keys,proto3" json:"keys,omitempty"`     // only by what the first ones are sorted
+	Living        bool         `protobuf:"varint,385,opt,name=living,proto3" json:"living,omitempty"` // only those that haven't ended
 	Worker        string       `protobuf:"bytes,316,opt,name=worker,proto3" json:"worker,omitempty"`  // of workers: this one only, though it may have ended
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -7301,6 +7302,13 @@ func (x *ListRequest) GetCount() bool {
 func (x *ListRequest) GetKeys() bool {
 	if x != nil {
 		return x.Keys
+	}
+	return false
+}
+
+func (x *ListRequest) GetLiving() bool {
+	if x != nil {
+		return x.Living
 	}
 	return false
 }
@@ -10920,7 +10928,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x03pid\x18\x03 \x01(\x05R\x03pid\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x16\n" +
 	"\x06stderr\x18\x05 \x01(\bR\x06stderr\x12\x14\n" +
-	"\x05lines\x18\x06 \x03(\tR\x05lines\"\xbb\x02\n" +
+	"\x05lines\x18\x06 \x03(\tR\x05lines\"\xd4\x02\n" +
 	"\vListRequest\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\rR\x05limit\x12\x16\n" +
@@ -10933,6 +10941,7 @@ const file_cluster_proto_rawDesc = "" +
 	"\x06offset\x18\xba\x02 \x01(\rR\x06offset\x12\x15\n" +
 	"\x05count\x18\xbb\x02 \x01(\bR\x05count\x12\x13\n" +
 	"\x04keys\x18\xbd\x02 \x01(\bR\x04keys\x12\x17\n" +
+	"\x06living\x18\x81\x03 \x01(\bR\x06living\x12\x17\n" +
 	"\x06worker\x18\xbc\x02 \x01(\tR\x06worker\"S\n" +
 	"\tRowFilter\x12\x16\n" +
 	"\x06column\x18\x01 \x01(\tR\x06column\x12\x18\n" +

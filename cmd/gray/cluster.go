@@ -46,8 +46,6 @@ type cluster interface {
 	// AwaitJob returns the job once it has ended.
 	AwaitJob(ctx context.Context, id string, lost func(error)) (job, error)
 	Workers(ctx context.Context, limit int) (page[api.WorkerRow], error)
-	// Functions counts calls by function, of one job (j3) or of all.
-	Functions(ctx context.Context, job string) ([]function, error)
 	// Stack is what the goroutines of a process do; Profile writes a profile of it.
 	Stack(ctx context.Context, process string) (string, error)
 	Profile(ctx context.Context, process, kind string, d time.Duration, w io.Writer) error

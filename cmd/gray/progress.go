@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/internal/tty"
 )
 
@@ -32,7 +33,7 @@ func canDraw(w any) bool { return isTerminal(w) && !tty.Dumb() }
 
 // progress shows how far the functions of a job are.
 type progress struct {
-	fetch func(context.Context) ([]function, error)
+	fetch func(context.Context) ([]api.FunctionSummary, error)
 	every time.Duration
 	tell  func(lines []string)
 	draw  bool // bars
@@ -42,7 +43,7 @@ type progress struct {
 // newProgress makes one for a job that runs; nil if none is wanted.
 func newProgress(t *terminal, kind string, s *footer, c cluster, job string) *progress {
 	number := "" // as which the job's tasks are known
-	fetch := func(ctx context.Context) ([]function, error) {
+	fetch := func(ctx context.Context) ([]api.FunctionSummary, error) {
 		ctx, cancel := context.WithTimeout(ctx, listTimeout)
 		defer cancel()
 		if number == "" {
@@ -52,7 +53,7 @@ func newProgress(t *terminal, kind string, s *footer, c cluster, job string) *pr
 			}
 			number = j.ID
 		}
-		return c.Functions(ctx, number)
+		return functionsOf(ctx, c, number)
 	}
 	p := &progress{fetch: fetch, paces: map[string]*pace{}}
 	switch {
@@ -88,7 +89,7 @@ func (p *progress) run(ctx context.Context) {
 		}
 		functions, err := p.fetch(ctx)
 		switch {
-		case errors.Is(err, errNoFunctions):
+		case errors.Is(err, api.ErrNotFound):
 			return
 		case err == nil:
 			p.tell(p.lines(functions, time.Now()))
@@ -97,14 +98,14 @@ func (p *progress) run(ctx context.Context) {
 }
 
 // lines is one of each function, those that still have calls first.
-func (p *progress) lines(functions []function, now time.Time) []string {
-	var shown []function
-	rest := function{Name: "others"}
+func (p *progress) lines(functions []api.FunctionSummary, now time.Time) []string {
+	var shown []api.FunctionSummary
+	rest := api.FunctionSummary{FuncOrClassName: "others"}
 	for _, open := range []bool{true, false} {
 		for _, f := range functions {
-			f.Name = oneLine(f.Name)
+			f.FuncOrClassName = oneLine(f.FuncOrClassName)
 			switch {
-			case (f.done() < f.total()) != open || f.total() == 0:
+			case (f.Done() < f.Calls()) != open || f.Calls() == 0:
 			case len(shown) < maxBars:
 				shown = append(shown, f)
 			default:
@@ -116,32 +117,32 @@ func (p *progress) lines(functions []function, now time.Time) []string {
 			}
 		}
 	}
-	if rest.total() > 0 {
+	if rest.Calls() > 0 {
 		shown = append(shown, rest)
 	}
 	name := 0
 	for _, f := range shown {
-		name = max(name, len([]rune(cut(f.Name, 24))))
+		name = max(name, len([]rune(cut(f.FuncOrClassName, 24))))
 	}
 	lines := make([]string, 0, len(shown))
 	for _, f := range shown {
-		lines = append(lines, p.line(f, name, now))
+		lines = append(lines, p.line(&f, name, now))
 	}
 	return lines
 }
 
-func (p *progress) line(f function, nameWidth int, now time.Time) string {
+func (p *progress) line(f *api.FunctionSummary, nameWidth int, now time.Time) string {
 	var b strings.Builder
 	if p.draw {
-		b.WriteString(pad(cut(f.Name, 24), nameWidth) + " " + bar(float64(f.done()), float64(f.total()), barWidth))
+		b.WriteString(pad(cut(f.FuncOrClassName, 24), nameWidth) + " " + bar(float64(f.Done()), float64(f.Calls()), barWidth))
 	} else {
-		b.WriteString(f.Name + ":")
+		b.WriteString(f.FuncOrClassName + ":")
 	}
-	fmt.Fprintf(&b, " %d/%d", f.done(), f.total())
+	fmt.Fprintf(&b, " %d/%d", f.Done(), f.Calls())
 	if !p.draw {
 		b.WriteString(" done")
 	}
-	if left, ok := p.pace(f.Name).left(f.done(), f.total(), now); ok { // first: a narrow terminal cuts the end
+	if left, ok := p.pace(f.FuncOrClassName).left(f.Done(), f.Calls(), now); ok { // first: a narrow terminal cuts the end
 		fmt.Fprintf(&b, ", %s left", formatDuration(left+time.Second-1))
 	}
 	for _, part := range []struct {

@@ -6,14 +6,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gray-runtime/gray/internal/api"
 )
 
 func TestProgressLines(t *testing.T) {
 	now := time.Now()
-	functions := []function{
-		{Name: "main.done", Finished: 10},
-		{Name: "main.none"},
-		{Name: "main.step\nwith a\x1b[2Jname", Finished: 30, Failed: 2, Running: 4, Waiting: 64},
+	functions := []api.FunctionSummary{
+		{FuncOrClassName: "main.done", Finished: 10},
+		{FuncOrClassName: "main.none"},
+		{FuncOrClassName: "main.step\nwith a\x1b[2Jname", Finished: 30, Failed: 2, Running: 4, Waiting: 64},
 	}
 	p := &progress{draw: true, paces: map[string]*pace{}}
 	want := []string{
@@ -31,9 +33,9 @@ func TestProgressLines(t *testing.T) {
 	if got := p.lines(functions[:1], now); len(got) != 1 || got[0] != "main.done: 10/10 done" {
 		t.Errorf("plain: %q", got)
 	}
-	var many []function
+	var many []api.FunctionSummary
 	for i := range 3 * maxBars {
-		many = append(many, function{Name: fmt.Sprint("f", i), Finished: 1, Failed: 1, Running: 1})
+		many = append(many, api.FunctionSummary{FuncOrClassName: fmt.Sprint("f", i), Finished: 1, Failed: 1, Running: 1})
 	}
 	if got := p.lines(many, now); len(got) != maxBars+1 || got[maxBars] != "others: 32/48 done, 16 running, 16 failed" {
 		t.Errorf("many: %q", got)

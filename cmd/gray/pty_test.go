@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gray-runtime/gray/internal/api"
 )
 
 // pty is a terminal with somebody at it.
@@ -137,7 +139,7 @@ func TestSubmitOnATerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	p := openPTY(t)
 	asked := make(chan struct{}, 100)
-	c := &countingCluster{functions: []function{{Name: "main.step", Finished: 3, Waiting: 9}}, asked: asked}
+	c := &countingCluster{functions: []api.FunctionSummary{{FuncOrClassName: "main.step", Finished: 3, Waiting: 9}}, asked: asked}
 	c.logs = func(_ context.Context, w io.Writer, _ func(error)) error {
 		io.WriteString(w, "first\x1b]0;title\x07\n")
 		<-asked
@@ -166,16 +168,21 @@ func TestSubmitOnATerminal(t *testing.T) {
 // countingCluster has a job that has functions.
 type countingCluster struct {
 	fakeCluster
-	functions []function
+	functions []api.FunctionSummary
 	asked     chan struct{}
 }
 
 func (c *countingCluster) Job(context.Context, string) (job, error) { return job{ID: "j1"}, nil }
 
-func (c *countingCluster) Functions(_ context.Context, job string) ([]function, error) {
-	if job != "j1" {
+func (c *countingCluster) TaskSummary(_ context.Context, o api.ListOptions) (*api.Summary[api.TaskSummary], error) {
+	if len(o.Filters) != 1 || o.Filters[0] != (api.Filter{Key: "job_id", Op: "=", Value: "j1"}) {
 		return nil, errors.New("which job?")
 	}
 	c.asked <- struct{}{}
-	return c.functions, nil
+	s := &api.Summary[api.TaskSummary]{}
+	s.Result.ByNode.Cluster.Summary = map[string]api.FunctionSummary{}
+	for _, f := range c.functions {
+		s.Result.ByNode.Cluster.Summary[f.FuncOrClassName] = f
+	}
+	return s, nil
 }

@@ -28,8 +28,8 @@ const (
 // look is what gray top shows of one moment.
 type look struct {
 	summary
-	Functions []function      `json:"functions"`
-	Workers   []api.WorkerRow `json:"workers"`
+	Functions []api.FunctionSummary `json:"functions"`
+	Workers   []api.WorkerRow       `json:"workers"`
 
 	at      time.Time
 	warning string // what is missing
@@ -72,13 +72,13 @@ func lookAt(ctx context.Context, c cluster, address string) (look, error) {
 	if err != nil {
 		return look{}, err
 	}
-	l := look{summary: summarize(address, o, jobs), Functions: []function{}, Workers: []api.WorkerRow{}, at: time.Now()}
+	l := look{summary: summarize(address, o, jobs), Functions: []api.FunctionSummary{}, Workers: []api.WorkerRow{}, at: time.Now()}
 	workers, err := c.Workers(ctx, maxRows)
 	if err != nil {
 		return look{}, err
 	}
 	l.Workers, l.warning = append(l.Workers, workers.items...), workers.warning
-	functions, err := c.Functions(ctx, "")
+	functions, err := functionsOf(ctx, c, "")
 	if err != nil {
 		l.warning = err.Error()
 	}

@@ -21,9 +21,10 @@ func someLook() look {
 			Total: map[string]float64{"CPU": 4, "memory": 16 << 30}, Available: map[string]float64{"CPU": 1, "memory": 8 << 30},
 		})
 		l.Jobs = append(l.Jobs, job{SubmissionID: fmt.Sprintf("job-%d", i), Status: "RUNNING", Started: l.at.Add(-time.Duration(i) * time.Minute)})
-		l.Functions = append(l.Functions, function{
-			Name: fmt.Sprintf("main.function%02d\x1b[2J\n%s", i, strings.Repeat("wide", 40)), Jobs: []string{"j1"}, Running: uint64(i), Rate: float64(40 - i),
-			Run: latency{P50: 0.5, P95: float64(i) * 100},
+		rate := float64(40 - i)
+		l.Functions = append(l.Functions, api.FunctionSummary{
+			FuncOrClassName: fmt.Sprintf("main.function%02d\x1b[2J\n%s", i, strings.Repeat("wide", 40)), JobIDs: []string{"j1"},
+			Running: uint64(i), RatePerS: &rate, Run: api.Latency{P50Ms: 0.5, P95Ms: float64(i) * 100},
 		})
 		l.Workers = append(l.Workers, api.WorkerRow{WorkerID: fmt.Sprintf("n1.p%d", i+1), PID: i, State: "LEASED", Running: "main.f", WorkerType: "WORKER"})
 	}
@@ -121,11 +122,6 @@ func TestKeys(t *testing.T) {
 }
 
 func TestUnitsOfTop(t *testing.T) {
-	for ms, want := range map[float64]string{0: "-", 0.25: "250µs", 1.5: "1.5ms", 250: "250ms", 90_000: "90s"} {
-		if got := briefMillis(ms); got != want {
-			t.Errorf("%v: %s, want %s", ms, got, want)
-		}
-	}
 	for n, want := range map[float64]string{0: "0B", 999: "999B", 2048: "2.0K", 100 << 20: "100M", 3.5 * (1 << 30): "3.5G"} {
 		if got := shortSize(n); got != want {
 			t.Errorf("%v: %s, want %s", n, got, want)

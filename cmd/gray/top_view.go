@@ -89,14 +89,16 @@ func (v *topView) take(l looked) {
 }
 
 // rates tells by what was done at the look before how many calls end a second.
-func rates(functions, before []function, seconds float64) {
+func rates(functions, before []api.FunctionSummary, seconds float64) {
 	done := map[string]uint64{}
 	for _, f := range before {
-		done[f.Name] = f.done()
+		done[f.FuncOrClassName] = f.Done()
 	}
-	for i, f := range functions {
-		if was, known := done[f.Name]; known && f.done() >= was {
-			functions[i].Rate = float64(f.done()-was) / seconds
+	for i := range functions {
+		f := &functions[i]
+		if was, known := done[f.FuncOrClassName]; known && f.Done() >= was {
+			rate := float64(f.Done()-was) / seconds
+			f.RatePerS = &rate
 		}
 	}
 }
@@ -176,7 +178,7 @@ func (v *topView) heading(width int) []string {
 	var running, waiting uint64
 	rate := 0.0
 	for _, f := range v.Functions {
-		running, waiting, rate = running+f.Running, waiting+f.Waiting, rate+f.Rate
+		running, waiting, rate = running+f.Running, waiting+f.Waiting, rate+f.Rate()
 	}
 	first := fmt.Sprintf("gray at %s: %s, %s under way, %s   %s", v.Address, count(v.living(), "node"), count(len(v.Jobs), "job"),
 		count(len(v.Workers), "worker"), v.at.Format("15:04:05"))
@@ -267,31 +269,32 @@ func shortSize(v float64) string {
 func functionTable(l look, sort string) *table {
 	tab := newTable("~FUNCTION", "JOB", "RATE/S", "RUNNING", "WAITING", "DONE", "FAILED", "P50", "P95")
 	all := slices.Clone(l.Functions)
-	slices.SortStableFunc(all, func(a, b function) int {
+	slices.SortStableFunc(all, func(a, b api.FunctionSummary) int {
 		switch sort {
 		case "running":
 			return cmp.Compare(b.Running, a.Running)
 		case "waiting":
 			return cmp.Compare(b.Waiting, a.Waiting)
 		case "p95":
-			return cmp.Compare(b.Run.P95, a.Run.P95)
+			return cmp.Compare(b.Run.P95Ms, a.Run.P95Ms)
 		case "name":
-			return cmp.Compare(a.Name, b.Name)
+			return cmp.Compare(a.FuncOrClassName, b.FuncOrClassName)
 		}
-		return cmp.Or(cmp.Compare(b.Rate, a.Rate), cmp.Compare(b.Running, a.Running))
+		return cmp.Or(cmp.Compare(b.Rate(), a.Rate()), cmp.Compare(b.Running, a.Running))
 	})
 	for _, f := range all {
-		tab.row(f.Name, jobsOf(f), fmt.Sprintf("%.1f", f.Rate), f.Running, f.Waiting, f.done(), f.Failed, briefMillis(f.Run.P50), briefMillis(f.Run.P95))
+		tab.row(f.FuncOrClassName, jobsOf(&f), fmt.Sprintf("%.1f", f.Rate()), f.Running, f.Waiting, f.Done(), f.Failed,
+			formatMillis(f.Run.P50Ms), formatMillis(f.Run.P95Ms))
 	}
 	return tab
 }
 
 // jobsOf names the job that calls a function, or says how many do.
-func jobsOf(f function) string {
-	if len(f.Jobs) > 1 {
-		return count(len(f.Jobs), "job")
+func jobsOf(f *api.FunctionSummary) string {
+	if len(f.JobIDs) > 1 {
+		return count(len(f.JobIDs), "job")
 	}
-	return strings.Join(f.Jobs, "")
+	return strings.Join(f.JobIDs, "")
 }
 
 func jobTable(l look, sort string) *table {
@@ -350,21 +353,6 @@ func plainTop(l look, width int) []string {
 		lines = append(lines, tab.lines(width)...)
 	}
 	return lines
-}
-
-// briefMillis is a time in milliseconds for people.
-func briefMillis(ms float64) string {
-	switch {
-	case ms <= 0:
-		return "-"
-	case ms < 1:
-		return fmt.Sprintf("%.0fµs", ms*1000)
-	case ms < 100:
-		return fmt.Sprintf("%.1fms", ms)
-	case ms < 10_000:
-		return fmt.Sprintf("%.0fms", ms)
-	}
-	return fmt.Sprintf("%.0fs", ms/1000)
 }
 
 // style puts a line that is cut to size into a style, where there may be any.

@@ -183,9 +183,3 @@ func statusError(resp *http.Response) error {
 	}
 	return &StatusError{Status: resp.StatusCode, Message: message}
 }
-
-// Get asks for what has no method of its own here: the answer of a path with a query,
-// decoded from JSON into out.
-func (c *Client) Get(ctx context.Context, path string, out any) error {
-	return c.call(ctx, request{method: http.MethodGet, path: path}, out)
-}

@@ -25,7 +25,9 @@ type EventRow struct {
 type ActorDetail struct {
 	Actor   ActorRow      `json:"actor"`
 	History []ActorMoment `json:"history"` // the oldest first; the latest 20
-	Why     *Why          `json:"why"`
+	// Earlier says that there was more before: a head that starts from a snapshot doesn't know it.
+	Earlier bool `json:"earlier,omitempty"`
+	Why     *Why `json:"why"`
 }
 
 // ActorMoment is a change in an actor's life.

@@ -41,7 +41,7 @@ type TaskRow struct {
 type TaskDetail struct {
 	Task     TaskRow      `json:"task"`     // the latest attempt
 	Attempts []TaskRow    `json:"attempts"` // the latest first
-	Inputs   []TaskObject `json:"inputs"`   // references in the input of one that hasn't ended
+	Inputs   []TaskObject `json:"inputs"`   // references in its input; null once it has ended: they aren't kept
 	Outputs  []TaskObject `json:"outputs"`
 	Waits    []TaskWait   `json:"waits"`
 	Stack    string       `json:"stack"` // of what it failed with
@@ -121,6 +121,20 @@ type FunctionSummary struct {
 	RatePerS *float64 `json:"rate_per_s"`
 	Run      Latency  `json:"run"`
 	Wait     Latency  `json:"wait"`
+}
+
+// Done are the calls that are over. Attempts that crashed aren't calls.
+func (f *FunctionSummary) Done() uint64 { return f.Finished + f.Failed + f.Cancelled }
+
+// Calls are those that are over and those that aren't.
+func (f *FunctionSummary) Calls() uint64 { return f.Done() + f.Running + f.Waiting }
+
+// Rate is RatePerS, 0 if that isn't known.
+func (f *FunctionSummary) Rate() float64 {
+	if f.RatePerS == nil {
+		return 0
+	}
+	return *f.RatePerS
 }
 
 // Latency is a histogram of durations. Its quantiles are the upper bounds of the buckets in

@@ -47,7 +47,7 @@ export function Actor({ id, params }) {
     ['Restarts', a.num_restarts], ['Incarnation', a.incarnation], ['Needs', resources(a.required_resources)], ['Detached', a.is_detached ? 'yes' : 'no'],
     a.death_cause && [a.state === 'DEAD' ? 'Cause of death' : 'Died last of', html`<span class="bad-text">${cut(plain(a.death_cause), 2000)}</span>`], a.pending_reason && ['Waits', cut(plain(a.pending_reason), 1000)],
   ]} /><//>
-        <${Panel} title="States"><${History} rows=${d.history ?? []} actor=${a} /><//>
+        <${Panel} title="States"><${History} rows=${d.history ?? []} earlier=${d.earlier} actor=${a} /><//>
       </div>
       <${Why} why=${d.why} />
       <h2 class="section">Calls</h2>
@@ -56,10 +56,11 @@ export function Actor({ id, params }) {
 }
 
 /** The state machine's way, the newest state first. */
-function History({ rows, actor }) {
+function History({ rows, earlier, actor }) {
   const all = rows.length ? [...rows].reverse() : [{ state: actor.state, node_id: actor.node_id, pid: actor.pid, time_ms: actor.end_time_ms || actor.start_time_ms }];
   return html`<ol class="history">${all.slice(0, 50).map((h, i) => html`<li key=${h.time_ms + h.state + i}>
     <${Badge} state=${h.state} /><time title=${exact(h.time_ms)}>${time(h.time_ms)}</time>
     <span class="muted">${h.node_id ? html`on <${Ref} kind="node" id=${h.node_id} />` : ''}${h.pid ? `, process ${h.pid}` : ''}${h.incarnation ? `, incarnation ${h.incarnation}` : ''}</span>
-    ${h.message && html`<p>${cut(plain(h.message), 1000)}</p>`}</li>`)}</ol>`;
+    ${h.message && html`<p>${cut(plain(h.message), 1000)}</p>`}</li>`)}
+    ${earlier && html`<li class="muted">What was before isn’t known any more.</li>`}</ol>`;
 }

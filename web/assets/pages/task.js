@@ -34,7 +34,7 @@ export function Task({ id }) {
         ${t.error_message && html`<${Pre} text=${t.error_message} />`}${d.stack && html`<h3>Stack</h3><${Pre} text=${d.stack} />`}<//>`}
       <${Panel} title="Attempts" flush><${Table} label="Attempts" columns=${ATTEMPTS} rows=${d.attempts?.length ? d.attempts : [t]} keyOf=${(a) => a.attempt_number} /><//>
       <div class="columns">
-        <${Panel} title="Inputs" flush>${objects(d.inputs, 'inputs', noInputs(t))}<//>
+        <${Panel} title="Inputs" flush>${objects(d.inputs, 'inputs', noInputs(t, d.inputs))}<//>
         <${Panel} title="Outputs" flush>${objects(d.outputs, 'outputs', 'None of its outputs is known.')}<//>
       </div>
       ${t.state === 'RUNNING' && t.worker_id && html`<${Stack} key=${t.worker_id} id=${t.worker_id} />`}
@@ -48,7 +48,7 @@ const told = (t, why) => Boolean(t.error_message) && !(why?.chain?.length > 1) &
 const ended = (t) => ['FINISHED', 'FAILED'].includes(t.state);
 
 /** Which objects a task took is known while it lives. */
-const noInputs = (t) => (ended(t) ? `Which objects it took is known only until it ends. ${t.input_bytes > 0 ? `Its input had ${bytes(t.input_bytes)}.` : ''}` : 'It takes no objects: its input came with it.');
+const noInputs = (t, known) => (known ? 'It takes no objects: its input came with it.' : `Which objects it took is known only until it ends. ${t.input_bytes > 0 ? `Its input had ${bytes(t.input_bytes)}.` : ''}`);
 
 const ATTEMPTS = [
   { key: 'attempt_number', title: 'Attempt', w: 76, num: true },

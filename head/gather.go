@@ -24,7 +24,9 @@ func gather[T any](ctx context.Context, h *Head, ask func(context.Context, *prot
 }
 
 // gatherWithin is gather for what takes longer, or less.
-func gatherWithin[T any](ctx context.Context, h *Head, limit time.Duration, ask func(context.Context, *proto.NodeInfo, proto.NodeClient) (T, error)) ([]T, []string) {
+func gatherWithin[T any](
+	ctx context.Context, h *Head, limit time.Duration, ask func(context.Context, *proto.NodeInfo, proto.NodeClient) (T, error),
+) ([]T, []string) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	infos := h.leader.infos()

@@ -34,7 +34,8 @@ var (
 	commitHistogram = set.Histogram("gray_raft_commit_duration_seconds", "From the proposal of a command until it was committed and applied, at the leader.")
 	applyHistogram  = set.Histogram("gray_raft_apply_duration_seconds", "How long the state machine took for a command.")
 	storeHistogram  = set.Histogram("gray_raft_store_duration_seconds", "How long it took to have entries on the disk.")
-	httpHistogram   = set.Histogram("gray_http_request_duration_seconds", "How long the answers of the HTTP API took, where they were given.", "route", "code")
+	httpHistogram   = set.Histogram("gray_http_request_duration_seconds",
+		"How long the answers of the HTTP API took, where they were given; without logs that are followed, and profiles.", "route", "code")
 
 	nodesGauge     = set.Gauge("gray_nodes", "Of the leader: nodes by state: alive, draining, dead.", "state")
 	jobsGauge      = set.Gauge("gray_jobs", "Of the leader: jobs by status.", "status")
@@ -64,9 +65,15 @@ func newInstruments(h *Head) *instruments {
 	return m
 }
 
-// measured counts the answers of a route.
+// endless are the paths whose answers last as long as who asks likes.
+var endless = []string{"/api/jobs/{id}/logs/tail", "/api/v0/logs/stream", "/api/v0/workers/{id}/profile"}
+
+// measured counts the answers of a route, unless they are endless.
 func (m *instruments) measured(route string, f http.HandlerFunc) http.HandlerFunc {
 	_, path, _ := strings.Cut(route, " ")
+	if slices.Contains(endless, path) {
+		return f
+	}
 	path = strings.TrimSuffix(path, "{$}")
 	return func(w http.ResponseWriter, r *http.Request) {
 		began, coded := time.Now(), &codeWriter{ResponseWriter: w, code: http.StatusOK}

@@ -71,6 +71,12 @@ func TestMetricsOfAHead(t *testing.T) {
 	id := fmt.Sprintf("head=%q", h.dir.info.Head)
 	has(t, text, `gray_head_leader{`+id+`} 1`, `gray_jobs{`+id+`,status="running"} 1`, `gray_nodes{`+id+`,state="alive"} 1`, `gray_actors{`+id+`,state="alive"} 0`,
 		`gray_http_request_duration_seconds_count{code="200",`+id+`,route="/api/v0/jobs"} 1`)
+	routes := h.routes()
+	for _, path := range endless {
+		if routes["GET "+path] == nil {
+			t.Errorf("%s is no route", path)
+		}
+	}
 	if scrape(t, h, "/metrics/heads/"+h.dir.info.Head) == "" {
 		t.Error("it has no metrics by its name")
 	}

@@ -75,7 +75,9 @@ func (h *Head) getActor(w http.ResponseWriter, r *http.Request) {
 	row := h.actorRow(a)
 	d := &api.ActorDetail{Actor: row, History: []api.ActorMoment{}, Why: h.whyActor(r.Context(), row.ActorID)}
 	for _, e := range h.events.ofActor(row.ActorID) {
-		m := api.ActorMoment{TimeMs: e.TimeUnixMs, State: strings.TrimPrefix(e.Kind, "ACTOR_"), PID: int(e.Pid), Incarnation: int(e.Incarnation), Message: e.Message}
+		m := api.ActorMoment{
+			TimeMs: e.TimeUnixMs, State: strings.TrimPrefix(e.Kind, "ACTOR_"), PID: int(e.Pid), Incarnation: int(e.Incarnation), Message: e.Message,
+		}
 		if e.Node != 0 {
 			m.NodeID = text(ids.NodeID(e.Node).String())
 		}

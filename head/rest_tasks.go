@@ -36,7 +36,9 @@ func taskQuery(q url.Values) (*proto.ListRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &proto.ListRequest{Search: q.Get("q"), Sort: q.Get("sort"), Ascending: q.Get("sort") != "" && !descending(q) || strings.EqualFold(q.Get("order"), "asc")}
+	r := &proto.ListRequest{
+		Search: q.Get("q"), Sort: q.Get("sort"), Ascending: q.Get("sort") != "" && !descending(q) || strings.EqualFold(q.Get("order"), "asc"),
+	}
 	for _, f := range filters {
 		if !taskColumns[f.Key] {
 			return nil, fmt.Errorf("filter key %q isn't a column that tasks are filtered by; columns: %s", f.Key, strings.Join(taskColumnsFor(true), ", "))

@@ -155,7 +155,9 @@ func (n *Node) keepFence() {
 
 func (n *Node) fenceIn() {
 	n.log.Warn("no word from a leader for a lease: this node's actors and drivers are stopped until there is one")
-	n.events.add(&proto.Event{Severity: proto.Event_WARNING, Kind: "NODE_FENCED", Message: "no word from a leader for a lease: its actors and drivers are stopped"})
+	n.events.add(&proto.Event{
+		Severity: proto.Event_WARNING, Kind: "NODE_FENCED", Message: "no word from a leader for a lease: its actors and drivers are stopped",
+	})
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.fenced = make(chan struct{})

@@ -303,14 +303,7 @@ func (n *Node) askTasks(ctx context.Context, q *query, filters []*proto.RowFilte
 // dropped is how many attempts of a job, 0 for all, have ended of which there is no record
 // any more, given how many there are.
 func (n *Node) dropped(job uint32, records uint64) uint64 {
-	var all uint64
-	rows, _ := n.taskCounts(job)
-	for i := range rows {
-		for _, k := range rows[i].Ended {
-			all += k
-		}
-	}
-	return max(all, records) - records
+	return max(n.endedAttempts(job), records) - records
 }
 
 // explainTask says all that is known here of a task: first what its owner says, if that

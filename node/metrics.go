@@ -115,8 +115,7 @@ func (s *service) Metrics(_ *proto.MetricsRequest, stream grpc.ServerStreamingSe
 func (n *Node) collect(out chan<- prometheus.Metric) {
 	n.collectNode(out)
 	n.collectStore(out)
-	counts, _ := n.taskCounts(0)
-	sendTasks(out, counts)
+	sendTasks(out, n.shownTasks())
 	for job, count := range n.tally.Dropped() {
 		droppedCounter.Send(out, float64(count), job.String())
 	}
@@ -225,13 +224,7 @@ func (n *Node) tasksLocked() (running, waiting uint64) {
 
 // load is what the node does, for the leader's history.
 func (n *Node) load() *proto.NodeLoad {
-	l := &proto.NodeLoad{Transferred: n.puller.Moved()}
-	counts, _ := n.taskCounts(0)
-	for i := range counts {
-		for _, ended := range counts[i].Ended {
-			l.TasksEnded += ended
-		}
-	}
+	l := &proto.NodeLoad{Transferred: n.puller.Moved(), TasksEnded: n.endedAttempts(0)}
 	if u, ok := machine.Use(); ok {
 		l.MemoryUsed, l.MemoryTotal = u.Used, u.Limit
 	}

@@ -14,7 +14,7 @@ import (
 
 const (
 	// shownFunctions of a job have series of their own, those with most tasks; all others
-	// are one, "other". shownCounts bounds them over all jobs: the newest jobs are shown.
+	// are one, "other". With shownCounts of them no older jobs are shown.
 	shownFunctions = 100
 	shownCounts    = 500
 	otherFunctions = "other"
@@ -30,7 +30,7 @@ var (
 var outcomes = [recorder.Outcomes]string{"finished", "failed", "crashed", "cancelled"}
 
 func sendTasks(out chan<- prometheus.Metric, counts []jobCounts) {
-	for _, c := range fewer(counts, shownFunctions, shownCounts) {
+	for _, c := range counts {
 		job := ids.JobID(c.job).String()
 		for i, count := range c.Ended {
 			endedCounter.Send(out, float64(count), job, c.function, outcomes[i])
@@ -40,36 +40,33 @@ func sendTasks(out chan<- prometheus.Metric, counts []jobCounts) {
 	}
 }
 
-// fewer bounds the counts: of each job to those of perJob functions and one more, of the
-// newest jobs, to about all.
-func fewer(counts []jobCounts, perJob, all int) []jobCounts {
-	ended := func(c *jobCounts) (n uint64) {
-		for _, k := range c.Ended {
-			n += k
+// shownTasks are the counts that have series.
+func (n *Node) shownTasks() (out []jobCounts) {
+	for _, job := range n.countedJobs() {
+		if len(out) >= shownCounts {
+			break
 		}
-		return n
+		counts, _ := n.taskCounts(job)
+		out = append(out, fewer(job, counts, shownFunctions)...)
 	}
+	return out
+}
+
+// fewer bounds a job's counts to those of so many functions, and one of all others.
+func fewer(job uint32, counts []jobCounts, functions int) (out []jobCounts) {
 	slices.SortFunc(counts, func(a, b jobCounts) int {
-		return cmp.Or(-cmp.Compare(a.job, b.job), -cmp.Compare(ended(&a), ended(&b)), cmp.Compare(a.function, b.function))
+		return cmp.Or(-cmp.Compare(a.Total(), b.Total()), cmp.Compare(a.function, b.function))
 	})
-	var out []jobCounts
-	for begin := 0; begin < len(counts) && len(out) < all; {
-		end := begin
-		other := jobCounts{job: counts[begin].job, function: otherFunctions}
-		shown := 0
-		for ; end < len(counts) && counts[end].job == other.job; end++ {
-			c := &counts[end]
-			if shown < perJob && c.function != "" && c.function != otherFunctions {
-				out = append(out, *c)
-				shown++
-				continue
-			}
+	other := jobCounts{job: job, function: otherFunctions}
+	for i := range counts {
+		if c := &counts[i]; len(out) < functions && c.function != "" && c.function != otherFunctions {
+			out = append(out, *c)
+		} else {
 			other.Add(&c.Counts)
 		}
-		if shown < end-begin {
-			out = append(out, other)
-		}
-		begin = end
+	}
+	if len(out) < len(counts) {
+		out = append(out, other)
 	}
 	return out
 }

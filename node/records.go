@@ -36,6 +36,7 @@ type recordArchive struct {
 	order   []uint32 // keys of jobs, the one whose process ended last at the end
 	counted int      // functions in jobs
 	gone    uint64   // jobs that were forgotten
+	ended   uint64   // attempts, those of forgotten jobs, too
 
 	// scanning has a place for each scan that runs: more at once would only slow down all else.
 	scanning chan struct{}
@@ -154,6 +155,7 @@ func (a *recordArchive) count(job uint32, counts []recorder.Counts) {
 	}
 	for i := range counts {
 		c := &counts[i]
+		a.ended += c.Total()
 		if have := of[c.Function]; have != nil {
 			have.Add(c)
 			continue
@@ -309,26 +311,31 @@ func (n *Node) taskCounts(job uint32) (rows []jobCounts, forgotten uint64) {
 		job      uint32
 		function uint64
 	}
-	sum := map[key]*jobCounts{}
 	living := n.recording(scope{job: job})
 	a := n.archive
 	a.mu.RLock()
 	defer a.mu.RUnlock()
+	jobs, most := a.jobs, a.counted
+	if job != 0 {
+		jobs, most = map[uint32]map[uint64]*recorder.Counts{job: a.jobs[job]}, len(a.jobs[job])
+	}
+	at := make(map[key]int, most)
+	rows = make([]jobCounts, 0, most)
 	add := func(job uint32, c *recorder.Counts) {
 		k := key{job, c.Function}
-		row := sum[k]
-		if row == nil {
-			row = &jobCounts{job: job, function: a.names.of(c.Function), Counts: recorder.Counts{Function: c.Function}}
+		i, known := at[k]
+		if !known {
+			i = len(rows)
+			at[k] = i
+			row := jobCounts{job: job, function: a.names.of(c.Function), Counts: recorder.Counts{Function: c.Function}}
 			row.kind, row.known = a.kinds[c.Function]
-			sum[k] = row
+			rows = append(rows, row)
 		}
-		row.Add(c)
+		rows[i].Add(c)
 	}
-	for id, of := range a.jobs {
-		if job == 0 || id == job {
-			for _, c := range of {
-				add(id, c)
-			}
+	for id, of := range jobs {
+		for _, c := range of {
+			add(id, c)
 		}
 	}
 	for _, p := range living {
@@ -339,10 +346,22 @@ func (n *Node) taskCounts(job uint32) (rows []jobCounts, forgotten uint64) {
 			add(uint32(p.job.id), &c)
 		}
 	}
-	for k := range maps.Keys(sum) {
-		rows = append(rows, *sum[k])
-	}
 	return rows, a.gone
+}
+
+// countedJobs are those of which attempts have ended, as far as that's known, the newest first.
+func (n *Node) countedJobs() []uint32 {
+	var jobs []uint32
+	for _, p := range n.recording(scope{}) {
+		jobs = append(jobs, uint32(p.job.id))
+	}
+	n.archive.mu.RLock()
+	jobs = slices.AppendSeq(jobs, maps.Keys(n.archive.jobs))
+	n.archive.mu.RUnlock()
+	slices.Sort(jobs)
+	jobs = slices.Compact(jobs)
+	slices.Reverse(jobs)
+	return jobs
 }
 
 // learnKinds has the archive know what the functions of living processes are.

@@ -271,11 +271,11 @@ func TestArchiveIsBounded(t *testing.T) {
 	for _, of := range a.jobs {
 		functionsIn += len(of)
 		for _, c := range of {
-			ended += c.Ended[recorder.Finished]
+			ended += c.Total()
 		}
 	}
-	if functionsIn != a.counted || ended != maxCountedJobs*functions*2 {
-		t.Errorf("%d functions, not %d; %d ended", functionsIn, a.counted, ended)
+	if functionsIn != a.counted || ended != maxCountedJobs*functions*2 || a.ended != (maxCountedJobs+5)*functions*2 {
+		t.Errorf("%d functions, not %d; %d ended, %d with those of forgotten jobs", functionsIn, a.counted, ended, a.ended)
 	}
 	for i := range uint64(maxFailures + 10) {
 		a.fail(failureKey{number: i}, &proto.Error{Message: fmt.Sprint(i)})
@@ -288,6 +288,30 @@ func TestArchiveIsBounded(t *testing.T) {
 	}
 	if a.names.of(maxNames+5) == "f" || a.names.of(5) != "f" {
 		t.Error("names")
+	}
+}
+
+// BenchmarkLoad is what each second costs a node with as many counts as it keeps, and the
+// processes of 100 actors.
+func BenchmarkLoad(b *testing.B) {
+	n := lonely(b)
+	for job := range uint32(maxCounted / 512) {
+		counts := make([]recorder.Counts, 512)
+		for f := range counts {
+			counts[f] = recorder.Counts{Function: uint64(job)<<9 + uint64(f) + 1, Ended: [recorder.Outcomes]uint64{1}}
+		}
+		n.archive.count(job+1, counts)
+	}
+	for i := range uint64(100) {
+		r := recorder.Record{Number: i, Function: i + 1}
+		recordsOf(b, n, 1, recorder.WorkerRecords).records.Add(&r)
+	}
+	if ended := n.load().TasksEnded; ended != maxCounted+100 {
+		b.Fatalf("%d ended", ended)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		n.load()
 	}
 }
 

@@ -127,17 +127,27 @@ func (t *timeline) attempt(a recorded) {
 
 func (t *timeline) span(x span) {
 	t.part.Spans = append(t.part.Spans, &proto.Span{
-		Kind: x.kind, BeginUnixNs: x.begin, DurationNs: uint64(max(x.took, 0)), Bytes: x.bytes, Object: x.object.Bytes(), Objects: x.objects, From: uint32(x.from),
+		Kind: x.kind, BeginUnixNs: x.begin, DurationNs: uint64(max(x.took, 0)), Bytes: x.bytes,
+		Object: x.object.Bytes(), Objects: x.objects, From: uint32(x.from),
 	})
 	t.added()
 }
 
-// endedAttempts is how many there ever were of a job's, as far as the node knows.
+// endedAttempts is how many there ever were of a job, 0 for all, as far as the node knows.
 func (n *Node) endedAttempts(job uint32) (all uint64) {
-	rows, _ := n.taskCounts(job)
-	for i := range rows {
-		for _, ended := range rows[i].Ended {
-			all += ended
+	living := n.recording(scope{job: job})
+	a := n.archive
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if job == 0 {
+		all = a.ended
+	}
+	for _, c := range a.jobs[job] {
+		all += c.Total()
+	}
+	for _, p := range living {
+		if !p.retired {
+			all += p.records.Ended()
 		}
 	}
 	return all

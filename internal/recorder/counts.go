@@ -61,6 +61,14 @@ type Counts struct {
 	Wait, Run Histogram
 }
 
+// Total is how many attempts there were.
+func (c *Counts) Total() (n uint64) {
+	for _, k := range c.Ended {
+		n += k
+	}
+	return n
+}
+
 // Add adds what another counted.
 func (c *Counts) Add(o *Counts) {
 	for i, n := range o.Ended {

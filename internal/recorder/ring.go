@@ -3,6 +3,7 @@ package recorder
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,8 @@ var ErrLayout = errors.New("not a recorder's memory")
 const (
 	magic = 0x31726563_79617267 // grayrec1
 
-	headerSize = 64
+	usedAt     = 64 // which places of the table are taken, a bit each
+	headerSize = usedAt + functions/8
 	// functions have counts of their own; what comes later is counted together, in the
 	// first place.
 	functions  = 512
@@ -165,15 +167,50 @@ func (r *Ring) counts(i int) *[countWords]uint64 {
 
 // place finds a function's counts, or takes a free place for them.
 func (r *Ring) place(function uint64) *[countWords]uint64 {
-	for probe := range uint64(8) {
+	for probe := uint64(0); probe < 8 && function != 0; probe++ {
 		i := 1 + (function+probe)%(functions-1)
 		c := r.counts(int(i))
 		have := atomic.LoadUint64(&c[0])
-		if have == function || have == 0 && (atomic.CompareAndSwapUint64(&c[0], 0, function) || atomic.LoadUint64(&c[0]) == function) {
+		if have == 0 {
+			r.use(i)
+			atomic.CompareAndSwapUint64(&c[0], 0, function)
+			have = atomic.LoadUint64(&c[0])
+		}
+		if have == function {
 			return c
 		}
 	}
+	r.use(0)
 	return r.counts(0)
+}
+
+// use notes that a place is about to be taken.
+func (r *Ring) use(i uint64) {
+	if w, bit := r.word(usedAt+int(i/64)*8), uint64(1)<<(i%64); atomic.LoadUint64(w)&bit == 0 {
+		atomic.OrUint64(w, bit)
+	}
+}
+
+// used yields the places that are taken: to read others, too, would give each process pages
+// of memory for them.
+func (r *Ring) used(yield func(*[countWords]uint64) bool) {
+	for at := range functions / 64 {
+		for mask := atomic.LoadUint64(r.word(usedAt + at*8)); mask != 0; mask &= mask - 1 {
+			if !yield(r.counts(at*64 + bits.TrailingZeros64(mask))) {
+				return
+			}
+		}
+	}
+}
+
+// Ended is how many attempts were counted.
+func (r *Ring) Ended() (n uint64) {
+	for w := range r.used {
+		for o := range Outcomes {
+			n += atomic.LoadUint64(&w[1+o])
+		}
+	}
+	return n
 }
 
 func durationAt(w *[countWords]uint64, i int) time.Duration {
@@ -183,15 +220,12 @@ func durationAt(w *[countWords]uint64, i int) time.Duration {
 // Counts returns what was counted, a row a function, and drops nothing.
 func (r *Ring) Counts() []Counts {
 	var out []Counts
-	for i := range functions {
-		w := r.counts(i)
+	for w := range r.used {
 		c := Counts{Function: atomic.LoadUint64(&w[0])}
-		var n uint64
 		for o := range c.Ended {
 			c.Ended[o] = atomic.LoadUint64(&w[1+o])
-			n += c.Ended[o]
 		}
-		if n == 0 {
+		if c.Total() == 0 {
 			continue
 		}
 		c.WaitSum, c.RunSum = durationAt(w, 1+int(Outcomes)), durationAt(w, 2+int(Outcomes))

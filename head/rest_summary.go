@@ -34,9 +34,10 @@ func (h *Head) summarizeTasks(w http.ResponseWriter, r *http.Request) {
 		return c.CountTasks(ctx, &proto.ListRequest{Job: job})
 	})
 	sums := map[string]*functionSum{}
-	var forgotten uint64
+	var forgotten, untold uint64
 	for _, l := range lists {
 		forgotten += l.DroppedJobs
+		untold += l.DroppedFailures
 		for _, f := range l.Functions {
 			name := cmp.Or(f.Function, otherFunctions)
 			if sums[name] == nil {
@@ -75,6 +76,9 @@ func (h *Head) summarizeTasks(w http.ResponseWriter, r *http.Request) {
 	var notes []string
 	if forgotten > 0 {
 		notes = append(notes, fmt.Sprintf("the counts of %d jobs that ended long ago were dropped", forgotten))
+	}
+	if untold > 0 {
+		notes = append(notes, fmt.Sprintf("the errors of %d attempts that failed were dropped", untold))
 	}
 	writeSummary(w, r, s, total, warnings, notes)
 }

@@ -106,7 +106,7 @@ func (n *Node) workerNamedLocked(name string) *proto.WorkerInfo {
 	if p := n.processes[id.Number]; p != nil && p.job != nil {
 		return n.workerInfoLocked(p)
 	}
-	w, _ := n.pastWorkers.get(id)
+	w, _ := n.past.get(id)
 	return w
 }
 
@@ -125,9 +125,9 @@ func (n *Node) workerInfoLocked(p *process) *proto.WorkerInfo {
 			w.Log = filepath.Join("logs", submissionLog(p.job.spec.GetSubmissionId()))
 		}
 	case p.actor != nil:
-		w.Kind, w.Actor = "actor", p.actor.id.String()
+		w.Kind, w.Actor, w.Class = "actor", p.actor.id.String(), p.actor.spec.GetClass()
 	case p.state == leased:
-		w.Running = p.functions[n.progress.function(p.slot)]
+		w.Running = n.runsLocked(p)
 	}
 	if p.blocked && p.state != gone {
 		w.State = "BLOCKED"

@@ -278,7 +278,7 @@ func (n *Node) addPids(tasks []*proto.TaskInfo) {
 		}
 		if p := n.processes[t.Worker]; p != nil && p.child != nil {
 			t.Pid = int32(p.child.pid)
-		} else if w, ok := n.pastWorkers.get(ids.ProcessID{Node: n.id, Number: t.Worker}); ok {
+		} else if w, ok := n.past.get(ids.ProcessID{Node: n.id, Number: t.Worker}); ok {
 			t.Pid = w.Pid
 		}
 	}
@@ -368,15 +368,18 @@ func (s *service) CountTasks(ctx context.Context, r *proto.ListRequest) (*proto.
 		rows, forgotten = n.taskCounts(r.Job)
 	}
 	out.DroppedJobs = forgotten
+	failed := uint64(0)
 	for i := range rows {
 		c := &rows[i]
 		f := of(c.job, c.function)
 		f.Ended, f.Wait, f.Run = c.Ended[:], c.Wait[:], c.Run[:]
+		failed += c.Ended[recorder.Failed] + c.Ended[recorder.Crashed]
 		f.WaitNs, f.RunNs = int64(c.WaitSum), int64(c.RunSum)
 		if c.known {
 			f.Kind = kindNames[c.kind]
 		}
 	}
+	out.DroppedFailures = failed - min(failed, n.archive.failuresOf(r.Job))
 	question := func() *proto.ToProcess {
 		return &proto.ToProcess{Body: &proto.ToProcess_ListTasks{ListTasks: &proto.ListRequest{Job: r.Job, Count: true}}}
 	}

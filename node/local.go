@@ -157,7 +157,7 @@ func (n *Node) helloWorker(c *wire.Conn, h *proto.Hello) error {
 
 // introduceLocked notes what a process says of itself.
 func (n *Node) introduceLocked(p *process, c *wire.Conn, h *proto.Hello) {
-	p.conn, p.pid = c, int(h.Pid)
+	p.conn, p.pid, p.traced = c, int(h.Pid), h.Traced
 	if h.Listen != "" {
 		p.listen = h.Listen
 	}

@@ -129,10 +129,9 @@ type Node struct {
 	slots       map[uint32]bool // of the progress page, in use
 	jobs        map[ids.JobID]*job
 	endedJobs   recent[ids.JobID, struct{}]
-	endedOwners recent[ids.ProcessID, struct{}] // processes that ended with their job
-	driverLogs  recent[ids.JobID, string]       // paths, of submitted jobs whose driver has ended
-	pastWorkers recent[ids.ProcessID, *proto.WorkerInfo]
-	workerLogs  recent[uint32, string] // paths, of workers by their numbers
+	endedOwners recent[ids.ProcessID, struct{}]          // processes that ended with their job
+	driverLogs  recent[ids.JobID, string]                // paths, of submitted jobs whose driver has ended
+	past        recent[ids.ProcessID, *proto.WorkerInfo] // processes that have ended
 	leases      map[uint64]*lease
 	actors      map[ids.ActorID]*actor
 	endedActors recent[ids.ActorID, *proto.ActorReport]
@@ -152,8 +151,7 @@ type Node struct {
 	departure   string          // why it leaves, if nobody stopped it
 	reclaiming  bool            // a reclaim is due
 	reclaimed   time.Time
-	pressing    bool                                          // processes were asked for room in the store just now
-	pastRows    recent[ids.ProcessID, *proto.TimelineProcess] // of processes that have ended
+	pressing    bool // processes were asked for room in the store just now
 }
 
 // Start joins the cluster and serves. It returns when the node is registered

@@ -132,7 +132,7 @@ func (n *Node) memoryUserLocked(p *process) memoryUser {
 			u.rank = restartableActor
 		}
 	case p.state == leased && n.progress.lastStarted(p.slot) != 0:
-		u.what, u.rank = "task "+p.functions[n.progress.function(p.slot)], otherTask
+		u.what, u.rank = "task "+n.runsLocked(p), otherTask
 		if retriable {
 			u.rank = retriableTask
 		}

@@ -69,6 +69,7 @@ type process struct {
 	lastCall    uint64
 	idleEnd     *time.Timer  // ends a worker that nobody needs
 	killed      string       // why the node killed it, for the report
+	traced      bool         // it has something to send when it's asked to end
 	dismissed   bool         // it was asked to end, and will be killed if it doesn't
 	startErr    *proto.Error // why it couldn't be started
 	outOfMemory bool         // it was killed for want of memory
@@ -84,10 +85,10 @@ func (p *process) name() string { return p.id.String() }
 // push queues a frame; a process too far behind loses its connection.
 func (p *process) push(m *proto.ToProcess) { p.out.push(m) }
 
-// dismissLocked ends a worker that nobody needs any more, and gives it time for last words:
-// what it has traced, say.
+// dismissLocked ends a worker that nobody needs any more: at once, unless it has traced
+// something, which it's given time to send.
 func (n *Node) dismissLocked(p *process, why string) {
-	if p.child == nil {
+	if p.child == nil || !p.traced {
 		p.kill(why)
 		return
 	}
@@ -114,6 +115,9 @@ func (p *process) kill(why string) {
 		p.cancel() // it's being started, or registered
 	}
 }
+
+// runsLocked names the function that a worker runs now, or ran last.
+func (n *Node) runsLocked(p *process) string { return p.functions[n.progress.function(p.slot)] }
 
 // newProcessLocked gives a process its number and slot.
 func (n *Node) newProcessLocked(j *job, worker bool) (*process, error) {
@@ -219,6 +223,8 @@ func (n *Node) causeOf(p *process) *proto.Error {
 		e.Message = problem(0, "%s %s (pid %d) %s", kind, p.name(), p.child.pid, x).Message
 		e.ExitCode, e.Signal, e.LogTail, e.Pid = int32(x.code), x.signal, p.child.output.Tail(), int32(p.child.pid)
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if p.killed != "" {
 		e.Message += ": " + p.killed
 	}
@@ -232,7 +238,7 @@ func (n *Node) causeOf(p *process) *proto.Error {
 	if e.Pid == 0 {
 		e.Pid = int32(p.pid)
 	}
-	e.Function = p.functions[n.progress.function(p.slot)]
+	e.Function = n.runsLocked(p)
 	return e
 }
 
@@ -251,6 +257,7 @@ func (n *Node) ended(p *process) {
 	if p.conn != nil {
 		p.conn.Close()
 	}
+	n.recordLostConstructor(p, cause)
 	n.mu.Lock()
 	n.keepNamesLocked(p)
 	n.mu.Unlock()
@@ -263,7 +270,7 @@ func (n *Node) ended(p *process) {
 	was := p.state
 	p.state = gone
 	if p.job != nil {
-		n.pastWorkers.put(p.id, n.workerInfoLocked(p))
+		n.past.put(p.id, n.workerInfoLocked(p))
 		n.tellEndLocked(p, was, cause)
 	}
 	delete(n.processes, p.id.Number)
@@ -271,7 +278,6 @@ func (n *Node) ended(p *process) {
 	if p.job != nil {
 		delete(p.job.processes, p.id.Number)
 		p.job.past = append(p.job.past, p.id)
-		n.pastRows.put(p.id, p.timelineRow())
 	}
 	if p.idleEnd != nil {
 		p.idleEnd.Stop()

@@ -84,15 +84,18 @@ func (n *Node) wantedLog(r *proto.ReadLogRequest) (*logs.File, string) {
 	case r.Process != 0:
 		n.mu.Lock()
 		p := n.processes[r.Process]
-		path, known := n.workerLogs.get(r.Process)
+		w, known := n.past.get(ids.ProcessID{Node: n.id, Number: r.Process})
+		if p != nil && p.job != nil {
+			w, known = n.workerInfoLocked(p), true
+		}
 		n.mu.Unlock()
 		switch {
 		case p != nil && !p.worker && p.job != nil:
 			return n.logOf(p.job.id, "")
-		case !known:
+		case !known || w.Log == "":
 			return nil, ""
 		}
-		name = filepath.Base(path)
+		name = filepath.Base(w.Log)
 	}
 	return n.logOf(ids.JobID(r.Job), name)
 }

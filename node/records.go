@@ -13,7 +13,6 @@ import (
 )
 
 const (
-	maxRecords     = 128 << 10 // of ended processes: 20 MiB
 	maxCountedJobs = 10_000
 	// maxCounted is how many functions of ended processes have counts of their own, of all
 	// jobs together: 37 MiB. The oldest jobs' are counted together then, a row a job.
@@ -29,8 +28,7 @@ type recordArchive struct {
 	names functionNames
 
 	mu      sync.RWMutex // held for reading by who reads a process's ring: it isn't unmapped meanwhile
-	records []archived
-	next    int // where the next one goes, once they are maxRecords
+	records keptRecords
 	kinds   map[uint64]recorder.Kind
 	jobs    map[uint32]map[uint64]*recorder.Counts
 	order   []uint32 // keys of jobs, the one whose process ended last at the end
@@ -42,7 +40,7 @@ type recordArchive struct {
 	scanning chan struct{}
 
 	failing      sync.Mutex // for the rest: who tells of a failure doesn't wait for a scan
-	failures     map[failureKey]*proto.Error
+	failures     map[failureKey]failure
 	failureOrder []failureKey // once they are maxFailures, a ring
 	nextFailure  int
 }
@@ -50,20 +48,20 @@ type recordArchive struct {
 func newArchive() *recordArchive {
 	return &recordArchive{
 		kinds: map[uint64]recorder.Kind{}, jobs: map[uint32]map[uint64]*recorder.Counts{},
-		failures: map[failureKey]*proto.Error{}, scanning: make(chan struct{}, maxScans),
+		failures: map[failureKey]failure{}, scanning: make(chan struct{}, maxScans),
 	}
-}
-
-type archived struct {
-	recorder.Record
-	owner ids.ProcessID
-	job   uint32
 }
 
 type failureKey struct {
 	owner   ids.ProcessID
 	number  uint64
 	attempt uint32
+}
+
+// failure is what an attempt failed with.
+type failure struct {
+	job uint32
+	err *proto.Error
 }
 
 // retireRecords keeps the newest records of a process that has ended, and its counts.
@@ -80,21 +78,14 @@ func (n *Node) retireRecords(p *process) {
 		return
 	}
 	job := uint32(p.job.id)
+	list := make([]recorder.Record, 0, min(p.records.Written(), recorder.DriverRecords))
 	p.records.Read(0, func(_ uint64, r *recorder.Record) bool {
-		a.add(archived{*r, p.id, job})
+		list = append(list, *r)
 		a.learn(r.Function, r.Kind)
 		return true
 	})
+	a.records.add(p.id, job, list)
 	a.count(job, p.records.Counts())
-}
-
-func (a *recordArchive) add(r archived) {
-	if len(a.records) < maxRecords {
-		a.records = append(a.records, r)
-		return
-	}
-	a.records[a.next] = r
-	a.next = (a.next + 1) % maxRecords
 }
 
 // learn keeps what a function is.
@@ -192,7 +183,7 @@ func (a *recordArchive) fold(job uint32) {
 }
 
 // fail keeps what an attempt failed with.
-func (a *recordArchive) fail(k failureKey, e *proto.Error) {
+func (a *recordArchive) fail(k failureKey, f failure) {
 	a.failing.Lock()
 	defer a.failing.Unlock()
 	if _, again := a.failures[k]; !again {
@@ -204,14 +195,26 @@ func (a *recordArchive) fail(k failureKey, e *proto.Error) {
 			a.nextFailure = (a.nextFailure + 1) % maxFailures
 		}
 	}
-	a.failures[k] = e
+	a.failures[k] = f
 }
 
 // failure is what an attempt failed with, nil if that isn't known.
 func (a *recordArchive) failure(k failureKey) *proto.Error {
 	a.failing.Lock()
 	defer a.failing.Unlock()
-	return a.failures[k]
+	return a.failures[k].err
+}
+
+// failuresOf counts the attempts of a job, 0 for all, of which it's known what they failed with.
+func (a *recordArchive) failuresOf(job uint32) (n uint64) {
+	a.failing.Lock()
+	defer a.failing.Unlock()
+	for _, f := range a.failures {
+		if (job == 0 || f.job == job) && (f.err.GetKind() != proto.Error_DEADLINE || f.err.GetOfInput()) { // else it's cancelled
+			n++
+		}
+	}
+	return n
 }
 
 // scope says whose records are meant; zero values are all.
@@ -220,13 +223,17 @@ type scope struct {
 	owner ids.ProcessID
 }
 
+func (s scope) holds(owner ids.ProcessID, job uint32) bool {
+	return (s.job == 0 || job == s.job) && (s.owner.IsZero() || owner == s.owner)
+}
+
 // recording lists the processes here that have records, oldest first.
 func (n *Node) recording(s scope) []*process {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var list []*process
 	for _, p := range n.processes {
-		if p.records != nil && p.job != nil && (s.job == 0 || uint32(p.job.id) == s.job) && (s.owner.IsZero() || p.id == s.owner) {
+		if p.records != nil && p.job != nil && s.holds(p.id, uint32(p.job.id)) {
 			n.keepNamesLocked(p)
 			list = append(list, p)
 		}
@@ -260,12 +267,7 @@ func (n *Node) scan(s scope, take func(owner ids.ProcessID, job uint32, name str
 		job := uint32(p.job.id)
 		newestFirst(p.records, func(r *recorder.Record) { take(p.id, job, nameOf(r.Function), r) })
 	}
-	for i := range a.records {
-		r := &a.records[(a.next+len(a.records)-1-i)%len(a.records)]
-		if (s.job == 0 || r.job == s.job) && (s.owner.IsZero() || r.owner == s.owner) {
-			take(r.owner, r.job, nameOf(r.Function), &r.Record)
-		}
-	}
+	a.records.newestFirst(s, func(run *recordRun, r *recorder.Record) { take(run.owner, run.job, nameOf(r.Function), r) })
 }
 
 // newestFirst reads a ring's records, more or less the newest first: who wants only those
@@ -378,6 +380,6 @@ func (n *Node) learnKinds(job uint32) {
 // keepFailure keeps what an attempt of a process's task failed with.
 func (n *Node) keepFailure(p *process, f *proto.TaskFailure) {
 	if id, err := ids.ObjectIDFrom(f.GetId()); err == nil && id.Owner == p.id {
-		n.archive.fail(failureKey{p.id, id.Number, f.GetAttempt()}, f.GetError())
+		n.archive.fail(failureKey{p.id, id.Number, f.GetAttempt()}, failure{uint32(p.job.id), f.GetError()})
 	}
 }

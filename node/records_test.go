@@ -248,12 +248,6 @@ func TestWhatIsDroppedIsCounted(t *testing.T) {
 // TestArchiveIsBounded, whatever ends.
 func TestArchiveIsBounded(t *testing.T) {
 	a := newArchive()
-	for i := range uint64(maxRecords + 100) {
-		a.add(archived{Record: recorder.Record{Number: i}})
-	}
-	if len(a.records) != maxRecords || a.records[99].Number != maxRecords+99 || a.records[100].Number != 100 {
-		t.Errorf("%d records", len(a.records))
-	}
 	const functions = 20
 	for job := range uint32(maxCountedJobs + 5) {
 		var counts []recorder.Counts
@@ -278,9 +272,9 @@ func TestArchiveIsBounded(t *testing.T) {
 		t.Errorf("%d functions, not %d; %d ended, %d with those of forgotten jobs", functionsIn, a.counted, ended, a.ended)
 	}
 	for i := range uint64(maxFailures + 10) {
-		a.fail(failureKey{number: i}, &proto.Error{Message: fmt.Sprint(i)})
+		a.fail(failureKey{number: i}, failure{1, &proto.Error{Message: fmt.Sprint(i)}})
 	}
-	if len(a.failures) != maxFailures || a.failure(failureKey{number: 3}) != nil || a.failure(failureKey{number: maxFailures}) == nil {
+	if len(a.failures) != maxFailures || a.failuresOf(1) != maxFailures || a.failuresOf(2) != 0 || a.failure(failureKey{number: 3}) != nil || a.failure(failureKey{number: maxFailures}) == nil {
 		t.Errorf("%d failures", len(a.failures))
 	}
 	for i := range uint64(maxNames + 10) {

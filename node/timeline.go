@@ -153,14 +153,14 @@ func (n *Node) endedAttempts(job uint32) (all uint64) {
 	return all
 }
 
-// runningAttempts are the tasks that workers here have begun last, of which some may just
-// have ended. What runs in actors isn't known.
+// runningAttempts are the tasks and constructors that workers here have begun last, of which
+// some may just have ended. Which calls run in actors isn't known.
 func (n *Node) runningAttempts(job uint32, now time.Time) []recorded {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var all []recorded
 	for _, p := range n.processes {
-		if p.state != leased || p.job == nil || job != 0 && uint32(p.job.id) != job {
+		if p.state != leased && !p.constructing() || p.job == nil || job != 0 && uint32(p.job.id) != job {
 			continue
 		}
 		at, _ := n.progress.began(p.slot)
@@ -169,7 +169,7 @@ func (n *Node) runningAttempts(job uint32, now time.Time) []recorded {
 			took := now.Sub(began)
 			all = append(all, recorded{
 				recorder.Record{Number: number, Worker: p.id, Submitted: int64(at), Ready: 0, Pushed: 0, Began: 0, Ended: took, Done: took},
-				owner, p.functions[n.progress.function(p.slot)], true,
+				owner, n.runsLocked(p), true,
 			})
 		}
 	}
@@ -183,28 +183,17 @@ func (n *Node) timelineProcesses(job uint32) []*proto.TimelineProcess {
 	var rows []*proto.TimelineProcess
 	for _, p := range n.processes {
 		if p.job != nil && (job == 0 || uint32(p.job.id) == job) {
-			rows = append(rows, p.timelineRow())
+			rows = append(rows, timelineRow(p.id, n.workerInfoLocked(p)))
 		}
 	}
-	for _, row := range n.pastRows.m {
-		if job == 0 || row.Job == job {
-			rows = append(rows, row)
+	for id, w := range n.past.m {
+		if job == 0 || w.Job == job {
+			rows = append(rows, timelineRow(id, w))
 		}
 	}
 	return rows
 }
 
-// timelineRow describes the process. Called with Node.mu held.
-func (p *process) timelineRow() *proto.TimelineProcess {
-	row := &proto.TimelineProcess{Process: p.id.Number, Pid: int32(p.pid), Kind: "worker", Job: uint32(p.job.id)}
-	if p.child != nil {
-		row.Pid = int32(p.child.pid)
-	}
-	switch {
-	case !p.worker:
-		row.Kind = "driver"
-	case p.actor != nil:
-		row.Kind, row.Class = "actor", p.actor.spec.GetClass()
-	}
-	return row
+func timelineRow(id ids.ProcessID, w *proto.WorkerInfo) *proto.TimelineProcess {
+	return &proto.TimelineProcess{Process: id.Number, Pid: w.Pid, Kind: w.Kind, Class: w.Class, Job: w.Job}
 }

@@ -232,11 +232,6 @@ func (n *Node) execWorker(p *process) (*child, error) {
 		return nil, err
 	}
 	file.named(c.pid)
-	if file.File != nil {
-		n.mu.Lock()
-		n.workerLogs.put(p.id.Number, file.Path())
-		n.mu.Unlock()
-	}
 	return c, nil
 }
 
@@ -252,10 +247,11 @@ func (n *Node) running(p *process) string {
 	if p.actor != nil {
 		return p.actor.spec.GetClass()
 	}
-	return p.functions[n.progress.function(p.slot)]
+	return n.runsLocked(p)
 }
 
-// runningTask is the id of the task that a worker runs now, or ran last; empty for an actor.
+// runningTask is the id of the task that a worker runs now, or ran last; of an actor
+// only its constructor is one.
 func (n *Node) runningTask(p *process) string {
 	number, owner := n.progress.lastStarted(p.slot), n.progress.owner(p.slot)
 	if number == 0 || owner == (ids.ProcessID{}) {

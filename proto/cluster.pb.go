@@ -8276,6 +8276,7 @@ type WorkerInfo struct {
 	Running       string                 `protobuf:"bytes,7,opt,name=running,proto3" json:"running,omitempty"`
 	Log           string                 `protobuf:"bytes,8,opt,name=log,proto3" json:"log,omitempty"`
 	Actor         string                 `protobuf:"bytes,9,opt,name=actor,proto3" json:"actor,omitempty"`
+	Class         string                 `protobuf:"bytes,380,opt,name=class,proto3" json:"class,omitempty"` // of an actor
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -8369,6 +8370,13 @@ func (x *WorkerInfo) GetLog() string {
 func (x *WorkerInfo) GetActor() string {
 	if x != nil {
 		return x.Actor
+	}
+	return ""
+}
+
+func (x *WorkerInfo) GetClass() string {
+	if x != nil {
+		return x.Class
 	}
 	return ""
 }
@@ -9921,11 +9929,12 @@ func (x *FunctionTime) GetP95Ns() int64 {
 
 // TaskCounts is what became of tasks on a node's processes.
 type TaskCounts struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Functions     []*FunctionCounts      `protobuf:"bytes,1,rep,name=functions,proto3" json:"functions,omitempty"`
-	DroppedJobs   uint64                 `protobuf:"varint,2,opt,name=dropped_jobs,json=droppedJobs,proto3" json:"dropped_jobs,omitempty"` // that ended, and whose counts were forgotten for later ones
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Functions       []*FunctionCounts      `protobuf:"bytes,1,rep,name=functions,proto3" json:"functions,omitempty"`
+	DroppedJobs     uint64                 `protobuf:"varint,2,opt,name=dropped_jobs,json=droppedJobs,proto3" json:"dropped_jobs,omitempty"`               // that ended, and whose counts were forgotten for later ones
+	DroppedFailures uint64                 `protobuf:"varint,380,opt,name=dropped_failures,json=droppedFailures,proto3" json:"dropped_failures,omitempty"` // attempts of which it isn't known any more what they failed with
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *TaskCounts) Reset() {
@@ -9968,6 +9977,13 @@ func (x *TaskCounts) GetFunctions() []*FunctionCounts {
 func (x *TaskCounts) GetDroppedJobs() uint64 {
 	if x != nil {
 		return x.DroppedJobs
+	}
+	return 0
+}
+
+func (x *TaskCounts) GetDroppedFailures() uint64 {
+	if x != nil {
+		return x.DroppedFailures
 	}
 	return 0
 }
@@ -11036,7 +11052,7 @@ const file_cluster_proto_rawDesc = "" +
 	"ObjectList\x12-\n" +
 	"\aobjects\x18\x01 \x03(\v2\x13.gray.v1.ObjectInfoR\aobjects\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\x04R\x05total\x12)\n" +
-	"\x05owned\x18\x14 \x03(\v2\x13.gray.v1.ObjectInfoR\x05owned\"\xc0\x01\n" +
+	"\x05owned\x18\x14 \x03(\v2\x13.gray.v1.ObjectInfoR\x05owned\"\xd7\x01\n" +
 	"\n" +
 	"WorkerInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -11047,7 +11063,8 @@ const file_cluster_proto_rawDesc = "" +
 	"\x05state\x18\x06 \x01(\tR\x05state\x12\x18\n" +
 	"\arunning\x18\a \x01(\tR\arunning\x12\x10\n" +
 	"\x03log\x18\b \x01(\tR\x03log\x12\x14\n" +
-	"\x05actor\x18\t \x01(\tR\x05actor\";\n" +
+	"\x05actor\x18\t \x01(\tR\x05actor\x12\x15\n" +
+	"\x05class\x18\xfc\x02 \x01(\tR\x05class\";\n" +
 	"\n" +
 	"WorkerList\x12-\n" +
 	"\aworkers\x18\x01 \x03(\v2\x13.gray.v1.WorkerInfoR\aworkers\"\xd6\x01\n" +
@@ -11187,11 +11204,12 @@ const file_cluster_proto_rawDesc = "" +
 	"\x04node\x18\x03 \x01(\rR\x04node\x12\x12\n" +
 	"\x04runs\x18\x04 \x01(\x04R\x04runs\x12\x15\n" +
 	"\x06p50_ns\x18\x05 \x01(\x03R\x05p50Ns\x12\x15\n" +
-	"\x06p95_ns\x18\x06 \x01(\x03R\x05p95Ns\"f\n" +
+	"\x06p95_ns\x18\x06 \x01(\x03R\x05p95Ns\"\x92\x01\n" +
 	"\n" +
 	"TaskCounts\x125\n" +
 	"\tfunctions\x18\x01 \x03(\v2\x17.gray.v1.FunctionCountsR\tfunctions\x12!\n" +
-	"\fdropped_jobs\x18\x02 \x01(\x04R\vdroppedJobs\"\xb6\x02\n" +
+	"\fdropped_jobs\x18\x02 \x01(\x04R\vdroppedJobs\x12*\n" +
+	"\x10dropped_failures\x18\xfc\x02 \x01(\x04R\x0fdroppedFailures\"\xb6\x02\n" +
 	"\x0eFunctionCounts\x12\x10\n" +
 	"\x03job\x18\x01 \x01(\rR\x03job\x12\x1a\n" +
 	"\bfunction\x18\x02 \x01(\tR\bfunction\x12\x12\n" +

@@ -1103,6 +1103,7 @@ type Hello struct {
 	TunnelProcess uint32                 `protobuf:"varint,8,opt,name=tunnel_process,json=tunnelProcess,proto3" json:"tunnel_process,omitempty"`
 	Functions     []*Function            `protobuf:"bytes,9,rep,name=functions,proto3" json:"functions,omitempty"`                                                                 // what this binary registered
 	Env           map[string]string      `protobuf:"bytes,320,rep,name=env,proto3" json:"env,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // DRIVER that wasn't submitted: what its workers' environment has of its own
+	Traced        bool                   `protobuf:"varint,380,opt,name=traced,proto3" json:"traced,omitempty"`                                                                    // WORKER: it has something to send when it's asked to end
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1205,6 +1206,13 @@ func (x *Hello) GetEnv() map[string]string {
 		return x.Env
 	}
 	return nil
+}
+
+func (x *Hello) GetTraced() bool {
+	if x != nil {
+		return x.Traced
+	}
+	return false
 }
 
 type Function struct {
@@ -3382,8 +3390,6 @@ type TaskFailure struct {
 	Id            []byte                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	Attempt       uint32                 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Error         *Error                 `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
-	AtUnixMs      int64                  `protobuf:"varint,4,opt,name=at_unix_ms,json=atUnixMs,proto3" json:"at_unix_ms,omitempty"`
-	LeftOut       uint64                 `protobuf:"varint,5,opt,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"` // since the last: there were too many in a second
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3437,20 +3443,6 @@ func (x *TaskFailure) GetError() *Error {
 		return x.Error
 	}
 	return nil
-}
-
-func (x *TaskFailure) GetAtUnixMs() int64 {
-	if x != nil {
-		return x.AtUnixMs
-	}
-	return 0
-}
-
-func (x *TaskFailure) GetLeftOut() uint64 {
-	if x != nil {
-		return x.LeftOut
-	}
-	return 0
 }
 
 type ProfileResult struct {
@@ -3584,7 +3576,7 @@ const file_local_proto_rawDesc = "" +
 	"leaveActor\x12:\n" +
 	"\fpush_metrics\x18\xca\x02 \x01(\v2\x14.gray.v1.PushMetricsH\x00R\vpushMetrics\x124\n" +
 	"\aprofile\x18\xe8\x02 \x01(\v2\x17.gray.v1.ProfileRequestH\x00R\aprofileB\x06\n" +
-	"\x04body\"\x9f\x03\n" +
+	"\x04body\"\xb8\x03\n" +
 	"\x05Hello\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.gray.v1.Hello.KindR\x04kind\x12\x14\n" +
 	"\x05start\x18\x02 \x01(\x04R\x05start\x12\x10\n" +
@@ -3596,7 +3588,8 @@ const file_local_proto_rawDesc = "" +
 	"tunnelNode\x12%\n" +
 	"\x0etunnel_process\x18\b \x01(\rR\rtunnelProcess\x12/\n" +
 	"\tfunctions\x18\t \x03(\v2\x11.gray.v1.FunctionR\tfunctions\x12*\n" +
-	"\x03env\x18\xc0\x02 \x03(\v2\x17.gray.v1.Hello.EnvEntryR\x03env\x1a6\n" +
+	"\x03env\x18\xc0\x02 \x03(\v2\x17.gray.v1.Hello.EnvEntryR\x03env\x12\x17\n" +
+	"\x06traced\x18\xfc\x02 \x01(\bR\x06traced\x1a6\n" +
 	"\bEnvEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"*\n" +
@@ -3750,14 +3743,11 @@ const file_local_proto_rawDesc = "" +
 	"\ftime_unix_ms\x18\x02 \x01(\x03R\n" +
 	"timeUnixMs\x12\x12\n" +
 	"\x04keys\x18\x03 \x03(\tR\x04keys\x12\x16\n" +
-	"\x06values\x18\x04 \x03(\x01R\x06values\"\x96\x01\n" +
+	"\x06values\x18\x04 \x03(\x01R\x06values\"i\n" +
 	"\vTaskFailure\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12$\n" +
-	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05error\x12\x1c\n" +
-	"\n" +
-	"at_unix_ms\x18\x04 \x01(\x03R\batUnixMs\x12\x19\n" +
-	"\bleft_out\x18\x05 \x01(\x04R\aleftOut\"I\n" +
+	"\x05error\x18\x03 \x01(\v2\x0e.gray.v1.ErrorR\x05errorJ\x04\b\x04\x10\x05J\x04\b\x05\x10\x06\"I\n" +
 	"\rProfileResult\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12$\n" +
 	"\x05error\x18\x02 \x01(\v2\x0e.gray.v1.ErrorR\x05errorB*Z(github.com/gray-runtime/gray/proto;protob\x06proto3"

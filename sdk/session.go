@@ -192,7 +192,7 @@ func work() error {
 	}
 	p, err := process.Connect(context.Background(), process.Config{
 		Socket: socket, Listener: ln, Functions: lookup,
-		Hello: &proto.Hello{Kind: proto.Hello_WORKER, Start: start, Pid: int32(os.Getpid()), Listen: path, Functions: registered()},
+		Hello: &proto.Hello{Kind: proto.Hello_WORKER, Start: start, Pid: int32(os.Getpid()), Listen: path, Functions: registered(), Traced: process.TracerOf() != nil},
 	})
 	if err != nil {
 		return err

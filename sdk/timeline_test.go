@@ -2,13 +2,20 @@ package gray_test
 
 import (
 	"context"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/internal/embed"
 	"github.com/gray-runtime/gray/internal/traceevent"
 	gray "github.com/gray-runtime/gray/sdk"
+	"github.com/gray-runtime/gray/sdk/internal/process"
 )
 
 // spell is what a task says of its own time.
@@ -78,6 +85,20 @@ func TestTraceOfAJob(t *testing.T) {
 	if len(runs) != len(own)+2 {
 		t.Errorf("%d tasks have run, want %d", len(runs), len(own)+2)
 	}
+	sum, err := c.api.SummarizeTasks(ctx, api.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted, traced := 0.0, 0.0
+	for _, f := range sum.Result.ByNode.Cluster.Summary {
+		counted += f.Run.SumMs * 1000
+	}
+	for _, run := range runs {
+		traced += run
+	}
+	if math.Abs(counted-traced) > float64(len(runs)) { // a trace's moments are µs
+		t.Errorf("runs are %v µs in the trace, and counted as %v", traced, counted)
+	}
 	micros := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 	for _, s := range own {
 		if run := runs[s.Task]; run < micros(s.Took)-1 || run > micros(all) {
@@ -107,5 +128,59 @@ func TestTraceOfAJob(t *testing.T) {
 	}
 	if workers < 2 {
 		t.Errorf("%d workers have rows", workers)
+	}
+}
+
+var (
+	// traceWaits waits to be ended with its node.
+	traceWaits = gray.Task(func(ctx context.Context, file string) (int, error) {
+		if err := touch(file); err != nil {
+			return 0, err
+		}
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}, gray.MaxRetries(0))
+	traceUnborn = gray.Actor(func(context.Context, gray.None) (*recKept, error) {
+		os.Exit(3)
+		return nil, nil
+	})
+)
+
+// TestTraceOfWhatDied: attempts that ended with their process or their node are in the trace.
+func TestTraceOfWhatDied(t *testing.T) {
+	c := ownCluster(t, embed.Options{Nodes: 2, CPUs: 2})
+	ctx := limited(c.ctx, t)
+	me := process.FromContext(ctx).ID().Node
+	here, there := gray.OnNode(uint32(me), false), gray.OnNode(uint32(3-me), false)
+	get(ctx, t, recExits.Options(here).Remote(ctx, gray.None{}))
+	unborn := traceUnborn.Options(here).Remote(ctx, gray.None{})
+	fails[*gray.ActorDiedError](ctx, t, gray.Call(ctx, unborn, (*recKept).Records, gray.None{}))
+	file := filepath.Join(t.TempDir(), "begun")
+	waits := traceWaits.Options(there).Remote(ctx, file)
+	eventually(t, "it runs", func() bool { return exists(file) })
+	c.killNode(t, uint32(3-me))
+	if _, err := gray.Get(ctx, waits); err == nil {
+		t.Fatal("it has ended well")
+	}
+	var b strings.Builder
+	if _, err := c.api.Trace(ctx, gray.Current(ctx).Job, 0, &b); err != nil {
+		t.Fatal(err)
+	}
+	trace, err := traceevent.Read(strings.NewReader(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	crashed := map[string][]string{} // errors by event
+	for _, e := range slices.Concat(trace.Of("X", "run"), trace.Of("b", "task")) {
+		if kind, _ := e.Args["error"].(string); e.Args["state"] == "CRASHED" {
+			crashed[e.Phase] = append(crashed[e.Phase], kind)
+		}
+	}
+	want := map[string][]string{
+		"X": {"WORKER_CRASHED", "WORKER_CRASHED"}, // the task's first attempt, and the constructor
+		"b": {"NODE_DIED"},                        // nobody knows whether it had begun
+	}
+	if !maps.EqualFunc(crashed, want, slices.Equal) {
+		t.Errorf("crashed %v, want %v", crashed, want)
 	}
 }

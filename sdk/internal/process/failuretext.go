@@ -14,7 +14,6 @@ type failureTexts struct {
 	mu    sync.Mutex
 	since time.Duration // when the present second began, of the process's clock
 	told  int           // in it
-	left  uint64        // not told, since the last that was
 }
 
 const (
@@ -25,32 +24,29 @@ const (
 
 // tellFailure tells the node what an attempt of a task failed with, unless somebody wanted that.
 func (p *Process) tellFailure(number uint64, attempt uint16, e *graypb.Error) {
-	if e.GetKind() == graypb.Error_CANCELLED {
+	if e.GetKind() == graypb.Error_CANCELLED && !e.GetOfInput() {
 		return
 	}
-	left, ok := p.records.tell.take(clock())
-	if !ok {
+	if !p.records.tell.take(clock()) {
 		return
 	}
 	p.node.send(&graypb.ToNode{Body: &graypb.ToNode_TaskFailure{TaskFailure: &graypb.TaskFailure{
-		Id: p.numbered(number).Bytes(), Attempt: uint32(attempt), Error: shortened(e), LeftOut: left, AtUnixMs: (clockBase + int64(clock())) / 1e6,
+		Id: p.numbered(number).Bytes(), Attempt: uint32(attempt), Error: shortened(e),
 	}}})
 }
 
-// take reports whether another text may be sent, and how many weren't since the last.
-func (f *failureTexts) take(now time.Duration) (left uint64, ok bool) {
+// take reports whether another text may be sent.
+func (f *failureTexts) take(now time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if now-f.since >= time.Second {
 		f.since, f.told = now, 0
 	}
 	if f.told >= maxTold {
-		f.left++
-		return 0, false
+		return false
 	}
 	f.told++
-	left, f.left = f.left, 0
-	return left, true
+	return true
 }
 
 // shortened is an error with as much of its texts as a node keeps: the beginnings, of the log

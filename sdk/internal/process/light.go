@@ -212,7 +212,10 @@ func failing(actor *Object, e *graypb.Error) *Task {
 // those of others don't wait for their inputs.
 func (p *Process) callLight(ctx context.Context, l *lightweight, actor *Object, s Submission) *Object {
 	a := l.host
-	t := &Task{obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, light: actor, parent: p.parentOf(ctx), site: s.Options.sites.here(3)}
+	t := &Task{
+		obj: p.newObject(), opts: s.Options, arg: s.Arg, carried: s.Carried, actor: a, light: actor, parent: p.parentOf(ctx),
+		site: s.Options.sites.here(3),
+	}
 	t.submitted = p.submittedAt(t.obj.id.Number)
 	a.mu.Lock()
 	if a.dead != nil {

@@ -311,10 +311,14 @@ func (w *worker) execute() {
 		if more {
 			w.wakeMonitor()
 		}
-		if in.call.flags&(flagActor|flagCreation) == 0 {
+		switch flags := in.call.flags; {
+		case flags&(flagActor|flagCreation) == 0:
 			w.progress(in.peer.owner, in.call.number, in.call.function)
-			w.startedAt(now, in.call.flags&flagExact == 0)
-		} else {
+			w.startedAt(now, flags&flagExact == 0)
+		case flags&flagCreation != 0 && in.call.function != hostFunction:
+			w.progress(w.p.self, in.origin.Load().number, in.call.function)
+			w.startedAt(now, false)
+		default:
 			w.progress(ids.ProcessID{}, 0, in.call.function)
 		}
 		if !w.run(in) {

@@ -192,7 +192,8 @@ func work() error {
 	}
 	p, err := process.Connect(context.Background(), process.Config{
 		Socket: socket, Listener: ln, Functions: lookup,
-		Hello: &proto.Hello{Kind: proto.Hello_WORKER, Start: start, Pid: int32(os.Getpid()), Listen: path, Functions: registered(), Traced: process.TracerOf() != nil},
+		Hello: &proto.Hello{Kind: proto.Hello_WORKER, Start: start, Pid: int32(os.Getpid()), Listen: path,
+			Functions: registered(), Traced: process.TracerOf() != nil},
 	})
 	if err != nil {
 		return err

@@ -16,7 +16,8 @@ func newTasks(t *terminal) *cobra.Command {
 		filters: []rowFilter{
 			{"job", "job_id", "those of a `JOB`: j1"}, {"function", "name", "those of a `FUNCTION`: main.f"},
 			{"state", "state", "those in a `STATE`: PENDING_NODE_ASSIGNMENT, RUNNING, FINISHED, FAILED, …"},
-			{"actor", "actor_id", "calls of an `ACTOR`"}, {"node", "node_id", "those that run or ran on a `NODE`"}, {"worker", "worker_id", "those of a `WORKER`: n1.p3"},
+			{"actor", "actor_id", "calls of an `ACTOR`"}, {"node", "node_id", "those that run or ran on a `NODE`"},
+			{"worker", "worker_id", "those of a `WORKER`: n1.p3"},
 		},
 		get:    func(ctx context.Context, c cluster, o api.ListOptions) (page[task], error) { return c.Tasks(ctx, o) },
 		header: []string{"TASK", "~FUNCTION", "STATE", "JOB", "ATTEMPT", "NODE", "PID", "WAITED", "RAN", "~ERROR"},

@@ -80,7 +80,7 @@ func (l *link) fill(ctx context.Context, b []byte, stall time.Duration) error {
 		for left := min(len(b), piece); left > 0; {
 			n, err := l.Read(b[:left])
 			if n > 0 {
-				l.moved.Add(1)
+				l.moved.Add(uint64(n))
 			}
 			left, b = left-n, b[n:]
 			if err != nil && left > 0 {
@@ -94,7 +94,7 @@ func (l *link) fill(ctx context.Context, b []byte, stall time.Duration) error {
 // A pool keeps connections that aren't in use.
 type pool struct {
 	dial  Dialer
-	moved *atomic.Uint64 // goes up with what is read of chunks
+	moved *atomic.Uint64 // bytes read of chunks
 
 	mu     sync.Mutex
 	closed bool

@@ -102,7 +102,7 @@ func NewPuller(cfg PullerConfig) *Puller {
 	return p
 }
 
-// Moved goes up with the bytes that arrive.
+// Moved is how many bytes of objects have arrived.
 func (p *Puller) Moved() uint64 { return p.moved.Load() }
 
 // Close gives up all fetches, and returns when nothing of them is left.

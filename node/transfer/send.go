@@ -193,10 +193,11 @@ func (s *Server) send(conn net.Conn, id ids.ObjectID, data []byte, part *part, o
 		if err := deadline(s.ctx, conn, s.cfg.StallTimeout); err != nil {
 			return err
 		}
-		if _, err := conn.Write(b); err != nil {
+		n, err := conn.Write(b)
+		s.moved.Add(uint64(n))
+		if err != nil {
 			return err
 		}
-		s.moved.Add(1)
 		b = b[:0]
 	}
 	return nil

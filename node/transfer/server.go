@@ -65,7 +65,7 @@ func NewServer(cfg ServerConfig) *Server {
 // patience is how long one thing may be waited for before a request is answered.
 func (s *Server) patience() time.Duration { return s.cfg.StallTimeout / 4 }
 
-// Moved goes up with the bytes of objects that leave.
+// Moved is how many bytes of objects have left, with the few before each chunk.
 func (s *Server) Moved() uint64 { return s.moved.Load() }
 
 // Close ends all streams, and returns when they have ended.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -92,8 +93,14 @@ func rowsOf[T any](h *host, verb string) []T {
 func (h *host) nodes() []nodeRow     { h.t.Helper(); return rowsOf[nodeRow](h, "nodes") }
 func (h *host) jobs() []jobRow       { h.t.Helper(); return rowsOf[jobRow](h, "jobs") }
 func (h *host) actors() []actorRow   { h.t.Helper(); return rowsOf[actorRow](h, "actors") }
-func (h *host) tasks() []taskRow     { h.t.Helper(); return rowsOf[taskRow](h, "tasks") }
 func (h *host) objects() []objectRow { h.t.Helper(); return rowsOf[objectRow](h, "objects") }
+
+// tasks returns those that haven't ended.
+func (h *host) tasks() []taskRow {
+	h.t.Helper()
+	all := decode[[]taskRow](h.t, h.must("tasks", "--limit=10000", "--json", "--address", h.address))
+	return slices.DeleteFunc(all, func(x taskRow) bool { return x.State == "FINISHED" || x.State == "FAILED" })
+}
 
 func (h *host) status() statusRow {
 	h.t.Helper()

@@ -60,7 +60,7 @@ func TestHeadsDiskFull(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	disk := filepath.Join(h.dir, "disk")
-	smallDisk(t, h, disk, "96m")
+	smallDisk(t, h, disk, "160m")
 	h.startHead("--data-dir", disk)
 	h.must("submit", "examples/hello/job.go")
 
@@ -92,7 +92,7 @@ func TestLeadersDiskFull(t *testing.T) {
 	t.Parallel()
 	c := newSeats(t, 3)
 	disk := filepath.Join(c.seats[0].dir, "head")
-	smallDisk(t, c.host, disk, "96m")
+	smallDisk(t, c.host, disk, "160m")
 	c.sitAll()
 	c.must("submit", "examples/hello/job.go", "--address", c.address)
 	for i, rest := range []int64{0, 1 << 20} {

@@ -22,10 +22,7 @@ var (
 	trees *gray.TaskFunc[tree, int]
 	// deaf computes for ever and hears of no context.
 	deaf = gray.Task(func(_ context.Context, dir string) (int, error) {
-		err := os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(os.Getpid())), 0o600)
-		if err == nil {
-			err = os.Rename(filepath.Join(dir, "pid"), filepath.Join(dir, "begun"))
-		}
+		err := notePID(dir)
 		n := 0
 		for ; err == nil && n >= 0; n = (n + 1) & (1<<62 - 1) {
 		}
@@ -38,7 +35,7 @@ var (
 		if err := await(ctx, filepath.Join(dirs[1], "begun")); err != nil {
 			return 0, err
 		}
-		if err := os.WriteFile(filepath.Join(dirs[0], "begun"), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+		if err := notePID(dirs[0]); err != nil {
 			return 0, err
 		}
 		return gray.Get(context.WithoutCancel(ctx), waiting)
@@ -80,6 +77,14 @@ func entries(t *testing.T, dir string) int {
 		t.Fatal(err)
 	}
 	return len(list)
+}
+
+// notePID says in a folder which process has begun, at once as a whole.
+func notePID(dir string) error {
+	if err := os.WriteFile(filepath.Join(dir, "pid"), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(dir, "pid"), filepath.Join(dir, "begun"))
 }
 
 func pidIn(t *testing.T, dir string) int {

@@ -3,7 +3,6 @@ package head
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -142,18 +141,7 @@ func (h *Head) copyLog(ctx context.Context, out *logWriter, log wantedLog) error
 	if err != nil {
 		return err
 	}
-	for {
-		chunk, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := out.Write(chunk.Data); err != nil {
-			return err
-		}
-	}
+	return rpc.ReceiveChunks(stream, out)
 }
 
 func (h *Head) openLog(ctx context.Context, log wantedLog) (grpc.ServerStreamingClient[proto.Chunk], error) {

@@ -3,9 +3,7 @@ package head
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 
@@ -15,6 +13,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/ids"
 	"github.com/gray-runtime/gray/internal/metrics"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -93,18 +92,13 @@ func readMetrics(stream grpc.ServerStreamingClient[proto.Chunk], err error) ([]b
 		return nil, err
 	}
 	var text []byte
-	for {
-		chunk, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return text, nil
+	err = rpc.Receive(stream, func(c *proto.Chunk) error {
+		if text = append(text, c.Data...); len(text) > maxMetrics {
+			return fmt.Errorf("over %d bytes of metrics", maxMetrics)
 		}
-		if err != nil {
-			return nil, err
-		}
-		if text = append(text, chunk.Data...); len(text) > maxMetrics {
-			return nil, fmt.Errorf("over %d bytes of metrics", maxMetrics)
-		}
-	}
+		return nil
+	})
+	return text, err
 }
 
 // getClusterMetrics answers those of all heads and nodes.

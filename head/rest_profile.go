@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -98,18 +97,16 @@ func (h *Head) profileOf(ctx context.Context, name, kind string, d time.Duration
 		return nil, unanswered(name, err)
 	}
 	var data []byte
-	for {
-		chunk, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return data, nil
+	err = rpc.Receive(stream, func(c *proto.Chunk) error {
+		if data = append(data, c.Data...); len(data) > 2*profile.MaxBytes {
+			return status.Errorf(codes.ResourceExhausted, "the profile of %s is over %d MiB", name, 2*profile.MaxBytes>>20)
 		}
-		if err != nil {
-			return nil, unanswered(name, err)
-		}
-		if data = append(data, chunk.Data...); len(data) > 2*profile.MaxBytes {
-			return nil, status.Errorf(codes.ResourceExhausted, "the profile of %s is over %d MiB", name, 2*profile.MaxBytes>>20)
-		}
+		return nil
+	})
+	if err != nil {
+		return nil, unanswered(name, err)
 	}
+	return data, nil
 }
 
 // unanswered makes of a member's silence an answer: it isn't this head that is unavailable.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"github.com/gray-runtime/gray/head/timeline"
 	"github.com/gray-runtime/gray/internal/api"
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -146,14 +146,8 @@ func readTimeline(ctx context.Context, c proto.NodeClient, r *proto.TimelineRequ
 	if err != nil {
 		return err
 	}
-	for {
-		part, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	return rpc.Receive(stream, func(part *proto.TimelinePart) error {
 		take(part)
-	}
+		return nil
+	})
 }

@@ -170,7 +170,7 @@ func (p *packages) fetch(ctx context.Context, sum string, req *proto.FetchPackag
 	}
 	defer os.Remove(f.Name()) // fails once it was renamed
 	h := sha256.New()
-	err = receive(stream, io.MultiWriter(f, h))
+	err = rpc.ReceiveChunks(stream, io.MultiWriter(f, h))
 	if err == nil {
 		err = f.Chmod(0o700)
 	}
@@ -189,21 +189,6 @@ func (p *packages) fetch(ctx context.Context, sum string, req *proto.FetchPackag
 		return "", fmt.Errorf("fetch: %w", err)
 	}
 	return path, nil
-}
-
-func receive(stream grpc.ServerStreamingClient[proto.Chunk], w io.Writer) error {
-	for {
-		chunk, err := stream.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(chunk.Data); err != nil {
-			return err
-		}
-	}
 }
 
 // FetchPackage gives another node the binary of a driver that runs here, or the archive of a

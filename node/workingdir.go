@@ -13,6 +13,7 @@ import (
 
 	"github.com/gray-runtime/gray/internal/archive"
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/rpc"
 	"github.com/gray-runtime/gray/node/folders"
 	"github.com/gray-runtime/gray/proto"
 )
@@ -114,7 +115,7 @@ func (n *Node) archiveFrom(from ids.NodeID, sum string) folders.Fetch {
 		}
 		stream, err := c.FetchPackage(ctx, &proto.FetchPackageRequest{Name: archivePrefix + sum})
 		if err == nil {
-			err = receive(stream, w)
+			err = rpc.ReceiveChunks(stream, w)
 		}
 		if err != nil {
 			return fmt.Errorf("fetch from %s: %w", from, err)
@@ -131,7 +132,7 @@ func (n *Node) jobFolder(ctx context.Context, j *job, name string) (string, erro
 		if err != nil {
 			return err
 		}
-		return receive(stream, w)
+		return rpc.ReceiveChunks(stream, w)
 	}
 	var hold *folders.Hold
 	err := retry(ctx, func() (err error) { // a head that ends meanwhile isn't the only one

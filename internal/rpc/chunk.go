@@ -32,6 +32,30 @@ func SendChunks(stream grpc.ServerStreamingServer[proto.Chunk], r io.Reader) err
 	}
 }
 
+// Receive gives take the messages of a stream, to its end.
+func Receive[T any](stream grpc.ServerStreamingClient[T], take func(*T) error) error {
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = take(m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// ReceiveChunks writes what a stream has to w, to its end.
+func ReceiveChunks(stream grpc.ServerStreamingClient[proto.Chunk], w io.Writer) error {
+	return Receive(stream, func(c *proto.Chunk) error {
+		_, err := w.Write(c.Data)
+		return err
+	})
+}
+
 // ChunkWriter sends what is written to it.
 type ChunkWriter struct {
 	Stream grpc.ServerStreamingServer[proto.Chunk]

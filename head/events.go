@@ -8,6 +8,7 @@ import (
 
 	"github.com/gray-runtime/gray/head/fsm"
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/newest"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -24,9 +25,7 @@ const (
 // applied every head has, since it started; of the rest each has its own.
 type events struct {
 	mu      sync.Mutex
-	ring    []*proto.Event
-	next    int // where the next one goes, once they are maxEvents
-	last    uint64
+	ring    newest.Ring[*proto.Event]
 	byActor map[string][]*proto.Event
 	actors  []string // keys of byActor, in the order in which they came
 	oldest  int      // of actors, once they are maxHistories
@@ -38,14 +37,8 @@ func (h *events) add(e *proto.Event) {
 	if len(e.Message) > maxEventText {
 		e.Message = validUTF8(e.Message[:maxEventText]) + "…"
 	}
-	h.last++
-	e.Number = h.last
-	if len(h.ring) < maxEvents {
-		h.ring = append(h.ring, e)
-	} else {
-		h.ring[h.next] = e
-		h.next = (h.next + 1) % maxEvents
-	}
+	e.Number = h.ring.Total() + 1
+	h.ring.Add(e, maxEvents)
 	if e.Actor != "" {
 		h.remember(e)
 	}
@@ -75,9 +68,9 @@ func (h *events) remember(e *proto.Event) {
 func (h *events) latest() (list []*proto.Event, dropped uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list = append(append(list, h.ring[h.next:]...), h.ring[:h.next]...)
+	list, dropped = h.ring.All()
 	slices.Reverse(list)
-	return list, h.last - uint64(len(list))
+	return list, dropped
 }
 
 // ofActor are an actor's events, the oldest first.

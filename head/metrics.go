@@ -97,14 +97,7 @@ func (w *codeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // ownMetrics is what this head has to say of itself, as text.
 func (h *Head) ownMetrics() ([]byte, error) {
-	e := metrics.New()
-	if err := e.Gather(h.instruments.registry); err != nil {
-		return nil, err
-	}
-	e.Label("head", h.dir.info.Head)
-	var text bytes.Buffer
-	err := e.Write(&text)
-	return text.Bytes(), err
+	return metrics.Text(h.instruments.registry, nil, "head", h.dir.info.Head)
 }
 
 // HeadMetrics sends it as text.

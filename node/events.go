@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gray-runtime/gray/internal/newest"
 	"github.com/gray-runtime/gray/proto"
 )
 
@@ -23,9 +24,7 @@ const (
 // events are what has happened on this node lately, for people.
 type events struct {
 	mu   sync.Mutex
-	ring []*proto.Event
-	next int // where the next one goes, once they are maxEvents
-	last uint64
+	ring newest.Ring[*proto.Event]
 	said map[string]time.Time // what is said now and then only
 }
 
@@ -36,15 +35,9 @@ func (h *events) add(e *proto.Event) {
 }
 
 func (h *events) put(e *proto.Event) {
-	h.last++
-	e.Number, e.TimeUnixMs = h.last, time.Now().UnixMilli()
+	e.Number, e.TimeUnixMs = h.ring.Total()+1, time.Now().UnixMilli()
 	e.Message = strings.ToValidUTF8(e.Message[:min(len(e.Message), maxEventText)], "\uFFFD")
-	if len(h.ring) < maxEvents {
-		h.ring = append(h.ring, e)
-		return
-	}
-	h.ring[h.next] = e
-	h.next = (h.next + 1) % maxEvents
+	h.ring.Add(e, maxEvents)
 }
 
 // addSometimes is add, but not of what was said in the last minute of that worker.
@@ -72,9 +65,8 @@ func (s *service) ListEvents(context.Context, *proto.ListRequest) (*proto.EventL
 	h := &s.n.events
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l := &proto.EventList{Dropped: h.last - uint64(len(h.ring))}
-	l.Events = append(append(l.Events, h.ring[h.next:]...), h.ring[:h.next]...)
-	return l, nil
+	all, dropped := h.ring.All()
+	return &proto.EventList{Events: all, Dropped: dropped}, nil
 }
 
 // processEvent is an event of a process of a job.

@@ -34,14 +34,16 @@ func TestEndsAreTold(t *testing.T) {
 	}
 	n.mu.Unlock()
 	var kinds []string
-	for _, e := range n.events.ring {
+	told, _ := n.events.ring.All()
+	for _, e := range told {
 		kinds = append(kinds, e.Kind)
 		if e.Worker != p.name() || e.Job != 1 || e.TimeUnixMs == 0 {
 			t.Errorf("%v", e)
 		}
 	}
 	n.events.add(&proto.Event{Message: strings.Repeat("\xff", 2*maxEventText)})
-	if last := n.events.ring[len(n.events.ring)-1].Message; last != "\uFFFD" {
+	told, _ = n.events.ring.All()
+	if last := told[len(told)-1].Message; last != "\uFFFD" {
 		t.Errorf("%q", last)
 	}
 	if fmt.Sprint(kinds) != "[WORKER_CRASHED WORKER_OUT_OF_MEMORY WORKER_SILENT]" {

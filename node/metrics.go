@@ -92,15 +92,7 @@ func (m *instruments) pulled(size int64, took time.Duration, err error) {
 
 // ownMetrics is all that a node has to say of itself and of the jobs on it, as text.
 func (n *Node) ownMetrics() ([]byte, error) {
-	e := metrics.New()
-	if err := e.Gather(n.instruments.registry); err != nil {
-		return nil, err
-	}
-	e.Merge(n.tally.Families())
-	e.Label("node", n.id.String())
-	var text bytes.Buffer
-	err := e.Write(&text)
-	return text.Bytes(), err
+	return metrics.Text(n.instruments.registry, n.tally.Families(), "node", n.id.String())
 }
 
 // Metrics sends them as text.

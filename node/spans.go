@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gray-runtime/gray/internal/ids"
+	"github.com/gray-runtime/gray/internal/newest"
 	"github.com/gray-runtime/gray/node/transfer"
 	"github.com/gray-runtime/gray/objectstore"
 	"github.com/gray-runtime/gray/proto"
@@ -26,27 +27,21 @@ type span struct {
 
 // spans are the latest of a node.
 type spans struct {
-	mu    sync.Mutex
-	ring  []span
-	total uint64 // that there ever were
+	mu   sync.Mutex
+	ring newest.Ring[span]
 }
 
 func (s *spans) add(x span) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.ring) < maxSpans {
-		s.ring = append(s.ring, x)
-	} else {
-		s.ring[s.total%maxSpans] = x
-	}
-	s.total++
+	s.ring.Add(x, maxSpans)
 }
 
 // all returns those that are kept, and how many aren't any more.
 func (s *spans) all() ([]span, uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]span(nil), s.ring...), s.total - uint64(len(s.ring))
+	return s.ring.All()
 }
 
 // pulled hears of each object that was brought here, or couldn't be.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -22,6 +23,20 @@ type Exposition struct {
 	families map[string]*dto.MetricFamily
 	has      map[string]map[string]bool // series by family
 	left     int
+}
+
+// Text is what a registry has and further families, as text: every series with one label
+// more, which says where it's from.
+func Text(registry prometheus.Gatherer, further []*dto.MetricFamily, label, value string) ([]byte, error) {
+	e := New()
+	if err := e.Gather(registry); err != nil {
+		return nil, err
+	}
+	e.Merge(further)
+	e.Label(label, value)
+	var text bytes.Buffer
+	err := e.Write(&text)
+	return text.Bytes(), err
 }
 
 // New returns an empty exposition.

@@ -1,7 +1,6 @@
-// Package newest keeps the latest of many things in bounded memory.
-//
-// It owns a heap of moments and the things themselves, each of which is moved once. It
-// isn't safe for concurrent use.
+// Package newest keeps the latest of many things in bounded memory: of those that come in
+// any order (Keeper, a heap of moments; each thing is moved once), or as they happen (Ring).
+// Neither is safe for concurrent use.
 package newest
 
 import (

@@ -127,8 +127,8 @@ func (h *host) node(id string) nodeRow {
 func (h *host) running() []taskRow {
 	h.t.Helper()
 	var running []taskRow
-	for _, x := range h.tasks() {
-		if x.State == "RUNNING" && x.PID != 0 {
+	for _, x := range decode[[]taskRow](h.t, h.must("tasks", "--state=RUNNING", "--limit=10000", "--json", "--address", h.address)) {
+		if x.PID != 0 {
 			running = append(running, x)
 		}
 	}

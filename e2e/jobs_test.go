@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode"
@@ -77,61 +78,68 @@ func TestWordCount(t *testing.T) {
 	check(t, submit())
 	t.Log("undisturbed:", time.Since(began).Round(time.Millisecond))
 
+	// killing submits until a kill falls in the middle: the job takes little longer than to look at it.
+	killing := func(kill func(*command) (taskRow, bool)) taskRow {
+		for range 20 {
+			c := submit()
+			victim, killed := kill(c)
+			underWay := !c.over()
+			check(t, c)
+			if killed && underWay {
+				return victim
+			}
+			t.Log("the job was over when the kill came; again")
+			if killed {
+				h.startNode()
+			}
+		}
+		t.Fatal("each of 20 jobs was over before the kill")
+		return taskRow{}
+	}
+
 	began = time.Now()
-	c := submit()
-	victim := h.awaitRunning(c, func(taskRow) bool { return true })
-	h.kill(victim.PID)
-	h.wantUnderWay(c)
-	check(t, c)
+	victim := killing(func(c *command) (taskRow, bool) {
+		return h.holdRunning(c, func(x taskRow) bool {
+			h.kill(x.PID)
+			return true
+		})
+	})
 	t.Logf("a worker killed: %v (pid %d on %s, running %s)", time.Since(began).Round(time.Millisecond), victim.PID, victim.Node, victim.Function)
 
 	began = time.Now()
-	c = submit()
-	driver := ""
-	victim = h.awaitRunning(c, func(x taskRow) bool {
-		if driver == "" {
+	victim = killing(func(c *command) (taskRow, bool) {
+		return h.holdRunning(c, func(x taskRow) bool {
 			for _, j := range h.jobs() {
-				if j.Status == "RUNNING" {
-					driver = j.Node
+				if j.Status == "RUNNING" && j.Node != x.Node {
+					h.kill(h.node(x.Node).PID)
+					return true
 				}
 			}
-		}
-		return driver != "" && x.Node != driver
+			return false
+		})
 	})
-	h.kill(h.node(victim.Node).PID)
-	h.wantUnderWay(c)
-	check(t, c)
 	t.Logf("node %s killed: %v", victim.Node, time.Since(began).Round(time.Millisecond))
 }
 
-// awaitRunning waits for a task of a certain kind to run.
-func (h *host) awaitRunning(c *command, fits func(taskRow) bool) (found taskRow) {
+// holdRunning stops the process of a task that runs, shows the task to f, and has the process go
+// on, until f says that it's the one, or the command is over.
+func (h *host) holdRunning(c *command, f func(taskRow) bool) (found taskRow, ok bool) {
 	h.t.Helper()
 	until(h.t, "a task runs", func() bool {
-		select {
-		case <-c.done:
-			h.t.Fatalf("too early: %v", c.wait())
-		default:
-		}
 		for _, x := range h.running() {
-			if fits(x) {
+			if syscall.Kill(x.PID, syscall.SIGSTOP) != nil {
+				continue // the task has ended since, and its process, too
+			}
+			ok = slices.ContainsFunc(h.running(), func(y taskRow) bool { return y.PID == x.PID }) && f(x)
+			_ = syscall.Kill(x.PID, syscall.SIGCONT) // it may have been killed
+			if ok {
 				found = x
 				return true
 			}
 		}
-		return false
+		return c.over()
 	})
-	return found
-}
-
-// wantUnderWay says so if a kill came too late to be one in the middle.
-func (h *host) wantUnderWay(c *command) {
-	h.t.Helper()
-	select {
-	case <-c.done:
-		h.t.Errorf("the job was over when the kill came: %v", c.wait())
-	default:
-	}
+	return found, ok
 }
 
 // TestWordCountOfAllSources: one file of Go's sources has a line that is longer

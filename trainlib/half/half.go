@@ -1,5 +1,5 @@
 // Package half has floating-point numbers of 16 bits: IEEE 754's binary16, and bfloat16. It owns
-// how they are converted, rounding to nearest, ties to even, and never computes with them.
+// how they are converted, rounding to nearest, ties to even; what computes with them does so in float32.
 package half
 
 import "math"
@@ -46,6 +46,9 @@ func (h Float16) Float32() float32 {
 	sign, e, m := uint32(h&0x8000)<<16, uint32(h>>10&0x1f), uint32(h&0x3ff)
 	switch {
 	case e == 0x1f:
+		if m != 0 {
+			m |= 0x200 // quiet
+		}
 		return math.Float32frombits(sign | 0x7f800000 | m<<13)
 	case e != 0:
 		return math.Float32frombits(sign | (e+112)<<23 | m<<13)

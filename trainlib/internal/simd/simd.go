@@ -1,78 +1,145 @@
 package simd
 
-import "math"
+import "unsafe"
 
 // Float is what most kernels compute with.
 type Float interface{ float32 | float64 }
 
+func single[T Float]() bool {
+	var x T
+	return unsafe.Sizeof(x) == 4
+}
+
+func at[T any](s []T) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(s)) }
+
 // Add adds x to dst.
 func Add[T Float](dst, x []T) {
 	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] += x[i]
+	switch {
+	case !vectors:
+		addPlain(dst, x)
+	case single[T]():
+		add32(at(dst), at(x), len(dst))
+	default:
+		add64(at(dst), at(x), len(dst))
+	}
+}
+
+// AddTo makes dst the sum of x and y, and may be either.
+func AddTo[T Float](dst, x, y []T) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	switch {
+	case !vectors:
+		for i := range dst {
+			dst[i] = x[i] + y[i]
+		}
+	case single[T]():
+		addTo32(at(dst), at(x), at(y), len(dst))
+	default:
+		addTo64(at(dst), at(x), at(y), len(dst))
+	}
+}
+
+// Mul multiplies dst by x, element by element.
+func Mul[T Float](dst, x []T) {
+	x = x[:len(dst)]
+	switch {
+	case !vectors:
+		for i := range dst {
+			dst[i] *= x[i]
+		}
+	case single[T]():
+		mul32(at(dst), at(x), len(dst))
+	default:
+		mul64(at(dst), at(x), len(dst))
+	}
+}
+
+// Min makes dst the lesser of itself and x; what isn't a number wins. Which zero is the lesser isn't said.
+func Min[T Float](dst, x []T) {
+	x = x[:len(dst)]
+	switch {
+	case !vectors:
+		for i := range dst {
+			dst[i] = min(dst[i], x[i])
+		}
+	case single[T]():
+		min32(at(dst), at(x), len(dst))
+	default:
+		min64(at(dst), at(x), len(dst))
+	}
+}
+
+// Max makes dst the greater of itself and x, as Min does.
+func Max[T Float](dst, x []T) {
+	x = x[:len(dst)]
+	switch {
+	case !vectors:
+		for i := range dst {
+			dst[i] = max(dst[i], x[i])
+		}
+	case single[T]():
+		max32(at(dst), at(x), len(dst))
+	default:
+		max64(at(dst), at(x), len(dst))
 	}
 }
 
 // Axpy adds a times x to dst.
 func Axpy[T Float](dst []T, a T, x []T) {
 	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] += a * x[i]
+	switch {
+	case !vectors:
+		for i := range dst {
+			dst[i] += a * x[i]
+		}
+	case single[T]():
+		axpy32(at(dst), at(x), unsafe.Pointer(&a), len(dst))
+	default:
+		axpy64(at(dst), at(x), unsafe.Pointer(&a), len(dst))
+	}
+}
+
+// Blend makes dst a times itself and b times x.
+func Blend[T Float](a T, dst []T, b T, x []T) {
+	x = x[:len(dst)]
+	by := [2]T{a, b}
+	switch {
+	case !vectors:
+		for i := range dst {
+			dst[i] = a*dst[i] + b*x[i]
+		}
+	case single[T]():
+		blend32(at(dst), at(x), unsafe.Pointer(&by), len(dst))
+	default:
+		blend64(at(dst), at(x), unsafe.Pointer(&by), len(dst))
 	}
 }
 
 // Scale multiplies dst by a.
 func Scale[T Float](dst []T, a T) {
-	for i := range dst {
-		dst[i] *= a
-	}
-}
-
-// Dot is the sum of products.
-func Dot[T Float](x, y []T) T {
-	y = y[:len(x)]
-	var s T
-	for i := range x {
-		s += x[i] * y[i]
-	}
-	return s
-}
-
-// SquaredNorm is the sum of squares, summed up in float64.
-func SquaredNorm[T Float](x []T) float64 {
-	s := 0.0
-	for _, v := range x {
-		s += float64(v) * float64(v)
-	}
-	return s
-}
-
-// MaxAbs is the largest absolute value; 0 of nothing, and not a number if one isn't.
-func MaxAbs[T Float](x []T) T {
-	var most T
-	for _, v := range x {
-		if v < 0 {
-			v = -v
+	switch {
+	case !vectors:
+		for i := range dst {
+			dst[i] *= a
 		}
-		if v != v {
-			return v
-		}
-		most = max(most, v)
+	case single[T]():
+		scale32(at(dst), unsafe.Pointer(&a), len(dst))
+	default:
+		scale64(at(dst), unsafe.Pointer(&a), len(dst))
 	}
-	return most
 }
 
-// AdamStep is what Adam needs to know of a step t: Beta1, 1-Beta1, Beta2, 1-Beta2,
-// Rate/(1-Beta1^t), 1/sqrt(1-Beta2^t), and epsilon.
-type AdamStep struct{ Beta1, Rest1, Beta2, Rest2, Rate, Unbias, Epsilon float64 }
+// AddRows adds row to each row of dst, which are as long.
+func AddRows[T Float](dst, row []T) {
+	for ; len(dst) > 0; dst = dst[len(row):] {
+		Add(dst[:len(row)], row)
+	}
+}
 
-// Adam updates weights w by gradients g: m and v are the moments' running means.
-func Adam[T Float](w, m, v, g []T, s AdamStep) {
-	b1, r1, b2, r2, rate, unbias, eps := T(s.Beta1), T(s.Rest1), T(s.Beta2), T(s.Rest2), T(s.Rate), T(s.Unbias), T(s.Epsilon)
-	m, v, g = m[:len(w)], v[:len(w)], g[:len(w)]
-	for i := range w {
-		m[i] = b1*m[i] + r1*g[i]
-		v[i] = b2*v[i] + r2*g[i]*g[i]
-		w[i] -= rate * m[i] / (T(math.Sqrt(float64(v[i])))*unbias + eps)
+// SumRows adds each row of x, as long as sum, to sum.
+func SumRows[T Float](sum, x []T) {
+	for ; len(x) > 0; x = x[len(sum):] {
+		Add(sum, x[:len(sum)])
 	}
 }

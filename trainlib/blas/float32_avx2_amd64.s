@@ -1,0 +1,108 @@
+#include "textflag.h"
+#include "go_asm.h"
+
+#define BROADCAST VBROADCASTSS
+#define FMA VFMADD231PS
+#define FMA213 VFMADD213PS
+#define MUL VMULPS
+#define MASKMOV VMASKMOVPS
+
+// PUTPART stores CX elements of Y4, at most 8, at R9.
+#define PUTPART(two, one, next) \
+	TESTQ $8, CX \
+	JEQ 3(PC) \
+	VMOVUPS Y4, (R9) \
+	JMP next \
+	TESTQ $4, CX \
+	JEQ two \
+	VMOVUPS X4, (R9) \
+	VEXTRACTF128 $1, Y4, X4 \
+	ADDQ $16, R9 \
+two: \
+	TESTQ $2, CX \
+	JEQ one \
+	VMOVLPS X4, (R9) \
+	VUNPCKHPD X4, X4, X4 \
+	ADDQ $8, R9 \
+one: \
+	TESTQ $1, CX \
+	JEQ next \
+	VMOVSS X4, (R9)
+
+#define WIDE ·wide32(SB)
+#define CUT ·cut32(SB)
+#define SLIM ·slim32(SB)
+#define PACKROWS ·packRows32(SB)
+#define PACKSLIM ·packSlim32(SB)
+
+#include "tile_avx2_amd64.h"
+
+// func turn32(dst unsafe.Pointer, stride int, rows *[8]unsafe.Pointer, n int)
+TEXT ·turn32(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ stride+8(FP), DX
+	MOVQ rows+16(FP), AX
+	MOVQ n+24(FP), CX
+	MOVQ (AX), BX
+	MOVQ 8(AX), SI
+	MOVQ 16(AX), R8
+	MOVQ 24(AX), R9
+	MOVQ 32(AX), R10
+	MOVQ 40(AX), R11
+	MOVQ 48(AX), R12
+	MOVQ 56(AX), R13
+	XORQ AX, AX
+eight:
+	VMOVUPS (BX)(AX*1), Y0
+	VMOVUPS (SI)(AX*1), Y1
+	VMOVUPS (R8)(AX*1), Y2
+	VMOVUPS (R9)(AX*1), Y3
+	VMOVUPS (R10)(AX*1), Y4
+	VMOVUPS (R11)(AX*1), Y5
+	VMOVUPS (R12)(AX*1), Y6
+	VMOVUPS (R13)(AX*1), Y7
+	ADDQ $32, AX
+	VUNPCKLPS Y1, Y0, Y8
+	VUNPCKHPS Y1, Y0, Y9
+	VUNPCKLPS Y3, Y2, Y10
+	VUNPCKHPS Y3, Y2, Y11
+	VUNPCKLPS Y5, Y4, Y12
+	VUNPCKHPS Y5, Y4, Y13
+	VUNPCKLPS Y7, Y6, Y14
+	VUNPCKHPS Y7, Y6, Y15
+	VSHUFPS $0x44, Y10, Y8, Y0
+	VSHUFPS $0xee, Y10, Y8, Y1
+	VSHUFPS $0x44, Y11, Y9, Y2
+	VSHUFPS $0xee, Y11, Y9, Y3
+	VSHUFPS $0x44, Y14, Y12, Y4
+	VSHUFPS $0xee, Y14, Y12, Y5
+	VSHUFPS $0x44, Y15, Y13, Y6
+	VSHUFPS $0xee, Y15, Y13, Y7
+	VPERM2F128 $0x20, Y4, Y0, Y8
+	VPERM2F128 $0x20, Y5, Y1, Y9
+	VPERM2F128 $0x20, Y6, Y2, Y10
+	VPERM2F128 $0x20, Y7, Y3, Y11
+	VPERM2F128 $0x31, Y4, Y0, Y12
+	VPERM2F128 $0x31, Y5, Y1, Y13
+	VPERM2F128 $0x31, Y6, Y2, Y14
+	VPERM2F128 $0x31, Y7, Y3, Y15
+	VMOVUPS Y8, (DI)
+	ADDQ DX, DI
+	VMOVUPS Y9, (DI)
+	ADDQ DX, DI
+	VMOVUPS Y10, (DI)
+	ADDQ DX, DI
+	VMOVUPS Y11, (DI)
+	ADDQ DX, DI
+	VMOVUPS Y12, (DI)
+	ADDQ DX, DI
+	VMOVUPS Y13, (DI)
+	ADDQ DX, DI
+	VMOVUPS Y14, (DI)
+	ADDQ DX, DI
+	VMOVUPS Y15, (DI)
+	ADDQ DX, DI
+	DECQ CX
+	JNZ eight
+	VZEROUPPER
+	RET

@@ -1,0 +1,7 @@
+//go:build !amd64
+
+package simd
+
+import "unsafe"
+
+func stream(_, _ unsafe.Pointer, _ int) { panic(missing) }

@@ -30,6 +30,9 @@ func Create(bytes int) (*Region, error) {
 // Path is where other processes of the node Open the region.
 func (r *Region) Path() string { return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), r.fd) }
 
+// FD is the region's file in this process, as Path names it.
+func (r *Region) FD() int { return r.fd }
+
 // Open maps a region that another process made.
 func Open(path string) (*Region, error) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
@@ -53,11 +56,16 @@ func mapped(fd, bytes int) (*Region, error) {
 	return &Region{b, fd}, nil
 }
 
-// Close unmaps the region. Its memory is freed when all processes have.
+// Close unmaps the region. Its memory is freed when all processes have. Closing it again does nothing.
 func (r *Region) Close() error {
+	if r.fd < 0 {
+		return nil
+	}
+	fd := r.fd
+	r.fd = -1
 	err := unix.Munmap(r.Bytes)
 	r.Bytes = nil
-	if e := unix.Close(r.fd); err == nil {
+	if e := unix.Close(fd); err == nil {
 		err = e
 	}
 	return err

@@ -29,39 +29,68 @@ func WordAt(r *Region, at int) *Word {
 // Load returns the value, and with it all that was written before it was set.
 func (w *Word) Load() uint32 { return w.value.Load() }
 
+// Reached reports whether the value is at least v, as counters that wrap around have it.
+func (w *Word) Reached(v uint32) bool { return int32(w.value.Load()-v) >= 0 }
+
 // Set sets the value and wakes who waits.
 func (w *Word) Set(v uint32) {
 	w.value.Store(v)
 	if w.waiters.Load() != 0 {
-		_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&w.value)), futexWake, 1<<30, 0, 0, 0)
+		w.Wake()
 	}
+}
+
+// Wake has all who sleep look at the value, and ask their check, again.
+func (w *Word) Wake() {
+	_, _, _ = unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&w.value)), futexWake, 1<<30, 0, 0, 0)
 }
 
 const (
 	futexWait = 0
 	futexWake = 1
+	// goschedEvery is how many times a waiter yields its CPU between letting other goroutines run: that costs more,
+	// and has idle threads of this process look for work on CPUs that others need.
+	goschedEvery = 16
 )
 
-// Spins is for how many looks at a word a waiter stays on its CPU before it yields, and Yields how
-// often it yields before it sleeps.
-const (
-	Spins  = 2000
-	Yields = 50
+// Patience is for how many looks at a word a waiter stays on its CPU before it yields, and how often it
+// yields before it sleeps.
+type Patience struct{ Spins, Yields int }
+
+// Alone is the patience of one who has a CPU to itself, and so has whom it waits for; Crowded of one who waits for others that may need its CPU.
+var (
+	Alone   = Patience{Spins: 2000, Yields: 50}
+	Crowded = Patience{Spins: 20, Yields: 500}
 )
+
+// PatienceOf is for so many processes of this machine that wait for each other.
+func PatienceOf(processes int) Patience {
+	if processes <= runtime.NumCPU() {
+		return Alone
+	}
+	return Crowded
+}
 
 // Wait waits until the value is at least v, as counters that wrap around have it, or check, which is asked about each
 // period while it sleeps, returns an error.
 func (w *Word) Wait(v uint32, period time.Duration, check func() error) error {
+	return w.WaitPatiently(Alone, v, period, check)
+}
+
+// WaitPatiently is Wait with another patience.
+func (w *Word) WaitPatiently(p Patience, v uint32, period time.Duration, check func() error) error {
 	for y := 0; ; y++ {
-		for range Spins {
-			if int32(w.value.Load()-v) >= 0 {
+		for range p.Spins {
+			if w.Reached(v) {
 				return nil
 			}
 		}
-		if y >= Yields {
+		if y >= p.Yields {
 			break
 		}
-		runtime.Gosched()
+		if y%goschedEvery == goschedEvery-1 {
+			runtime.Gosched()
+		}
 		_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 	}
 	w.waiters.Add(1)

@@ -177,8 +177,9 @@ func (n *Node) welcome(p *process) error {
 		files = append(files, f)
 	}
 	_ = p.conn.SetDeadline(time.Now().Add(helloTimeout))
+	host, _, _ := net.SplitHostPort(n.address) // it listens there
 	err := p.conn.SendFiles(&proto.ToProcess{Body: &proto.ToProcess_Welcome{Welcome: &proto.Welcome{
-		Environment: p.env, Gpus: uint32(n.gpus),
+		Environment: p.env, Gpus: uint32(n.gpus), Host: host,
 		Cluster: uint32(n.cluster), Node: uint32(n.id), Process: p.id.Number, Job: uint32(p.job.id),
 		SubmissionId: p.job.spec.GetSubmissionId(), ProgressSlot: uint32(p.slot),
 	}}}, files...)

@@ -1277,6 +1277,7 @@ type Welcome struct {
 	ProgressSlot  uint32                 `protobuf:"varint,6,opt,name=progress_slot,json=progressSlot,proto3" json:"progress_slot,omitempty"` // 64-byte slot of the progress page
 	Environment   *Environment           `protobuf:"bytes,60,opt,name=environment,proto3" json:"environment,omitempty"`                       // WORKER: that it was started with, which what it submits inherits
 	Gpus          uint32                 `protobuf:"varint,100,opt,name=gpus,proto3" json:"gpus,omitempty"`                                   // devices of the node
+	Host          string                 `protobuf:"bytes,110,opt,name=host,proto3" json:"host,omitempty"`                                    // the node's, as other nodes reach it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1365,6 +1366,13 @@ func (x *Welcome) GetGpus() uint32 {
 		return x.Gpus
 	}
 	return 0
+}
+
+func (x *Welcome) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
 }
 
 // LeaseDemand states how many more leases of a class the process could use
@@ -3602,7 +3610,7 @@ const file_local_proto_rawDesc = "" +
 	"\x06TUNNEL\x10\x02\"2\n" +
 	"\bFunction\x12\x12\n" +
 	"\x04hash\x18\x01 \x01(\x04R\x04hash\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\xf9\x01\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"\x8d\x02\n" +
 	"\aWelcome\x12\x18\n" +
 	"\acluster\x18\x01 \x01(\rR\acluster\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\rR\x04node\x12\x18\n" +
@@ -3611,7 +3619,8 @@ const file_local_proto_rawDesc = "" +
 	"\rsubmission_id\x18\x05 \x01(\tR\fsubmissionId\x12#\n" +
 	"\rprogress_slot\x18\x06 \x01(\rR\fprogressSlot\x126\n" +
 	"\venvironment\x18< \x01(\v2\x14.gray.v1.EnvironmentR\venvironment\x12\x12\n" +
-	"\x04gpus\x18d \x01(\rR\x04gpus\"\xfe\x01\n" +
+	"\x04gpus\x18d \x01(\rR\x04gpus\x12\x12\n" +
+	"\x04host\x18n \x01(\tR\x04host\"\xfe\x01\n" +
 	"\vLeaseDemand\x12\x14\n" +
 	"\x05class\x18\x01 \x01(\rR\x05class\x120\n" +
 	"\tresources\x18\x02 \x01(\v2\x12.gray.v1.ResourcesR\tresources\x12-\n" +

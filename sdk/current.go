@@ -10,6 +10,7 @@ import (
 type Info struct {
 	Job      string // id, as gray jobs shows it
 	Node     uint32 // the node's number: 1 is n1
+	Host     string // the address at which other nodes reach the node
 	Process  string // the node's and the process's number: n1.p3
 	Task     string // id; empty outside of tasks
 	Function string // the task's function or the actor's method; empty outside of tasks
@@ -26,7 +27,7 @@ type Info struct {
 // Current describes the task, or the driver, that ctx belongs to.
 func Current(ctx context.Context) Info {
 	p := processOf(ctx)
-	info := Info{Job: p.Welcome().GetSubmissionId(), Node: p.Welcome().GetNode(), Process: p.ID().String(),
+	info := Info{Job: p.Welcome().GetSubmissionId(), Node: p.Welcome().GetNode(), Host: p.Welcome().GetHost(), Process: p.ID().String(),
 		Environment: p.Welcome().GetEnvironment().GetKey(), Bundle: AnyBundle}
 	if id, bundle, ok := p.GroupOf(ctx); ok {
 		info.Group, info.Bundle = id.String(), bundle

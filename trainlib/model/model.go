@@ -47,6 +47,13 @@ type Model[T Float] interface {
 	Predict(ctx context.Context, b Batch[T]) (outputs []T, loss float64, err error)
 }
 
+// Stepper is a Model whose gradients depend on how many it has computed, as dropout's do. Who trains it in several processes, or goes
+// on from a checkpoint, sets that before a gradient.
+type Stepper interface {
+	Steps() int64
+	SetSteps(n int64)
+}
+
 // Size is how many numbers the parameters have together.
 func Size[T Float](params []Param[T]) int {
 	n := 0

@@ -1,5 +1,11 @@
 package optim
 
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
 // Kind is an optimiser's name.
 type Kind string
 
@@ -36,6 +42,11 @@ type Spec struct {
 // SGD is stochastic gradient descent.
 func SGD(rate float64) Spec { return Spec{Kind: KindSGD, Rate: rate} }
 
+// Momentum is SGD that goes on in the direction it had, by Polyak 1964.
+func Momentum(rate, momentum float64) Spec {
+	return Spec{Kind: KindSGD, Rate: rate, Momentum: momentum}
+}
+
 // Adagrad is by Duchi et al. 2011.
 func Adagrad(rate float64) Spec { return Spec{Kind: KindAdagrad, Rate: rate, Epsilon: 1e-10} }
 
@@ -63,22 +74,31 @@ func LAMB(rate, weightDecay float64) Spec {
 	return s
 }
 
-// Shape is how a rate changes over the steps.
-type Shape string
-
-// The shapes of schedules.
-const (
-	Constant Shape = "constant"
-	Step     Shape = "step"   // times Factor each Every steps
-	Cosine   Shape = "cosine" // to Floor times the rate at Total steps, along half a cosine
-)
-
-// Schedule is how the rate changes. The zero Schedule leaves it as it is.
-type Schedule struct {
-	Shape  Shape
-	WarmUp int64 // steps in which the rate rises from 0, before Shape begins
-	Every  int64
-	Factor float64
-	Total  int64
-	Floor  float64
+// Check says what of the spec can't be.
+func (s Spec) Check() error {
+	switch s.Kind {
+	case KindSGD, KindAdagrad, KindRMSprop, KindAdam, KindAdamW, KindLAMB:
+	default:
+		return fmt.Errorf("there is no optimiser %q", s.Kind)
+	}
+	for _, f := range []struct {
+		name  string
+		value float64
+		below float64
+	}{
+		{"rate", s.Rate, math.Inf(1)}, {"weight decay", s.WeightDecay, math.Inf(1)}, {"clip norm", s.ClipNorm, math.Inf(1)},
+		{"momentum", s.Momentum, math.Inf(1)}, {"dampening", s.Dampening, math.Inf(1)}, {"beta1", s.Beta1, 1}, {"beta2", s.Beta2, 1},
+		{"alpha", s.Alpha, math.Inf(1)}, {"epsilon", s.Epsilon, math.Inf(1)},
+	} {
+		if !(f.value >= 0 && f.value < f.below) {
+			return fmt.Errorf("optimiser %s: a %s of %v", s.Kind, f.name, f.value)
+		}
+	}
+	if s.Nesterov && (s.Momentum == 0 || s.Dampening != 0) {
+		return errors.New("optimiser sgd: Nesterov's needs a momentum, and no dampening")
+	}
+	if err := s.Schedule.check(); err != nil {
+		return fmt.Errorf("optimiser %s: %w", s.Kind, err)
+	}
+	return nil
 }

@@ -28,6 +28,7 @@ func TestLeaderKilled(t *testing.T) {
 		{"actors being created", killedAmongActors},
 		{"groups being made and removed", killedAmongGroups},
 		{"jobs being stopped", killedAtStop},
+		{"a model being trained", killedInTraining},
 		{"the control plane answers again", failover},
 	})
 }
@@ -261,6 +262,30 @@ func killedAtUpload(t *testing.T, c *heads) {
 			t.Errorf("left: %v", half)
 		}
 	}
+}
+
+// killedInTraining: training goes on without a leader, and comes to the same.
+func killedInTraining(t *testing.T, c *heads) {
+	const job = "examples/mirrored/job.go"
+	want := withoutWorkers(c.must("submit", job, "--address", c.leader().Address))
+	for range 10 { // it takes little longer than to look at it
+		leader := c.leader()
+		x := c.begin("submit", job, "--address", c.follower().Address)
+		until(t, "workers train", func() bool {
+			return x.over() || slices.ContainsFunc(c.actors(), func(r actorRow) bool { return r.State == "ALIVE" && strings.Contains(r.Class, "trainlib") })
+		})
+		dead := c.fell(leader)
+		underWay := !x.over()
+		if r := x.wait(); r.code != 0 || withoutWorkers(r.out) != want {
+			t.Errorf("want\n%sgot %v", want, r)
+		}
+		c.sit(dead)
+		c.whole(len(c.seats))
+		if underWay {
+			return
+		}
+	}
+	t.Error("each of 10 jobs was over when the kill came")
 }
 
 // killedAtProgram: gray submit begins its upload anew by itself.

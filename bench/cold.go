@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	gray "github.com/gray-runtime/gray/sdk"
@@ -51,6 +52,8 @@ func newHost(ctx context.Context) (*host, error) {
 func (h *host) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	full := slices.Concat(h.prefix, []string{name}, args)
 	cmd := exec.CommandContext(ctx, full[0], full[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // mpirun then ends what it has started
+	cmd.WaitDelay = 5 * time.Second
 	for _, kv := range os.Environ() {
 		if !strings.HasPrefix(kv, "GRAY_") && !strings.HasPrefix(kv, "XDG_RUNTIME_DIR=") {
 			cmd.Env = append(cmd.Env, kv)
@@ -86,8 +89,9 @@ func (h *host) stop(ctx context.Context) error {
 	return err
 }
 
+// close ends what runs there, also once ctx is over.
 func (h *host) close(ctx context.Context) error {
-	_, err := h.do(ctx, h.gray, "stop", "--force")
+	_, err := h.do(context.WithoutCancel(ctx), h.gray, "stop", "--force")
 	return errors.Join(err, os.RemoveAll(h.dir))
 }
 

@@ -34,28 +34,20 @@ func benchLinks(ctx context.Context, b *bench) (err error) {
 		fmt.Fprintf(os.Stderr, "bench: section links is left out: %v\n", err)
 		return nil
 	}
-	defer func() { err = errors.Join(err, n.close(context.WithoutCancel(ctx))) }()
+	defer func() { err = errors.Join(err, n.close(ctx)) }()
 	h, err := newHost(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(h.dir)) }()
-	var hosts []*host
+	hosts, err := n.nodes(ctx, h)
 	defer func() {
 		for _, x := range hosts {
 			err = errors.Join(err, x.close(ctx))
 		}
 	}()
-	var join []string
-	for i := 1; i <= n.hosts; i++ {
-		x := &host{dir: filepath.Join(h.dir, fmt.Sprint(i)), gray: h.gray, prefix: []string{"ip", "netns", "exec", n.namespace(i)}}
-		if err := os.Mkdir(x.dir, 0o700); err != nil {
-			return err
-		}
-		hosts = append(hosts, x)
-		if join, err = x.enter(ctx, join); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
 	if err := b.linksJob(ctx, hosts[0], "pull"); err != nil {
 		return err
@@ -64,6 +56,22 @@ func benchLinks(ctx context.Context, b *bench) (err error) {
 		return err
 	}
 	return b.linksJob(ctx, hosts[0], "broadcast")
+}
+
+// nodes starts a node on each host, the first with a head. The caller closes them, also with an error.
+func (n *network) nodes(ctx context.Context, h *host) (hosts []*host, err error) {
+	var join []string
+	for i := 1; i <= n.hosts; i++ {
+		x := &host{dir: filepath.Join(h.dir, fmt.Sprint(i)), gray: h.gray, prefix: []string{"ip", "netns", "exec", n.namespace(i)}}
+		if err := os.Mkdir(x.dir, 0o700); err != nil {
+			return hosts, err
+		}
+		hosts = append(hosts, x)
+		if join, err = x.enter(ctx, join); err != nil {
+			return hosts, err
+		}
+	}
+	return hosts, nil
 }
 
 var joinCommand = regexp.MustCompile(`gray start --address (\S+) --token (\S+)`)

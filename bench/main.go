@@ -7,6 +7,9 @@
 //	go run ./bench -sections objects,transfer,spill      # the object store
 //	go run ./bench -sections record                      # what recording tasks costs
 //	go run ./bench -sections links                       # between network namespaces: needs root
+//	go run ./bench -sections gemm,kernels,compress,checkpoint,train,ps,advise -train-python ~/torch/bin/python   # trainlib against its peers
+//	go run ./bench -sections allreduce,train-together,allreduce-net -train-python ~/torch/bin/python             # several processes, by state of the machine
+//	go run ./bench -sections strategies                  # training by strategy and compression, over slow cables: needs root
 //	go run ./bench -ray ~/venv/bin/python -ray-script ../shared/peers/ray_bench.py
 //
 // A metric's value is the median of its repetitions unless its name ends in p50
@@ -22,8 +25,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 
 	gray "github.com/gray-runtime/gray/sdk"
 )
@@ -41,9 +46,12 @@ type Metric struct {
 }
 
 type bench struct {
-	quick   bool
-	metrics []Metric
-	out     *json.Encoder
+	quick     bool
+	ray       string // Python of an environment that has Ray, if it's to be measured
+	rayScript string
+	train     trainPeers
+	metrics   []Metric
+	out       *json.Encoder
 }
 
 func (b *bench) report(m Metric) {
@@ -57,6 +65,7 @@ type section struct {
 	name  string
 	run   func(context.Context, *bench) error
 	alone func(context.Context, *bench) error
+	named bool // measured only when named: it needs root, or peers
 }
 
 var sections = []section{
@@ -78,7 +87,18 @@ var sections = []section{
 	{name: "objects", alone: benchObjects},
 	{name: "transfer", alone: benchTransfer},
 	{name: "spill", alone: benchSpill},
-	{name: "links", alone: benchLinks},
+	{name: "ps", run: benchParameterServer},
+	{name: "advise", run: benchAdvise},
+	{name: "gemm", alone: benchGemm},
+	{name: "kernels", alone: benchKernels},
+	{name: "compress", alone: benchCompress},
+	{name: "checkpoint", alone: benchCheckpoint},
+	{name: "train", alone: benchTrain},
+	{name: "train-together", run: benchTrainTogether, named: true},
+	{name: "allreduce", run: benchAllReduce, named: true},
+	{name: "allreduce-net", alone: benchAllReduceNet, named: true},
+	{name: "strategies", alone: benchStrategies, named: true},
+	{name: "links", alone: benchLinks, named: true},
 }
 
 func main() {
@@ -89,21 +109,34 @@ func main() {
 			helloMain()
 		case linksArgument:
 			linksMain(os.Args[2:])
+		case reduceArgument:
+			reduceMain(os.Args[2:])
+		case strategiesArgument:
+			strategiesMain(os.Args[2:])
 		}
 	}
 	quick := flag.Bool("quick", false, "fewer repetitions")
 	var names []string
 	for _, x := range sections {
-		if x.name != "links" { // it needs root
+		if !x.named {
 			names = append(names, x.name)
 		}
 	}
 	chosen := flag.String("sections", strings.Join(names, ","), "what to measure")
 	ray := flag.String("ray", "", "Python of an environment that has Ray: measure it, too")
 	script := flag.String("ray-script", "../shared/peers/ray_bench.py", "the script that measures Ray")
+	trainPython := flag.String("train-python", "", "Python of an environment that has torch: trainlib's sections take turns with it")
+	trainScripts := flag.String("train-scripts", "../shared/peers", "where the scripts are that measure trainlib's peers")
 	flag.Parse()
-	b := &bench{quick: *quick, out: json.NewEncoder(os.Stdout)}
-	if err := run(context.Background(), b, strings.Split(*chosen, ","), *ray, *script); err != nil {
+	b := &bench{
+		quick: *quick, ray: *ray, rayScript: *script,
+		train: trainPeers{*trainPython, *trainScripts}, out: json.NewEncoder(os.Stdout),
+	}
+	// Who is told to end first removes what it made: nodes, and network namespaces. It may be told twice: timeout(1) does.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := run(ctx, b, strings.Split(*chosen, ","), *ray, *script)
+	stop()
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}

@@ -18,6 +18,8 @@ type network struct {
 
 func (n *network) namespace(host int) string { return fmt.Sprintf("%s%d", n.prefix, host) }
 
+func (n *network) address(host int) string { return fmt.Sprint("10.213.78.", host) }
+
 // newNetwork's error says what is missing, if anything is.
 func newNetwork(ctx context.Context, hosts int) (*network, error) {
 	if os.Getuid() != 0 {
@@ -28,6 +30,8 @@ func newNetwork(ctx context.Context, hosts int) (*network, error) {
 		"ip netns add " + n.prefix,
 		"ip -n " + n.prefix + " link add name switch type bridge",
 		"ip -n " + n.prefix + " link set switch up",
+		"ip -n " + n.prefix + " link set lo up",
+		"ip -n " + n.prefix + " addr add " + n.address(254) + "/24 dev switch",
 	}
 	for i := 1; i <= hosts; i++ {
 		ns, port := n.namespace(i), fmt.Sprint("port", i)
@@ -35,7 +39,7 @@ func newNetwork(ctx context.Context, hosts int) (*network, error) {
 			"ip netns add "+ns,
 			"ip link add name "+port+" netns "+n.prefix+" type veth peer name cable netns "+ns,
 			"ip -n "+n.prefix+" link set "+port+" master switch up",
-			fmt.Sprintf("ip -n %s addr add 10.213.78.%d/24 dev cable", ns, i),
+			fmt.Sprintf("ip -n %s addr add %s/24 dev cable", ns, n.address(i)),
 			"ip -n "+ns+" link set lo up",
 			"ip -n "+ns+" link set cable up",
 		)
@@ -47,19 +51,33 @@ func newNetwork(ctx context.Context, hosts int) (*network, error) {
 }
 
 // slow limits what each host sends and what it gets.
-func (n *network) slow(ctx context.Context, rate string) error {
+func (n *network) slow(ctx context.Context, rate string) error { return n.slowTo(ctx, rate, "1mb") }
+
+// slowTo lets burst pass at once after a pause.
+func (n *network) slowTo(ctx context.Context, rate, burst string) error {
 	var lines []string
 	for i := 1; i <= n.hosts; i++ {
-		limit := " root tbf burst 1mb latency 20ms rate " + rate
+		limit := " root tbf latency 20ms rate " + rate + " burst " + burst
 		lines = append(lines,
-			"tc -n "+n.namespace(i)+" qdisc add dev cable"+limit,
-			fmt.Sprintf("tc -n %s qdisc add dev port%d%s", n.prefix, i, limit),
+			"tc -n "+n.namespace(i)+" qdisc replace dev cable"+limit,
+			fmt.Sprintf("tc -n %s qdisc replace dev port%d%s", n.prefix, i, limit),
 		)
 	}
 	return execute(ctx, lines)
 }
 
+// jumbo has cables take frames of 9000 bytes.
+func (n *network) jumbo(ctx context.Context) error {
+	lines := []string{"ip -n " + n.prefix + " link set switch mtu 9000"}
+	for i := 1; i <= n.hosts; i++ {
+		lines = append(lines, "ip -n "+n.namespace(i)+" link set cable mtu 9000", fmt.Sprintf("ip -n %s link set port%d mtu 9000", n.prefix, i))
+	}
+	return execute(ctx, lines)
+}
+
+// close removes it, also once ctx is over.
 func (n *network) close(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
 	lines := []string{"ip netns del " + n.prefix}
 	for i := 1; i <= n.hosts; i++ {
 		lines = append(lines, "ip netns del "+n.namespace(i))

@@ -272,7 +272,8 @@ func killedInTraining(t *testing.T, c *heads) {
 		leader := c.leader()
 		x := c.begin("submit", job, "--address", c.follower().Address)
 		until(t, "workers train", func() bool {
-			return x.over() || slices.ContainsFunc(c.actors(), func(r actorRow) bool { return r.State == "ALIVE" && strings.Contains(r.Class, "trainlib") })
+			living := decode[[]actorRow](t, c.must("actors", "--state=ALIVE", "--json", "--address", leader.Address))
+			return x.over() || slices.ContainsFunc(living, func(r actorRow) bool { return strings.Contains(r.Class, "trainlib") })
 		})
 		dead := c.fell(leader)
 		underWay := !x.over()

@@ -133,11 +133,7 @@ func (b *bench) reduceOverCables(ctx context.Context, h *host, mpi, script strin
 		return err
 	}
 	hosts, err := n.nodes(ctx, h)
-	defer func() {
-		for _, x := range hosts {
-			err = errors.Join(err, x.close(ctx))
-		}
-	}()
+	defer func() { err = errors.Join(err, closeAll(ctx, hosts)) }()
 	if err != nil {
 		return err
 	}

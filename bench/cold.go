@@ -95,6 +95,13 @@ func (h *host) close(ctx context.Context) error {
 	return errors.Join(err, os.RemoveAll(h.dir))
 }
 
+func closeAll(ctx context.Context, hosts []*host) (err error) {
+	for _, h := range hosts {
+		err = errors.Join(err, h.close(ctx))
+	}
+	return err
+}
+
 func benchCold(ctx context.Context, b *bench) (err error) {
 	h, err := newHost(ctx)
 	if err != nil {

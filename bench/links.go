@@ -41,11 +41,7 @@ func benchLinks(ctx context.Context, b *bench) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(h.dir)) }()
 	hosts, err := n.nodes(ctx, h)
-	defer func() {
-		for _, x := range hosts {
-			err = errors.Join(err, x.close(ctx))
-		}
-	}()
+	defer func() { err = errors.Join(err, closeAll(ctx, hosts)) }()
 	if err != nil {
 		return err
 	}

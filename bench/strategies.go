@@ -91,11 +91,7 @@ func benchStrategies(ctx context.Context, b *bench) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(h.dir)) }()
 	hosts, err := n.nodes(ctx, h)
-	defer func() {
-		for _, x := range hosts {
-			err = errors.Join(err, x.close(ctx))
-		}
-	}()
+	defer func() { err = errors.Join(err, closeAll(ctx, hosts)) }()
 	if err != nil {
 		return err
 	}

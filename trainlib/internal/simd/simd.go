@@ -130,13 +130,6 @@ func Scale[T Float](dst []T, a T) {
 	}
 }
 
-// AddRows adds row to each row of dst, which are as long.
-func AddRows[T Float](dst, row []T) {
-	for ; len(dst) > 0; dst = dst[len(row):] {
-		Add(dst[:len(row)], row)
-	}
-}
-
 // SumRows adds each row of x, as long as sum, to sum.
 func SumRows[T Float](sum, x []T) {
 	for ; len(x) > 0; x = x[len(sum):] {
